@@ -1,0 +1,107 @@
+"""The table of measures: each is declared once, as a row of plain data.
+
+Everything else follows from these rows: the columns a statement reads, the fields of the GraphQL
+types, the keys of the REST answer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from metrics_graphql.domain.sessions import PUBLIC_ORIGINS, PUBLIC_SIZES
+
+
+class Present:
+    """A condition's value that stands for "anything but null"."""
+
+
+PRESENT: Final = Present()
+
+Condition = Mapping[str, tuple[str, ...] | Literal[True] | Present]
+"""Attributes of a session and what each must be: one of these texts, true, or present."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measure:
+    """What is added up over the sessions that meet a condition. Equal only to itself."""
+
+    field: str
+    """The key of the answer it belongs to, as REST spells it."""
+    member: str | None
+    """The key inside `field`, for a field that counts by category."""
+    description: str
+    condition: Condition
+    adds: Literal["sessions", "acus"] = "sessions"
+    """One per session, or the session's ACUs in millionths."""
+
+    @property
+    def name(self) -> str:
+        """Unique in the table; also the name of a column that holds it."""
+        return self.field if self.member is None else f"{self.field}_{self.member}"
+
+
+SIZE_NAMES: Final = dict(
+    zip(PUBLIC_SIZES, ("Extra small", "Small", "Medium", "Large", "Extra large"), strict=True)
+)
+ORIGIN_DESCRIPTIONS: Final = {
+    "api": "Started through the API.",
+    "automation": "Started by an automation or a schedule.",
+    "desktop": "Started in the desktop app.",
+    "jira": "Started from Jira.",
+    "linear": "Started from Linear.",
+    "slack": "Started from Slack.",
+    "teams": "Started from Microsoft Teams.",
+    "webapp": "Started in the web app.",
+}
+
+
+def by_size(field: str, condition: Condition) -> tuple[Measure, ...]:
+    """One row for each size, smallest first."""
+    return tuple(
+        Measure(field, size, f"{SIZE_NAMES[size]} sessions.", {**condition, "size": (size,)})
+        for size in PUBLIC_SIZES
+    )
+
+
+SESSIONS_CREATED: Final = Measure("sessions_created_count", None, "Sessions created.", {})
+ACUS_CONSUMED: Final = Measure("acus_consumed", None, "ACUs consumed, in millionths.", {}, "acus")
+"""Not shown itself: `avg_acus_per_session` is this divided by `SESSIONS_CREATED`."""
+
+SESSIONS_WITH_PLAYBOOK: Final = Measure(
+    "sessions_created_with_playbook_count",
+    None,
+    "Sessions created from a playbook.",
+    {"playbook_id": PRESENT},
+)
+SESSIONS_WITH_SEARCH: Final = Measure(
+    "sessions_created_with_search_count",
+    None,
+    "Sessions created with search.",
+    {"used_search": True},
+)
+SESSIONS_WITH_MERGED_PRS: Final = Measure(
+    "sessions_with_merged_prs_count",
+    None,
+    "Sessions with at least one merged pull request.",
+    {"has_merged_pr": True},
+)
+
+MEASURES: Final[tuple[Measure, ...]] = (
+    SESSIONS_CREATED,
+    *by_size("sessions_created_by_size", {}),
+    *(
+        Measure(
+            "sessions_created_by_origin", origin, ORIGIN_DESCRIPTIONS[origin], {"origin": stored}
+        )
+        for origin, stored in PUBLIC_ORIGINS.items()
+    ),
+    SESSIONS_WITH_PLAYBOOK,
+    SESSIONS_WITH_SEARCH,
+    SESSIONS_WITH_MERGED_PRS,
+    *by_size("sessions_with_merged_prs_by_size", {"has_merged_pr": True}),
+    ACUS_CONSUMED,
+)
+"""All of them, in the order in which both doors show them."""
+
+AVERAGE_ACUS: Final = "avg_acus_per_session"
+"""The one field that is not added up but derived, from `ACUS_CONSUMED` and `SESSIONS_CREATED`."""

@@ -1,0 +1,44 @@
+"""Spans of time: half-open, in whole Unix seconds, UTC."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+from metrics_graphql.errors import BadUserInput
+
+MIN_INSTANT: Final = -62_135_596_800
+"""0001-01-01T00:00:00Z, the first instant that ISO 8601 can write in four digits of year."""
+MAX_INSTANT: Final = 253_402_300_799
+"""9999-12-31T23:59:59Z, the last one. Every stored session was created before it."""
+
+
+def clamp_instant(instant: int) -> int:
+    """Return the nearest instant between `MIN_INSTANT` and `MAX_INSTANT`.
+
+    No session lies outside, so a bound that is moved here counts the same sessions; and no bound,
+    however large, overflows an engine's integers.
+    """
+    return max(MIN_INSTANT, min(instant, MAX_INSTANT))
+
+
+@dataclass(frozen=True, slots=True)
+class TimePeriod:
+    """The span `[start, end)`: its start is in, its end is out, so adjacent spans share nothing.
+
+    Make one with `between`; both bounds lie between `MIN_INSTANT` and `MAX_INSTANT`.
+    """
+
+    start: int
+    end: int
+
+    @classmethod
+    def between(cls, time_after: int, time_before: int) -> Self:
+        """Return the period between two instants, of any size, in Unix seconds.
+
+        Equal instants make the empty period.
+
+        Raises:
+            BadUserInput: `time_before` is earlier than `time_after`.
+        """
+        if time_before < time_after:
+            raise BadUserInput("time_before", "must not be earlier than the start of the period")
+        return cls(clamp_instant(time_after), clamp_instant(time_before))
