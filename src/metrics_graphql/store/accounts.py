@@ -1,0 +1,160 @@
+"""Service users and the hashes of their tokens, as they are stored."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from metrics_graphql.store.engine import Database
+from metrics_graphql.store.ingest import name_organizations
+from metrics_graphql.store.tables import service_users, tokens
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUser:
+    """A program that may ask. Instants are Unix seconds."""
+
+    service_user_id: str
+    name: str
+    org_id: str | None
+    """None: enterprise level, which covers every organization."""
+    permissions: tuple[str, ...]
+    created_at: int
+    revoked_at: int | None
+    last_used_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredToken:
+    """What is known of a token. `expires_at` is its first instant of no use; None is never."""
+
+    service_user: ServiceUser
+    created_at: int
+    expires_at: int | None
+
+
+async def insert_service_user(
+    database: Database, service_user: ServiceUser, sha256: bytes, expires_at: int | None
+) -> None:
+    """Store a new service user and the hash of its first token.
+
+    Its organization becomes known if it was not.
+    """
+    async with database.writing() as connection:
+        if service_user.org_id is not None:
+            await name_organizations(connection, database.dialect, [service_user.org_id])
+        await connection.execute(
+            sa.insert(service_users).values(
+                service_user_id=service_user.service_user_id,
+                name=service_user.name,
+                org_id=service_user.org_id,
+                permissions=list(service_user.permissions),
+                created_at=service_user.created_at,
+            )
+        )
+        await insert_token(
+            connection, service_user.service_user_id, sha256, service_user.created_at, expires_at
+        )
+
+
+async def insert_token(
+    connection: AsyncConnection,
+    service_user_id: str,
+    sha256: bytes,
+    created_at: int,
+    expires_at: int | None,
+) -> None:
+    """Store the hash of one more token of a service user."""
+    await connection.execute(
+        sa.insert(tokens).values(
+            sha256=sha256,
+            service_user_id=service_user_id,
+            created_at=created_at,
+            expires_at=expires_at,
+        )
+    )
+
+
+async def find_token(database: Database, sha256: bytes) -> StoredToken | None:
+    """Return the token with this hash and its service user, in one read."""
+    statement = (
+        sa.select(service_users, tokens.c.created_at, tokens.c.expires_at)
+        .join_from(tokens, service_users)
+        .where(tokens.c.sha256 == sha256)
+    )
+    async with database.reading() as connection:
+        row = (await connection.execute(statement)).first()
+    if row is None:
+        return None
+    *user, created_at, expires_at = row
+    return StoredToken(_service_user(user), created_at, expires_at)
+
+
+async def latest_token(connection: AsyncConnection, service_user_id: str) -> StoredToken | None:
+    """Return the newest token of a service user that is not revoked, for a rotation to follow."""
+    statement = (
+        sa.select(service_users, tokens.c.created_at, tokens.c.expires_at)
+        .join_from(tokens, service_users)
+        .where(
+            service_users.c.service_user_id == service_user_id,
+            service_users.c.revoked_at.is_(None),
+        )
+        .order_by(tokens.c.created_at.desc())
+    )
+    row = (await connection.execute(statement)).first()
+    if row is None:
+        return None
+    *user, created_at, expires_at = row
+    return StoredToken(_service_user(user), created_at, expires_at)
+
+
+async def expire_tokens(connection: AsyncConnection, service_user_id: str, at: int) -> None:
+    """Let every token of a service user end at an instant, if it does not end earlier."""
+    await connection.execute(
+        sa.update(tokens)
+        .where(
+            tokens.c.service_user_id == service_user_id,
+            sa.or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > at),
+        )
+        .values(expires_at=at)
+    )
+
+
+async def list_service_users(database: Database) -> list[ServiceUser]:
+    """Return all service users, revoked ones too, oldest first."""
+    statement = sa.select(service_users).order_by(
+        service_users.c.created_at, service_users.c.service_user_id
+    )
+    async with database.reading() as connection:
+        return [_service_user(row) for row in await connection.execute(statement)]
+
+
+async def revoke_service_user(database: Database, service_user_id: str, at: int) -> bool:
+    """Revoke a service user; return whether there is one. The first revocation's instant stays."""
+    statement = (
+        sa.update(service_users)
+        .where(service_users.c.service_user_id == service_user_id)
+        .values(revoked_at=sa.func.coalesce(service_users.c.revoked_at, at))
+    )
+    async with database.writing() as connection:
+        return (await connection.execute(statement)).rowcount > 0
+
+
+async def record_use(database: Database, service_user_id: str, at: int) -> None:
+    """Remember when a service user last asked."""
+    statement = (
+        sa.update(service_users)
+        .where(service_users.c.service_user_id == service_user_id)
+        .values(last_used_at=at)
+    )
+    async with database.writing() as connection:
+        await connection.execute(statement)
+
+
+def _service_user(row: Sequence[Any]) -> ServiceUser:
+    service_user_id, name, org_id, permissions, created_at, revoked_at, last_used_at = row
+    return ServiceUser(
+        service_user_id, name, org_id, tuple(permissions), created_at, revoked_at, last_used_at
+    )

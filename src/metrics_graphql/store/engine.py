@@ -1,0 +1,79 @@
+"""A database that is open: connections to read from and to write with."""
+
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Self
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from metrics_graphql.errors import Unavailable
+from metrics_graphql.store.dialects import dialect_for
+
+Connection = AsyncConnection
+"""What other rooms pass on without looking into it."""
+
+
+@contextmanager
+def failures_as_unavailable() -> Generator[None]:
+    """Turn an engine's "can't" into `Unavailable`, which keeps the reason as its cause."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise Unavailable from error
+
+
+class Database:
+    """One engine and its dialect. Each statement of a request takes a connection of its own."""
+
+    def __init__(self, url: str) -> None:
+        """Prepare to open a database; nothing is connected yet.
+
+        Raises:
+            ValueError: the URL can't be read, or names an engine that is not supported.
+        """
+        try:
+            parsed = sa.make_url(url)
+        except ArgumentError:
+            # Without the cause, which would print the URL and a password in it.
+            raise ValueError(
+                "not a database URL; it should look like sqlite:///metrics.db"
+            ) from None
+        self.url = parsed
+        self.dialect = dialect_for(parsed)
+        self._engine = self.dialect.create_engine(parsed)
+        self._writer = self._engine.execution_options(writes=True)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncGenerator[AsyncConnection]:
+        """Lend a connection in autocommit.
+
+        Raises:
+            Unavailable: the database can't be reached or can't answer.
+        """
+        with failures_as_unavailable():
+            async with self._engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncGenerator[AsyncConnection]:
+        """Lend a connection in a write transaction, which commits at the end of the block.
+
+        Raises:
+            Unavailable: as `reading`; nothing of the block is kept then.
+        """
+        with failures_as_unavailable():
+            async with self._writer.begin() as connection:
+                yield connection
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()

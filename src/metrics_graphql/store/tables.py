@@ -1,0 +1,72 @@
+"""The tables, as SQLAlchemy sees them. `migrations/` makes them; a test compares the two."""
+
+import sqlalchemy as sa
+
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+organizations = sa.Table(
+    "organizations",
+    metadata,
+    sa.Column("org_id", sa.Text, primary_key=True),
+)
+
+# Clustered by time within an organization: the rows of a period lie side by side, so SQLite reads
+# them in one sweep without an index beside the table. `UNIQUE (org_id, session_id)` is what
+# identifies a session. Each filter has an index in the same order, so that a filtered question
+# costs its own rows only.
+sessions = sa.Table(
+    "sessions",
+    metadata,
+    sa.Column("org_id", sa.ForeignKey(organizations.c.org_id), nullable=False),
+    sa.Column("session_id", sa.Text, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("origin", sa.Text),
+    sa.Column("size", sa.Text),
+    sa.Column("user_id", sa.Text),
+    sa.Column("service_user_id", sa.Text),
+    sa.Column("playbook_id", sa.Text),
+    sa.Column("used_search", sa.Boolean, nullable=False),
+    sa.Column("has_merged_pr", sa.Boolean, nullable=False),
+    sa.Column("acus", sa.BigInteger, nullable=False),
+    sa.PrimaryKeyConstraint("org_id", "created_at", "session_id"),
+    sa.UniqueConstraint("org_id", "session_id"),
+    sa.Index(None, "org_id", "user_id", "created_at"),
+    sa.Index(None, "org_id", "service_user_id", "created_at"),
+    sa.Index(None, "org_id", "playbook_id", "created_at"),
+    sqlite_with_rowid=False,
+)
+
+service_users = sa.Table(
+    "service_users",
+    metadata,
+    sa.Column("service_user_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    # Null: enterprise level, which covers every organization.
+    sa.Column("org_id", sa.ForeignKey(organizations.c.org_id)),
+    sa.Column("permissions", sa.JSON, nullable=False),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("revoked_at", sa.BigInteger),
+    sa.Column("last_used_at", sa.BigInteger),
+)
+
+tokens = sa.Table(
+    "tokens",
+    metadata,
+    # The SHA-256 of the token; the token itself is nowhere.
+    sa.Column("sha256", sa.LargeBinary(32), primary_key=True),
+    sa.Column(
+        "service_user_id",
+        sa.ForeignKey(service_users.c.service_user_id),
+        nullable=False,
+        index=True,
+    ),
+    sa.Column("created_at", sa.BigInteger, nullable=False),
+    sa.Column("expires_at", sa.BigInteger),
+)
