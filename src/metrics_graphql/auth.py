@@ -1,0 +1,206 @@
+"""Tokens, who is asking, and what they may read. Does not know what is asked."""
+
+import hashlib
+import secrets
+import string
+import time
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+from metrics_graphql.domain.metrics import check_id
+from metrics_graphql.errors import BadUserInput, Forbidden, Unauthenticated
+from metrics_graphql.store import accounts
+from metrics_graphql.store.accounts import ServiceUser
+from metrics_graphql.store.engine import Database
+from metrics_graphql.store.questions import organization_exists
+
+TOKEN_PREFIX: Final = "cog_"  # noqa: S105 - what every token begins with is no secret
+BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
+SECRET_LENGTH: Final = 32
+"""Base62 characters of secret: 190 bits."""
+CHECKSUM_LENGTH: Final = 6
+"""Base62 characters of CRC32, enough for its 32 bits."""
+
+VIEW_METRICS: Final = frozenset({"ViewAccountMetrics", "ViewOrgMetrics"})
+"""Either permission lets its holder read session metrics; the second is the newer name."""
+DEFAULT_PERMISSION: Final = "ViewAccountMetrics"
+
+USE_RESOLUTION: Final = 60
+"""`last_used_at` is at most this many seconds behind: asking often must not write often."""
+
+DAY: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class NewToken:
+    """A service user with a token that was just made. The token is shown once, and kept nowhere."""
+
+    service_user: ServiceUser
+    token: str
+    expires_at: int | None
+
+
+def generate_token() -> str:
+    """Return a new token: the prefix, the secret, and the secret's checksum."""
+    secret = "".join(secrets.choice(BASE62) for _ in range(SECRET_LENGTH))
+    return f"{TOKEN_PREFIX}{secret}{checksum(secret)}"
+
+
+def checksum(secret: str) -> str:
+    """Return the CRC32 of a secret in base62, so that a mistyped token is known for one at once."""
+    number = zlib.crc32(secret.encode("ascii"))
+    digits = ""
+    for _ in range(CHECKSUM_LENGTH):
+        number, digit = divmod(number, len(BASE62))
+        digits = BASE62[digit] + digits
+    return digits
+
+
+def is_well_formed(token: str) -> bool:
+    """Return whether a token could be one of ours; no database is asked."""
+    body = token.removeprefix(TOKEN_PREFIX)
+    secret, check = body[:-CHECKSUM_LENGTH], body[-CHECKSUM_LENGTH:]
+    return (
+        token.startswith(TOKEN_PREFIX)
+        and len(secret) >= SECRET_LENGTH
+        and all(character in BASE62 for character in body)
+        and checksum(secret) == check
+    )
+
+
+def bearer_token(authorization: str | None) -> str:
+    """Return the token of an `Authorization` header.
+
+    Raises:
+        Unauthenticated: there is no header, or it holds no bearer token.
+    """
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("Not authenticated")
+    return token.strip()
+
+
+async def authenticate(database: Database, token: str) -> ServiceUser:
+    """Return the service user whose token this is.
+
+    Raises:
+        Unauthenticated: the token is mistyped, unknown, expired or revoked; which of them, it
+            does not say.
+        Unavailable: the database can't answer.
+    """
+    now = int(time.time())
+    stored = await accounts.find_token(database, sha256(token)) if is_well_formed(token) else None
+    if (
+        stored is None
+        or stored.service_user.revoked_at is not None
+        or (stored.expires_at is not None and stored.expires_at <= now)
+    ):
+        raise Unauthenticated("The token is not valid")
+    return stored.service_user
+
+
+async def authorise(database: Database, caller: ServiceUser, org_id: str) -> None:
+    """Let pass who may read an organization's metrics.
+
+    An organization-level caller costs no read, whether the organization exists or not; an
+    enterprise-level one costs one, either way. So neither answer nor time tells which it was.
+
+    Raises:
+        Forbidden: the caller may not, or there is no such organization.
+        Unavailable: the database can't answer.
+    """
+    if VIEW_METRICS.isdisjoint(caller.permissions):
+        raise Forbidden
+    if caller.org_id is None:
+        if not await organization_exists(database, org_id):
+            raise Forbidden
+    elif caller.org_id != org_id:
+        raise Forbidden
+
+
+async def record_use(database: Database, caller: ServiceUser) -> None:
+    """Remember that a caller asked just now."""
+    await accounts.record_use(database, caller.service_user_id, int(time.time()))
+
+
+def use_is_recorded(caller: ServiceUser) -> bool:
+    """Return whether the stored last use is recent enough."""
+    return (caller.last_used_at or 0) > time.time() - USE_RESOLUTION
+
+
+async def create_service_user(
+    database: Database,
+    name: str,
+    *,
+    org_id: str | None,
+    permissions: tuple[str, ...] = (DEFAULT_PERMISSION,),
+    expires_in_days: float | None = None,
+) -> NewToken:
+    """Create a service user and its first token; `org_id` None is the enterprise level.
+
+    Raises:
+        BadUserInput: a name, an organization or a permission that can't be stored.
+        Unavailable: the database can't be written to.
+    """
+    for argument, value in (
+        ("name", name),
+        ("org_id", org_id),
+        *(("permission", p) for p in permissions),
+    ):
+        if value is not None and not check_id(argument, value).strip():
+            raise BadUserInput(argument, "must not be empty")
+    now = int(time.time())
+    service_user = ServiceUser(
+        service_user_id=f"service-user-{secrets.token_hex(8)}",
+        name=name,
+        org_id=org_id,
+        permissions=permissions,
+        created_at=now,
+        revoked_at=None,
+        last_used_at=None,
+    )
+    expires_at = None if expires_in_days is None else now + int(expires_in_days * DAY)
+    token = generate_token()
+    await accounts.insert_service_user(database, service_user, sha256(token), expires_at)
+    return NewToken(service_user, token, expires_at)
+
+
+async def rotate_token(
+    database: Database, service_user_id: str, *, overlap_seconds: int
+) -> NewToken:
+    """Give a service user a new token, which lives as long as the one before was meant to.
+
+    Its older tokens keep working for `overlap_seconds`, or until they expire if that is sooner.
+
+    Raises:
+        BadUserInput: there is no such service user, or it is revoked.
+        Unavailable: the database can't be written to.
+    """
+    now = int(time.time())
+    token = generate_token()
+    async with database.writing() as connection:
+        latest = await accounts.latest_token(connection, service_user_id)
+        if latest is None:
+            raise BadUserInput("id", "names no service user that is not revoked")
+        lifetime = None if latest.expires_at is None else latest.expires_at - latest.created_at
+        expires_at = None if lifetime is None else now + lifetime
+        await accounts.expire_tokens(connection, service_user_id, now + overlap_seconds)
+        await accounts.insert_token(connection, service_user_id, sha256(token), now, expires_at)
+    return NewToken(latest.service_user, token, expires_at)
+
+
+async def revoke_service_user(database: Database, service_user_id: str) -> None:
+    """Let every token of a service user end now.
+
+    Raises:
+        BadUserInput: there is no such service user.
+        Unavailable: the database can't be written to.
+    """
+    if not await accounts.revoke_service_user(database, service_user_id, int(time.time())):
+        raise BadUserInput("id", "names no service user")
+
+
+def sha256(token: str) -> bytes:
+    """Return the hash under which a token is stored."""
+    return hashlib.sha256(token.encode()).digest()
