@@ -1,0 +1,81 @@
+"""The v3 endpoint: a query string becomes a question, the answer becomes the document's JSON."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from metrics_graphql.domain.measures import AVERAGE_ACUS, MEASURES
+from metrics_graphql.domain.metrics import SessionMetrics
+from metrics_graphql.errors import MetricsError, Unauthenticated, Unavailable
+from metrics_graphql.observability import report, report_unavailable
+from metrics_graphql.rest_api.openapi import SESSION_METRICS_PATH, document
+from metrics_graphql.rest_api.parameters import InvalidParameters, read_query
+from metrics_graphql.service import MetricsService
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+def routes(service: MetricsService) -> list[Route]:
+    """Return the routes of this door."""
+
+    async def session_metrics(request: Request) -> Response:
+        """Answer one question: the token first, then the parameters, then the right to ask."""
+        caller = await service.authenticate(request.headers.get("authorization"))
+        query = read_query(request.path_params["org_id"], request.query_params)
+        return JSONResponse(body_of(await service.session_metrics(caller, query, MEASURES)))
+
+    async def openapi(_request: Request) -> Response:
+        """Show the document."""
+        return JSONResponse(document())
+
+    return [get_only(SESSION_METRICS_PATH, session_metrics), get_only("/openapi.json", openapi)]
+
+
+def get_only(path: str, endpoint: Endpoint) -> Route:
+    """Return a route for GET; HEAD, which Starlette adds, is not allowed by the v3 API."""
+    route = Route(path, answering_errors(endpoint), methods=["GET"])
+    route.methods = {"GET"}
+    return route
+
+
+def answering_errors(endpoint: Endpoint) -> Endpoint:
+    """Return an endpoint whose errors are answers in the shape of the v3 API."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except InvalidParameters as error:
+            return JSONResponse({"detail": error.detail}, 422)
+        except Unauthenticated as error:
+            headers = {"WWW-Authenticate": "Bearer"}
+            return JSONResponse({"detail": error.message}, error.status, headers)
+        except MetricsError as error:
+            if isinstance(error, Unavailable):
+                report_unavailable(error)
+            return JSONResponse({"detail": error.message}, error.status)
+        except Exception as error:  # noqa: BLE001 - the last line: nothing unmasked gets past it
+            return JSONResponse({"detail": report(error)}, MetricsError.status)
+
+    return answer
+
+
+async def answer_http_exception(_request: Request, error: Exception) -> Response:
+    """Answer what routing refuses: an unknown path, a method that is not allowed."""
+    if not isinstance(error, HTTPException):
+        raise error
+    return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+
+
+def body_of(metrics: SessionMetrics) -> dict[str, Any]:
+    """Return the answer as the document's `SessionMetricsResponse`."""
+    body: dict[str, Any] = {}
+    for measure in MEASURES:
+        if measure.member is not None:
+            body.setdefault(measure.field, {})[measure.member] = metrics[measure]
+        elif measure.adds == "sessions":
+            body[measure.field] = metrics[measure]
+    return {**body, AVERAGE_ACUS: metrics.avg_acus_per_session}
