@@ -1,0 +1,1 @@
+"""The GraphQL door: the Strawberry schema, and GraphQL over HTTP. Knows no SQL and no REST."""

@@ -1,0 +1,133 @@
+"""Reads a GraphQL request off an HTTP request, strictly: what can't be taken is named."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+
+MAX_BODY_BYTES: Final = 100_000
+"""A question with a thousand ids of each kind fits several times over."""
+MAX_NESTING: Final = 64
+"""How deep JSON may be nested; the deepest input of the schema is three deep."""
+
+
+class BadRequest(Exception):
+    """A request that can't be read as GraphQL; `status` says in which way."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.headers = headers
+
+
+@dataclass(frozen=True, slots=True)
+class GraphQLRequest:
+    """One operation to run, not yet parsed."""
+
+    query: str
+    variables: dict[str, Any] | None
+    operation_name: str | None
+
+
+async def read_request(request: Request) -> GraphQLRequest:
+    """Return what a POST or a GET asks.
+
+    Raises:
+        BadRequest: with 400, 413 or 415, and a reason that names the part.
+    """
+    if request.method == "GET":
+        parameters: dict[str, Any] = dict(request.query_params)
+        for name in ("variables", "extensions"):
+            if name in parameters:
+                parameters[name] = parse_json(parameters[name], name)
+        return request_of(parameters)
+    if content_type(request.headers) != "application/json":
+        raise BadRequest(415, "The Content-Type must be application/json.")
+    body = parse_json(await read_body(request), "The body")
+    if not isinstance(body, dict):
+        raise BadRequest(400, "The body must be a JSON object.")
+    return request_of(body)
+
+
+def content_type(headers: Headers) -> str:
+    """Return the media type of a body; one in another charset than UTF-8 counts as none."""
+    media_type, _, parameters = headers.get("content-type", "").partition(";")
+    charset = parameters.strip().lower().removeprefix("charset=").strip('"')
+    return media_type.strip().lower() if charset in {"", "utf-8", "utf8"} else ""
+
+
+async def read_body(request: Request) -> bytes:
+    """Return the body.
+
+    Raises:
+        BadRequest: 413, as soon as there is more of it than `MAX_BODY_BYTES`.
+    """
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise BadRequest(413, f"The body must not be larger than {MAX_BODY_BYTES} bytes.")
+    return bytes(body)
+
+
+def parse_json(text: bytes | str, name: str) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a JSON value.
+
+    Raises:
+        BadRequest: 400, for anything that RFC 8259 does not allow, and for what would overflow a
+            parser: it is nested too deep, or a number has thousands of digits.
+    """
+    try:
+        decoded = text.decode() if isinstance(text, bytes) else text
+        decoded.encode()
+    except UnicodeError:
+        raise BadRequest(400, f"{name} must be UTF-8.") from None
+    if nesting(decoded) > MAX_NESTING:
+        raise BadRequest(400, f"{name} must not be nested more than {MAX_NESTING} deep.")
+    try:
+        return json.loads(decoded, parse_constant=refuse_constant)
+    except ValueError as error:
+        reason = f": {error.msg}" if isinstance(error, json.JSONDecodeError) else ""
+        raise BadRequest(400, f"{name} must be JSON{reason}.") from None
+
+
+def nesting(text: str) -> int:
+    """Return how deep brackets are nested at most; those inside strings may count too."""
+    depth = deepest = 0
+    for character in text:
+        if character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+def refuse_constant(name: str) -> NoReturn:
+    """Refuse NaN and the infinities, which Python would read."""
+    raise ValueError(name)
+
+
+def request_of(parameters: dict[str, Any]) -> GraphQLRequest:
+    """Return the request that these parameters make.
+
+    Raises:
+        BadRequest: 400, naming a parameter of the wrong type.
+    """
+    query = parameters.get("query")
+    variables = parameters.get("variables")
+    operation_name = parameters.get("operationName")
+    extensions = parameters.get("extensions")
+    if not isinstance(query, str) or not query:
+        raise BadRequest(400, "`query` must be a GraphQL document, as a string.")
+    if variables is not None and not isinstance(variables, dict):
+        raise BadRequest(400, "`variables` must be an object.")
+    if operation_name is not None and not isinstance(operation_name, str):
+        raise BadRequest(400, "`operationName` must be a string.")
+    if extensions is not None and not isinstance(extensions, dict):
+        raise BadRequest(400, "`extensions` must be an object.")
+    return GraphQLRequest(query, variables, operation_name or None)

@@ -1,0 +1,83 @@
+"""The schema: its root field, put together with its scalar."""
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import strawberry
+from graphql import GraphQLError
+from strawberry.schema.config import StrawberryConfig
+from strawberry.types import ExecutionContext
+
+from metrics_graphql.domain.measures import Measure
+from metrics_graphql.graphql_api.inputs import SessionMetricsFilters
+from metrics_graphql.graphql_api.scalars import DATE_TIME, Instant
+from metrics_graphql.graphql_api.selection import selected_measures
+from metrics_graphql.graphql_api.types import SessionMetrics
+from metrics_graphql.service import MetricsService
+from metrics_graphql.store.accounts import ServiceUser
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a request brings to its resolvers."""
+
+    service: MetricsService
+    caller: ServiceUser
+
+
+class Info(strawberry.Info[Context, None]):
+    """What a resolver is told."""
+
+    def selected_measures(self) -> tuple[Measure, ...]:
+        """Return the measures selected under the field, through its fragments.
+
+        Strawberry's own `selected_fields` spells fragments out, which a request can make
+        exponentially long.
+        """
+        return selected_measures(self._raw_info.field_nodes, self._raw_info.fragments)
+
+
+@strawberry.type(description="Questions that can be asked of an organization's sessions.")
+class Query:
+    """The root."""
+
+    @strawberry.field(
+        description=(
+            "Metrics of the sessions an organization created in a time range.\n\n"
+            "Null if they could not be read, for a reason given in `errors`; other fields of\n"
+            "the request still answer.\n\n"
+            "Requires the `ViewAccountMetrics` permission on the organization."
+        )
+    )
+    async def session_metrics(
+        self,
+        info: Info,
+        org_id: Annotated[
+            strawberry.ID,
+            strawberry.argument(description="The organization whose sessions are counted."),
+        ],
+        filters: Annotated[
+            SessionMetricsFilters,
+            strawberry.argument(description="Which of its sessions are counted."),
+        ],
+    ) -> SessionMetrics | None:
+        """Ask the service for the measures that are selected."""
+        query = filters.query(org_id)
+        sums = await info.context.service.session_metrics(
+            info.context.caller, query, info.selected_measures()
+        )
+        return SessionMetrics(sums=sums, query=query)
+
+
+class Schema(strawberry.Schema):
+    """A schema that leaves reporting errors to the door that shows them."""
+
+    def process_errors(
+        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
+    ) -> None:
+        """Report nothing: Strawberry would log the text of every error, a caller's own too."""
+
+
+schema: Final = Schema(
+    Query, config=StrawberryConfig(info_class=Info, scalar_map={Instant: DATE_TIME})
+)
