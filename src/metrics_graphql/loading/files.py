@@ -1,0 +1,50 @@
+"""Several files of sessions read as one source, and how far reading has come."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from metrics_graphql.loading.formats import Parsed, Rejection, UnreadableFile, read_sessions
+
+
+def is_stdin(path: Path) -> bool:
+    """Return whether a path stands for standard input."""
+    return str(path) == "-"
+
+
+def total_bytes(paths: Sequence[Path]) -> int | None:
+    """Return how much there is to read; None if standard input is among it.
+
+    Raises:
+        OSError: a file can't be seen.
+    """
+    if any(is_stdin(path) for path in paths):
+        return None
+    return sum(path.stat().st_size for path in paths)
+
+
+class Files:
+    """The rows of several files, in their order. `org_id` is that of rows that name none."""
+
+    def __init__(self, paths: Sequence[Path], org_id: str | None) -> None:
+        self._paths = paths
+        self._org_id = org_id
+        self.bytes_read = 0
+        """As they are on the disk, compressed or not."""
+
+    def __iter__(self) -> Iterator[Parsed | Rejection]:
+        """Yield each row, its place led by its file.
+
+        Raises:
+            UnreadableFile: a file is in none of the formats, or breaks off.
+            OSError: a file can't be read.
+        """
+        for path in self._paths:
+            before = self.bytes_read
+            with open(0 if is_stdin(path) else path, "rb") as stream:  # noqa: PTH123 - 0 is no path
+                try:
+                    for row in read_sessions(stream, self._org_id):
+                        if stream.seekable():
+                            self.bytes_read = before + stream.tell()
+                        yield row._replace(place=f"{path}: {row.place}")
+                except UnreadableFile as error:
+                    raise UnreadableFile(f"{path}: {error}") from None

@@ -1,0 +1,93 @@
+"""Loads sessions in batches: each is one transaction, acknowledged when it is committed."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from metrics_graphql.loading.formats import Parsed, Rejection
+from metrics_graphql.store.engine import Connection, Database
+from metrics_graphql.store.ingest import write_sessions
+
+BATCH_SIZE: Final = 2_000
+
+
+class StrictLoadRefused(Exception):
+    """A strict load met rows that can't be loaded; nothing of it was kept."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a load came to, in rows. `read` is the sum of the others."""
+
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+
+
+def ignore(*_: object) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A load on its way: where it writes, who is told, and what it has come to."""
+
+    database: Database
+    on_batch: Callable[[], None] = ignore
+    on_rejection: Callable[[Rejection], None] = ignore
+    summary: Summary = field(default_factory=Summary)
+
+    async def run(self, rows: Iterable[Parsed | Rejection]) -> None:
+        """Load rows, keeping every good one.
+
+        Each batch is kept once it is written, whatever happens after it; so a load that broke off
+        is resumed by running it again.
+
+        Raises:
+            UnreadableFile: the source broke off; the batches before are kept.
+            Unavailable: the database can't be written to; the batches before are kept.
+        """
+        for batch in batches(rows):
+            async with self.database.writing() as connection:
+                await self._write(connection, batch)
+            self.on_batch()
+
+    async def run_strictly(self, rows: Iterable[Parsed | Rejection]) -> None:
+        """Load all rows or, if there is a bad one, none. Other writers wait meanwhile.
+
+        Raises:
+            StrictLoadRefused: there is a bad row; all of them were reported.
+            UnreadableFile: the source broke off.
+            Unavailable: the database can't be written to.
+        """
+        async with self.database.writing() as connection:
+            for batch in batches(rows):
+                await self._write(connection, batch)
+                self.on_batch()
+            if self.summary.rejected:
+                raise StrictLoadRefused
+
+    async def _write(self, connection: Connection, batch: list[Parsed | Rejection]) -> None:
+        parsed = [row for row in batch if isinstance(row, Parsed)]
+        rejected = [row for row in batch if isinstance(row, Rejection)]
+        written = await write_sessions(
+            connection, self.database.dialect, [row.update for row in parsed]
+        )
+        rejected += [Rejection(parsed[at].place, why) for at, why in written.rejected]
+        self.summary.read += len(batch)
+        self.summary.inserted += written.inserted
+        self.summary.updated += written.updated
+        self.summary.unchanged += written.unchanged
+        self.summary.rejected += len(rejected)
+        for rejection in rejected:
+            self.on_rejection(rejection)
+
+
+def batches(rows: Iterable[Parsed | Rejection]) -> Iterator[list[Parsed | Rejection]]:
+    """Cut rows into lists of at most `BATCH_SIZE`."""
+    iterator = iter(rows)
+    while batch := list(islice(iterator, BATCH_SIZE)):
+        yield batch

@@ -1,0 +1,166 @@
+"""One row of a source: validated by pydantic, turned into an update of a session."""
+
+from datetime import datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Annotated, Any, Final
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
+
+from metrics_graphql.domain.metrics import check_id
+from metrics_graphql.domain.periods import MAX_INSTANT
+from metrics_graphql.domain.sessions import MAX_ACUS_PER_SESSION, MICROS_PER_ACU, SessionUpdate
+from metrics_graphql.errors import BadUserInput
+
+MAX_TEXT: Final = 256
+"""Characters in an id, an origin or a size."""
+
+
+class BadRow(Exception):
+    """A row that can't be loaded; its text is the reason, which names the field."""
+
+
+def _storable(value: str) -> str:
+    try:
+        return check_id("value", value)
+    except BadUserInput as error:
+        raise PydanticCustomError(
+            "characters", "Value {reason}", {"reason": error.reason}
+        ) from None
+
+
+def _empty_is_none(value: object) -> object:
+    return None if value == "" else value
+
+
+def _no_comma(value: str) -> str:
+    # The query string of the v3 API joins ids with commas: one with a comma could not be asked for.
+    if "," in value:
+        raise PydanticCustomError("comma", "An id has no comma")
+    return value
+
+
+def _instant(value: object) -> object:
+    """Let ISO 8601 with an offset stand for Unix seconds."""
+    if not isinstance(value, str) or "-" not in value[1:]:
+        return value
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return value
+    return value if moment.tzinfo is None else int(moment.timestamp())
+
+
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_storable)]
+OptionalText = Annotated[Text | None, BeforeValidator(_empty_is_none)]
+Id = Annotated[Text, StringConstraints(min_length=1), AfterValidator(_no_comma)]
+OptionalId = Annotated[Id | None, BeforeValidator(_empty_is_none)]
+# Seconds since the epoch; a value in milliseconds lies beyond the year 9999 and is refused.
+CreatedAt = Annotated[int, Field(ge=0, lt=MAX_INSTANT), BeforeValidator(_instant)]
+
+
+class PullRequest(BaseModel):
+    """A pull request, as far as it matters here."""
+
+    pr_state: str | None = None
+
+
+class Row(BaseModel):
+    """The fields that a source may give; others are ignored."""
+
+    model_config = ConfigDict(extra="ignore", coerce_numbers_to_str=False)
+
+    session_id: Id
+    org_id: OptionalId = None
+    created_at: Annotated[CreatedAt | None, BeforeValidator(_empty_is_none)] = None
+    origin: OptionalText = None
+    size: Annotated[OptionalText, Field(validation_alias=AliasChoices("session_size", "size"))] = (
+        None
+    )
+    user_id: OptionalId = None
+    service_user_id: OptionalId = None
+    playbook_id: OptionalId = None
+    used_search: Annotated[bool | None, BeforeValidator(_empty_is_none)] = None
+    acus_consumed: Annotated[
+        Decimal | None,
+        Field(ge=0, le=MAX_ACUS_PER_SESSION, allow_inf_nan=False),
+        BeforeValidator(_empty_is_none),
+    ] = None
+    pull_requests: list[PullRequest] | None = None
+    merged_pr_count: Annotated[int | None, Field(ge=0), BeforeValidator(_empty_is_none)] = None
+
+    def update(self, org_id: str | None) -> SessionUpdate:
+        """Return what the row says; `org_id` is that of a row that names none.
+
+        Raises:
+            BadRow: no organization is named at all.
+        """
+        organization = self.org_id or org_id
+        if organization is None:
+            raise BadRow("org_id: missing, and no --org is given")
+        return SessionUpdate(organization, self.session_id, self._values())
+
+    def _values(self) -> dict[str, Any]:
+        given = self.model_fields_set
+        values: dict[str, Any] = {name: getattr(self, name) for name in NULLABLE if name in given}
+        # These are never null in the store, so a null says no more than a field left out.
+        if self.created_at is not None:
+            values["created_at"] = self.created_at
+        if self.used_search is not None:
+            values["used_search"] = self.used_search
+        if self.acus_consumed is not None:
+            values["acus"] = micros(self.acus_consumed)
+        if self.pull_requests is not None or self.merged_pr_count is not None:
+            values["has_merged_pr"] = bool(self.merged_pr_count) or any(
+                pull_request.pr_state == "merged" for pull_request in self.pull_requests or ()
+            )
+        return values
+
+
+NULLABLE: Final = ("origin", "size", "user_id", "service_user_id", "playbook_id")
+
+
+def micros(acus: Decimal) -> int:
+    """Return ACUs in whole millionths; a finer value rounds to the nearest, half to even."""
+    return int((acus * MICROS_PER_ACU).to_integral_value(ROUND_HALF_EVEN))
+
+
+def parse_json_row(text: str | bytes, org_id: str | None) -> SessionUpdate:
+    """Return the update of a row in JSON.
+
+    Raises:
+        BadRow: with the reason.
+    """
+    try:
+        return Row.model_validate_json(text).update(org_id)
+    except ValidationError as error:
+        raise BadRow(reason(error)) from None
+
+
+def parse_row(values: object, org_id: str | None) -> SessionUpdate:
+    """Return the update of a row whose JSON or CSV is parsed already.
+
+    Raises:
+        BadRow: with the reason.
+    """
+    try:
+        return Row.model_validate(values).update(org_id)
+    except ValidationError as error:
+        raise BadRow(reason(error)) from None
+
+
+def reason(error: ValidationError) -> str:
+    """Return what is wrong with a row, field by field, in one line."""
+    return "; ".join(
+        f"{'.'.join(map(str, details['loc']))}: {details['msg']}".removeprefix(": ")
+        for details in error.errors(include_url=False, include_input=False)
+    )
