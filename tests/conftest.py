@@ -1,0 +1,120 @@
+"""A whole gateway in process, on a real database, for tests to load and to ask."""
+
+import asyncio
+from collections.abc import Coroutine, Generator, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+import pytest
+from hypothesis import HealthCheck, settings
+
+from metrics_graphql import auth
+from metrics_graphql.app import create_app
+from metrics_graphql.domain.sessions import SessionUpdate
+from metrics_graphql.settings import Settings
+from metrics_graphql.store.engine import Database
+from metrics_graphql.store.ingest import Written, write_sessions
+
+T = TypeVar("T")
+
+settings.register_profile(
+    "tests",
+    deadline=None,  # a test states facts, not timings
+    # One gateway serves every example of a test; each example uses organizations of its own.
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("tests")
+
+
+class Gateway:
+    """The application over a database of its own, driven from plain functions."""
+
+    def __init__(self, runner: asyncio.Runner, database_url: str) -> None:
+        self._runner = runner
+        self.database_url = database_url
+        self.database = Database(database_url)
+        self.app = create_app(Settings(database_url=database_url))
+        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        self.client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end."""
+        return self._runner.run(work)
+
+    async def start(self) -> None:
+        """Start the application, which makes the tables."""
+        self._lifespan = self.app.router.lifespan_context(self.app)
+        await self._lifespan.__aenter__()
+
+    async def stop(self) -> None:
+        """Stop the application and close every connection."""
+        await self._lifespan.__aexit__(None, None, None)
+        await self.database.close()
+
+    def load(self, rows: Iterable[Mapping[str, Any]]) -> Written:
+        """Store sessions; a row maps names of `Session` fields to values, some or all."""
+        updates = []
+        for row in rows:
+            values = dict(row)
+            updates.append(SessionUpdate(values.pop("org_id"), values.pop("session_id"), values))
+
+        async def write() -> Written:
+            async with self.database.writing() as connection:
+                return await write_sessions(connection, self.database.dialect, updates)
+
+        return self.run(write())
+
+    def token(self, org_id: str | None = None, *permissions: str, days: float | None = None) -> str:
+        """Return the token of a new service user; without an organization, enterprise level."""
+        return self.run(
+            auth.create_service_user(
+                self.database,
+                "test",
+                org_id=org_id,
+                permissions=permissions or (auth.DEFAULT_PERMISSION,),
+                expires_in_days=days,
+            )
+        ).token
+
+    def request(self, method: str, path: str, token: str | None, **kwargs: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
+        """Send one request."""
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers |= kwargs.pop("headers", {})
+        return self.run(self.client.request(method, path, headers=headers, **kwargs))
+
+    def rest(self, org_id: str, token: str | None, **parameters: Any) -> httpx.Response:  # noqa: ANN401 - any value
+        """Ask the REST door."""
+        path = f"/v3/organizations/{org_id}/metrics/sessions"
+        return self.request("GET", path, token, params=parameters)
+
+    def graphql(
+        self, query: str, token: str | None, variables: Mapping[str, Any] | None = None
+    ) -> httpx.Response:
+        """Ask the GraphQL door."""
+        body = {"query": query, "variables": variables}
+        return self.request("POST", "/graphql", token, json=body)
+
+    def metrics(
+        self, selection: str, org_id: str, token: str, filters: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """Return `sessionMetrics` of a question that must succeed."""
+        answer = self.graphql(
+            "query ($org: ID!, $filters: SessionMetricsFilters!)"
+            f" {{ sessionMetrics(orgId: $org, filters: $filters) {selection} }}",
+            token,
+            {"org": org_id, "filters": dict(filters)},
+        ).json()
+        assert "errors" not in answer, answer
+        metrics: dict[str, Any] = answer["data"]["sessionMetrics"]
+        return metrics
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Generator[Gateway]:
+    """Lend a started gateway over an empty SQLite file."""
+    with asyncio.Runner() as runner:
+        gateway = Gateway(runner, f"sqlite:///{tmp_path / 'metrics.db'}")
+        gateway.run(gateway.start())
+        yield gateway
+        gateway.run(gateway.stop())

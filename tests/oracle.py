@@ -1,0 +1,248 @@
+"""A second opinion: what the product must answer, counted one row at a time.
+
+It knows plain rows (dicts) and the meanings in the design, and nothing of the product: it shares
+no code with it and imports none of it. It is written to be obviously right, not fast.
+
+A row has the keys org_id, session_id, created_at (Unix seconds), origin, size, user_id,
+service_user_id, playbook_id, used_search, has_merged_pr and acus (millionths).
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, TypedDict, Unpack
+from zoneinfo import ZoneInfo
+
+Row = dict[str, Any]
+Rows = Sequence[Row]
+Answer = dict[str, Any]
+
+SIZES = ("xs", "s", "m", "l", "xl")
+ORIGINS = ("api", "automation", "desktop", "jira", "linear", "slack", "teams", "webapp")
+COLUMNS: dict[str, list[tuple[str, dict[str, str]]]] = {
+    "user": [("user_id", {"kind": "USER"}), ("service_user_id", {"kind": "SERVICE_USER"})],
+    "playbook": [("playbook_id", {})],
+}
+
+MINUTE, QUARTER_HOUR, TWO_DAYS = 60, 15 * 60, 2 * 24 * 60 * 60
+
+
+class Filters(TypedDict, total=False):
+    """Which of the sessions of a period are counted. None, or left out, restricts nothing."""
+
+    user_ids: Sequence[str] | None
+    service_user_ids: Sequence[str] | None
+    playbook_id: str | None
+
+
+def rest(
+    rows: Rows, org_id: str, time_after: int, time_before: int, **filters: Unpack[Filters]
+) -> Answer:
+    """The JSON body of a SessionMetricsResponse."""
+    return _measures(_matching(rows, org_id, time_after, time_before, filters))
+
+
+def graphql(
+    rows: Rows, org_id: str, time_after: int, time_before: int, **filters: Unpack[Filters]
+) -> Answer:
+    """The same measures under their GraphQL names."""
+    return _camel_case(rest(rows, org_id, time_after, time_before, **filters))
+
+
+def select(result: Answer, selection: dict[str, Any]) -> Answer:
+    """The part of a result that a GraphQL selection asks for, in the selection's order.
+
+    A selection maps each field name to None (a leaf) or to the selection inside it.
+    """
+    return {name: _selected(result[name], inner) for name, inner in selection.items()}
+
+
+def time_series(  # noqa: PLR0913, PLR0917 - a period and how to cut it
+    rows: Rows,
+    org_id: str,
+    time_after: int,
+    time_before: int,
+    interval: str,
+    time_zone: str,
+    **filters: Unpack[Filters],
+) -> list[Answer]:
+    """The measures of each interval of a period (from 1973 on), oldest first, zeros included.
+
+    An interval (HOUR, DAY, WEEK, MONTH) is the calendar's in the time zone; the first and the last
+    are clipped to the period.
+    """
+    if time_after >= time_before:
+        return []
+    begins = _begins(time_after, time_before, interval, ZoneInfo(time_zone))
+    matching = _matching(rows, org_id, time_after, time_before, filters)
+    return [
+        {**graphql(matching, org_id, start, end), "period": _period(start, end)}
+        for start, end in pairwise([time_after, *begins, time_before])
+    ]
+
+
+def breakdown(  # noqa: PLR0913 - a period, and the arguments of byUser and byPlaybook
+    rows: Rows,
+    org_id: str,
+    time_after: int,
+    time_before: int,
+    *,
+    by: str = "user",
+    first: int = 25,
+    order_field: str = "SESSIONS_CREATED_COUNT",
+    direction: str = "DESC",
+    **filters: Unpack[Filters],
+) -> Answer:
+    """The measures of each creator ("user") or each "playbook" of the sessions that match.
+
+    A session that names both a user and a service user counts in the row of each, whatever the
+    filters. Ties are ranked by ID, ascending, and a user before a service user.
+    """
+    measure = {
+        "SESSIONS_CREATED_COUNT": len,
+        "SESSIONS_WITH_MERGED_PRS_COUNT": lambda group: sum(r["has_merged_pr"] for r in group),
+        "AVG_ACUS_PER_SESSION": _average,
+    }[order_field]
+    matching = _matching(rows, org_id, time_after, time_before, filters)
+    found = []
+    for column, kind in COLUMNS[by]:
+        for name in {row[column] for row in matching if row[column] is not None}:
+            group = [row for row in matching if row[column] == name]
+            found.append(({"id": name, **kind}, group))
+    # Sorting is stable: the second sort keeps the order of the first among equals.
+    found.sort(key=lambda row: (row[0]["id"], row[0].get("kind") == "SERVICE_USER"))
+    found.sort(key=lambda row: measure(row[1]), reverse={"ASC": False, "DESC": True}[direction])
+    nodes = [{**_camel_case(_measures(group)), by: identity} for identity, group in found]
+    return {"nodes": nodes[:first], "totalCount": len(nodes)}
+
+
+def previous_period(
+    rows: Rows, org_id: str, time_after: int, time_before: int, **filters: Unpack[Filters]
+) -> Answer:
+    """The measures of the equally long period before this one, and the change since then."""
+    start = time_after - (time_before - time_after)
+    current = _matching(rows, org_id, time_after, time_before, filters)
+    previous = _matching(rows, org_id, start, time_after, filters)
+    now, then = _camel_case(_measures(current)), _camel_case(_measures(previous))
+    counts = [name for name in now if name.endswith("Count")]
+    change = {name: _change(Fraction(then[name]), Fraction(now[name])) for name in counts}
+    change["avgAcusPerSession"] = _change(_average(previous), _average(current))
+    return {**then, "period": _period(start, time_after), "change": change}
+
+
+def _matching(
+    rows: Rows, org_id: str, time_after: int, time_before: int, filters: Filters
+) -> list[Row]:
+    """The sessions of an organization created in [time_after, time_before) that match."""
+    users, service_users = filters.get("user_ids"), filters.get("service_user_ids")
+    playbook = filters.get("playbook_id")
+    anyone = users is None and service_users is None
+    return [
+        row
+        for row in rows
+        if row["org_id"] == org_id
+        and time_after <= row["created_at"] < time_before
+        and (playbook is None or row["playbook_id"] == playbook)
+        and (
+            anyone
+            or row["user_id"] in (users or ())
+            or row["service_user_id"] in (service_users or ())
+        )
+    ]
+
+
+def _measures(rows: Rows) -> Answer:
+    """Every measure of exactly these sessions, under its REST name."""
+    merged = [row for row in rows if row["has_merged_pr"]]
+    origins = ["automation" if row["origin"] == "scheduled" else row["origin"] for row in rows]
+    return {
+        "sessions_created_count": len(rows),
+        "sessions_created_by_size": _by_size(rows),
+        "sessions_created_by_origin": {origin: origins.count(origin) for origin in ORIGINS},
+        "sessions_created_with_playbook_count": sum(r["playbook_id"] is not None for r in rows),
+        "sessions_created_with_search_count": sum(bool(row["used_search"]) for row in rows),
+        "sessions_with_merged_prs_count": len(merged),
+        "sessions_with_merged_prs_by_size": _by_size(merged),
+        "avg_acus_per_session": float(_average(rows)),
+    }
+
+
+def _by_size(rows: Rows) -> dict[str, int]:
+    """How many sessions have each size; no size, or an unknown one, is in none."""
+    return {size: sum(row["size"] == size for row in rows) for size in SIZES}
+
+
+def _average(rows: Rows) -> Fraction:
+    """ACUs per session, exactly; 0 for no sessions."""
+    total = sum(row["acus"] for row in rows)
+    return Fraction(total, 1_000_000 * len(rows)) if rows else Fraction(0)
+
+
+def _change(previous: Fraction, current: Fraction) -> float | None:
+    """The relative change; None where there was nothing to compare with."""
+    return None if previous == 0 else float((current - previous) / previous)
+
+
+def _camel_case(measures: Answer) -> Answer:
+    """REST names to GraphQL names. Sizes and origins are spelled alike in both."""
+    return {re.sub("_.", lambda at: at[0][1].upper(), name): measures[name] for name in measures}
+
+
+def _selected(value: object, selection: dict[str, Any] | None) -> object:
+    """A leaf as it is, an object's selected fields, or those of each object in a list."""
+    if selection is None or value is None:
+        return value
+    if isinstance(value, list):
+        return [_selected(item, selection) for item in value]
+    assert isinstance(value, dict), f"{value!r} is a leaf: it has no fields to select"
+    return select(value, selection)
+
+
+def _period(start: int, end: int) -> dict[str, str]:
+    """A TimePeriod, its instants as `YYYY-MM-DDTHH:MM:SSZ`."""
+    starts, ends = (datetime.fromtimestamp(t, UTC).replace(tzinfo=None) for t in (start, end))
+    return {"startsAt": f"{starts.isoformat()}Z", "endsAt": f"{ends.isoformat()}Z"}
+
+
+def _begins(time_after: int, time_before: int, interval: str, zone: ZoneInfo) -> list[int]:
+    """The instants inside a period, its start left out, at which an interval begins.
+
+    An hour begins wherever the clock shows another hour or takes another offset. A day, week or
+    month begins at the first instant that shows its date or a later one: where the clock is then
+    set back into the day before, that hour stays with the new day. So the search starts before the
+    period, early enough to have seen a later date than the one the period starts on.
+
+    It goes by quarter hours, and by minutes through those in which anything changes: St. John's
+    set its clock at 00:01 until 2011, and Kiritimati was 10:40 behind until 1979.
+    """
+    assert datetime.fromtimestamp(time_after, UTC).year >= 1973, "offsets were not whole minutes"
+    first = (time_after - TWO_DAYS) // QUARTER_HOUR * QUARTER_HOUR
+    latest, _ = clock = _clock(first, interval, zone)
+    begins = []
+    for quarter in range(first, time_before, QUARTER_HOUR):
+        end = quarter + QUARTER_HOUR
+        before, clock = clock, _clock(end, interval, zone)
+        if clock == before:
+            continue
+        for instant in range(quarter + MINUTE, end + MINUTE, MINUTE):
+            label, _ = _clock(instant, interval, zone)
+            if label > latest or (interval == "HOUR" and label != latest):
+                latest = label
+                begins.append(instant)
+    return [instant for instant in begins if time_after < instant < time_before]
+
+
+def _clock(instant: int, interval: str, zone: ZoneInfo) -> tuple[tuple[int, ...], timedelta]:
+    """The label of the interval an instant is in (later ones sort later), and the offset."""
+    local = datetime.fromtimestamp(instant, zone)
+    offset = local.utcoffset() or timedelta(0)
+    monday = local.date() - timedelta(days=local.weekday())
+    labels = {
+        "HOUR": (local.year, local.month, local.day, local.hour, int(offset.total_seconds())),
+        "DAY": (local.year, local.month, local.day),
+        "WEEK": (monday.year, monday.month, monday.day),
+        "MONTH": (local.year, local.month),
+    }
+    return labels[interval], offset

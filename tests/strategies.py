@@ -1,0 +1,104 @@
+"""Random sessions, periods, filters and selections, small enough to collide often."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+ORIGINS = [
+    *("api", "automation", "scheduled", "desktop", "jira", "linear", "slack", "teams", "webapp"),
+    *("cli", "vscode_extension", "devin_spaces", "other", None),
+]
+SIZES = ["xs", "s", "m", "l", "xl", "huge", None]
+USERS = ["email|aa", "email|bb", "google-oauth2|1", None]
+SERVICE_USERS = ["service-1", "service-2", "email|aa", None]
+PLAYBOOKS = ["playbook-1", "playbook-ü", None]
+
+HOUR, DAY = 3_600, 86_400
+BASE = 1_735_689_600
+"""2025-01-01T00:00:00Z."""
+
+
+def instants() -> st.SearchStrategy[int]:
+    """Return instants of 90 days, most of them on or beside the edge of an hour or a day."""
+    edges = st.builds(
+        lambda unit, count, beside: BASE + unit * count + beside,
+        st.sampled_from([HOUR, DAY, 30 * DAY]),
+        st.integers(0, 3),
+        st.integers(-1, 1),
+    )
+    return edges | st.integers(BASE, BASE + 90 * DAY)
+
+
+def session_rows(
+    org_id: str, session_ids: st.SearchStrategy[str]
+) -> st.SearchStrategy[dict[str, Any]]:
+    """Return rows that say everything of a session."""
+    return st.fixed_dictionaries(
+        {
+            "org_id": st.just(org_id),
+            "session_id": session_ids,
+            "created_at": instants(),
+            "origin": st.sampled_from(ORIGINS),
+            "size": st.sampled_from(SIZES),
+            "user_id": st.sampled_from(USERS),
+            "service_user_id": st.sampled_from(SERVICE_USERS),
+            "playbook_id": st.sampled_from(PLAYBOOKS),
+            "used_search": st.booleans(),
+            "has_merged_pr": st.booleans(),
+            "acus": st.integers(0, 50_000_000) | st.sampled_from([1, 333_333, 10**12]),
+        }
+    )
+
+
+def periods() -> st.SearchStrategy[dict[str, int]]:
+    """Return the two bounds, in order; they may be equal, or far outside the data."""
+    far = st.sampled_from([-(2**70), 0, 2**63, 10**30])
+    return st.lists(instants() | far, min_size=2, max_size=2).map(
+        lambda bounds: {"time_after": min(bounds), "time_before": max(bounds)}
+    )
+
+
+def filters() -> st.SearchStrategy[dict[str, Any]]:
+    """Return filters, of which any may be absent or empty."""
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "user_ids": st.lists(st.sampled_from(["email|aa", "email|bb", "nobody"])),
+            "service_user_ids": st.lists(st.sampled_from(["service-1", "service-2", "email|aa"])),
+            "playbook_id": st.sampled_from(["playbook-1", "playbook-ü", "nothing"]),
+        },
+    )
+
+
+SIZE_MEMBERS = ["xs", "s", "m", "l", "xl"]
+ORIGIN_MEMBERS = ["api", "automation", "desktop", "jira", "linear", "slack", "teams", "webapp"]
+AGGREGATES: dict[str, list[str]] = {
+    "sessionsCreatedCount": [],
+    "sessionsCreatedBySize": SIZE_MEMBERS,
+    "sessionsCreatedByOrigin": ORIGIN_MEMBERS,
+    "sessionsCreatedWithPlaybookCount": [],
+    "sessionsCreatedWithSearchCount": [],
+    "sessionsWithMergedPrsCount": [],
+    "sessionsWithMergedPrsBySize": SIZE_MEMBERS,
+    "avgAcusPerSession": [],
+}
+
+
+@st.composite
+def selections(draw: st.DrawFn) -> dict[str, Any]:
+    """Return some of the fields of `SessionAggregates`: name to None, or to members."""
+    names = draw(st.lists(st.sampled_from(sorted(AGGREGATES)), min_size=1, unique=True))
+    return {
+        name: dict.fromkeys(
+            draw(st.lists(st.sampled_from(AGGREGATES[name]), min_size=1, unique=True))
+        )
+        if AGGREGATES[name]
+        else None
+        for name in names
+    }
+
+
+def in_graphql(selection: dict[str, Any]) -> str:
+    """Return a selection as GraphQL spells it."""
+    fields = (name if sub is None else name + in_graphql(sub) for name, sub in selection.items())
+    return "{" + " ".join(fields) + "}"

@@ -1,0 +1,220 @@
+"""Cases worked out by hand, because a second opinion that is wrong is worse than none."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from tests import oracle
+
+ORG = "org-1"
+NO_SIZES = {"xs": 0, "s": 0, "m": 0, "l": 0, "xl": 0}
+
+
+def session(created_at: int, **known: Any) -> oracle.Row:  # noqa: ANN401 - any column's value
+    """A session of which only the given columns are known."""
+    unknown = dict.fromkeys(("origin", "size", "user_id", "service_user_id", "playbook_id"))
+    flags = {"used_search": False, "has_merged_pr": False, "acus": 0}
+    keys = {"org_id": ORG, "session_id": f"s-{created_at}", "created_at": created_at}
+    return {**keys, **unknown, **flags, **known}
+
+
+SESSIONS = [
+    session(
+        100,
+        origin="api",
+        size="xs",
+        user_id="u1",
+        playbook_id="p1",
+        used_search=True,
+        acus=1_000_000,
+    ),
+    session(
+        150, origin="scheduled", size="xl", service_user_id="u1", has_merged_pr=True, acus=500_000
+    ),
+    session(199, origin="cli", size="xxl", user_id="u2", service_user_id="v1", acus=1),
+    session(200, origin="webapp", size="m", user_id="u2", playbook_id="p2", has_merged_pr=True),
+    session(150, org_id="org-2", origin="api", size="s", user_id="u1", acus=9_000_000),
+]
+
+
+def instant(text: str) -> int:
+    """The Unix seconds of an ISO 8601 time in UTC."""
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+def starts(after: str, before: str, interval: str, zone: str) -> list[str]:
+    """When the buckets of a period start. They must meet without a gap and end where it ends."""
+    buckets = oracle.time_series([], ORG, instant(after), instant(before), interval, zone)
+    begins = [bucket["period"]["startsAt"] for bucket in buckets]
+    assert [bucket["period"]["endsAt"] for bucket in buckets] == [*begins[1:], f"{before}Z"]
+    return begins
+
+
+def test_rest_counts_every_measure() -> None:
+    """[100, 200) holds three sessions: 1.500001 ACUs by 3; `cli` and `xxl` only in the total."""
+    assert oracle.rest(SESSIONS, ORG, 100, 200) == {
+        "sessions_created_count": 3,
+        "sessions_created_by_size": {"xs": 1, "s": 0, "m": 0, "l": 0, "xl": 1},
+        "sessions_created_by_origin": {
+            "api": 1,
+            "automation": 1,
+            "desktop": 0,
+            "jira": 0,
+            "linear": 0,
+            "slack": 0,
+            "teams": 0,
+            "webapp": 0,
+        },
+        "sessions_created_with_playbook_count": 1,
+        "sessions_created_with_search_count": 1,
+        "sessions_with_merged_prs_count": 1,
+        "sessions_with_merged_prs_by_size": {"xs": 0, "s": 0, "m": 0, "l": 0, "xl": 1},
+        "avg_acus_per_session": 0.500000333333333333,
+    }
+
+
+def test_graphql_says_the_same_in_camel_case() -> None:
+    """The empty period is all zeros, and GraphQL's names are those of the schema."""
+    origins = dict.fromkeys(
+        ("api", "automation", "desktop", "jira", "linear", "slack", "teams", "webapp"), 0
+    )
+    assert oracle.graphql(SESSIONS, ORG, 100, 100) == {
+        "sessionsCreatedCount": 0,
+        "sessionsCreatedBySize": NO_SIZES,
+        "sessionsCreatedByOrigin": origins,
+        "sessionsCreatedWithPlaybookCount": 0,
+        "sessionsCreatedWithSearchCount": 0,
+        "sessionsWithMergedPrsCount": 0,
+        "sessionsWithMergedPrsBySize": NO_SIZES,
+        "avgAcusPerSession": 0.0,
+    }
+
+
+def test_filters() -> None:
+    """Either list may name the creator, once; an empty list names nobody; a playbook narrows."""
+
+    def count(**filters: Any) -> int:  # noqa: ANN401 - any filter's value
+        found: int = oracle.rest(SESSIONS, ORG, 0, 1000, **filters)["sessions_created_count"]
+        return found
+
+    assert count() == count(user_ids=None) == 4
+    assert count(user_ids=["u1"]) == 1
+    assert count(service_user_ids=["u1", "v1"]) == 2
+    assert count(user_ids=["u2"], service_user_ids=["v1"]) == 2
+    assert count(user_ids=["u2"], service_user_ids=[]) == 2
+    assert count(user_ids=[]) == count(user_ids=[], service_user_ids=[]) == 0
+    assert count(playbook_id="p2") == count(playbook_id="p2", user_ids=["u2"]) == 1
+    assert count(playbook_id="p2", user_ids=["u1"]) == 0
+
+
+def test_select_takes_only_what_is_asked_for() -> None:
+    """Leaves, objects, lists of objects and nulls, in the order of the selection."""
+    result = {"a": 1, "b": {"c": 2, "d": 3}, "e": [{"f": 4, "g": 5}, {"f": 6}], "h": None}
+    selected = oracle.select(result, {"h": {"x": None}, "e": {"f": None}, "b": {"d": None}})
+    assert selected == {"h": None, "e": [{"f": 4}, {"f": 6}], "b": {"d": 3}}
+    assert list(selected) == ["h", "e", "b"]
+
+
+def test_time_series_counts_each_session_in_one_bucket() -> None:
+    """A session at midnight is of the day that begins; an empty day is there, as zeros."""
+    rows = [session(instant(text)) for text in ("2025-01-01T23:59:59", "2025-01-02T00:00:00")]
+    start, end = instant("2025-01-01T12:00:00"), instant("2025-01-04T00:00:00")
+    buckets = oracle.time_series(rows, ORG, start, end, "DAY", "UTC")
+    assert [bucket["sessionsCreatedCount"] for bucket in buckets] == [1, 1, 0]
+    assert buckets[0]["period"] == {
+        "startsAt": "2025-01-01T12:00:00Z",
+        "endsAt": "2025-01-02T00:00:00Z",
+    }
+    assert oracle.time_series(rows, ORG, start, start, "DAY", "UTC") == []
+
+
+def test_weeks_and_months() -> None:
+    """Weeks begin on Monday and months on the first, at the zone's midnight."""
+    assert starts("2024-12-29T00:00:00", "2025-01-13T00:00:00", "WEEK", "UTC") == [
+        "2024-12-29T00:00:00Z",
+        "2024-12-30T00:00:00Z",
+        "2025-01-06T00:00:00Z",
+    ]
+    assert starts("2025-02-28T23:00:00", "2025-05-01T00:00:00", "MONTH", "Europe/Berlin") == [
+        "2025-02-28T23:00:00Z",
+        "2025-03-31T22:00:00Z",
+        "2025-04-30T22:00:00Z",
+    ]
+
+
+def test_hours_that_are_skipped_or_repeated() -> None:
+    """Lord Howe moves its clock by half an hour; Berlin shows 02:00 twice; Nepal is at 05:45."""
+    assert starts("2025-04-05T14:00:00", "2025-04-05T16:30:00", "HOUR", "Australia/Lord_Howe") == [
+        "2025-04-05T14:00:00Z",  # 01:00 at +11:00
+        "2025-04-05T15:00:00Z",  # 02:00 becomes 01:30 at +10:30
+        "2025-04-05T15:30:00Z",  # 02:00
+    ]
+    assert starts("2025-10-26T00:00:00", "2025-10-26T02:00:00", "HOUR", "Europe/Berlin") == [
+        "2025-10-26T00:00:00Z",
+        "2025-10-26T01:00:00Z",
+    ]
+    assert starts("2025-01-01T00:00:00", "2025-01-01T01:15:00", "HOUR", "Asia/Kathmandu") == [
+        "2025-01-01T00:00:00Z",
+        "2025-01-01T00:15:00Z",
+    ]
+
+
+def test_days_that_are_skipped_or_come_back() -> None:
+    """Apia had no 30 December 2011; St. John's left 29 October 2006 after a minute, for an hour."""
+    assert starts("2011-12-29T10:00:00", "2011-12-31T10:00:00", "DAY", "Pacific/Apia") == [
+        "2011-12-29T10:00:00Z",  # the 29th
+        "2011-12-30T10:00:00Z",  # the 31st
+    ]
+    assert starts("2006-10-28T02:30:00", "2006-10-30T03:30:00", "DAY", "America/St_Johns") == [
+        "2006-10-28T02:30:00Z",  # the 28th
+        "2006-10-29T02:30:00Z",  # the 29th, which 02:31Z to 03:30Z also belongs to
+    ]
+    assert starts("2006-10-29T03:00:00", "2006-10-29T04:00:00", "DAY", "America/St_Johns") == [
+        "2006-10-29T03:00:00Z"  # 23:30 of the 28th for the second time: already the 29th
+    ]
+    assert starts("2018-11-03T03:00:00", "2018-11-05T02:00:00", "DAY", "America/Sao_Paulo") == [
+        "2018-11-03T03:00:00Z",
+        "2018-11-04T03:00:00Z",  # 01:00, as there was no midnight
+    ]
+
+
+def test_breakdown_by_user() -> None:
+    """A session of both kinds of creator is in both rows; ties go by ID, then USER first."""
+    answer = oracle.breakdown(SESSIONS, ORG, 0, 1000)
+    assert answer["totalCount"] == 4
+    assert [(node["user"], node["sessionsCreatedCount"]) for node in answer["nodes"]] == [
+        ({"id": "u2", "kind": "USER"}, 2),
+        ({"id": "u1", "kind": "USER"}, 1),
+        ({"id": "u1", "kind": "SERVICE_USER"}, 1),
+        ({"id": "v1", "kind": "SERVICE_USER"}, 1),
+    ]
+    filtered = oracle.breakdown(SESSIONS, ORG, 0, 200, user_ids=["u2"])
+    assert [node["user"]["id"] for node in filtered["nodes"]] == ["u2", "v1"]
+
+
+def test_breakdown_ranks_by_the_measure_asked_for() -> None:
+    """Average ACUs, ascending: u2 5e-7, v1 1e-6, u1 (service user) 0.5, u1 (user) 1."""
+    order = {"order_field": "AVG_ACUS_PER_SESSION", "direction": "ASC"}
+    answer = oracle.breakdown(SESSIONS, ORG, 0, 1000, first=3, **order)
+    assert answer["totalCount"] == 4
+    assert [node["avgAcusPerSession"] for node in answer["nodes"]] == [5e-7, 1e-6, 0.5]
+    merged = oracle.breakdown(
+        SESSIONS, ORG, 0, 1000, by="playbook", order_field="SESSIONS_WITH_MERGED_PRS_COUNT"
+    )
+    assert [node["playbook"] for node in merged["nodes"]] == [{"id": "p2"}, {"id": "p1"}]
+
+
+def test_previous_period() -> None:
+    """[150, 200) against [100, 150): two sessions after one; 0.2500005 ACUs each after 1."""
+    answer = oracle.previous_period(SESSIONS, ORG, 150, 200)
+    assert answer["sessionsCreatedCount"] == 1
+    assert answer["period"] == {
+        "startsAt": "1970-01-01T00:01:40Z",
+        "endsAt": "1970-01-01T00:02:30Z",
+    }
+    assert answer["change"] == {
+        "sessionsCreatedCount": 1.0,
+        "sessionsCreatedWithPlaybookCount": -1.0,
+        "sessionsCreatedWithSearchCount": -1.0,
+        "sessionsWithMergedPrsCount": None,
+        "avgAcusPerSession": -0.7499995,
+    }
