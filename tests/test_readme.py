@@ -1,0 +1,60 @@
+"""The README is true: its example is run, its settings and its codes are compared with the code."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from metrics_graphql import errors
+from metrics_graphql.settings import Settings
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+BLOCKS = re.findall(r"^```(sh|json)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_the_example_answers_what_the_readme_says(tmp_path: Path, port: int) -> None:
+    """Its commands, run by a shell in their order, print the documented answers."""
+    setup, *questions = [text for kind, text in BLOCKS if kind == "sh"]
+    expected: list[Any] = [json.loads(text) for kind, text in BLOCKS if kind == "json"]
+    wait = "for i in $(seq 100); do curl -s -o /dev/null localhost:8000 && break; sleep 0.1; done\n"
+    script = setup.replace("serve --port 8000 &", "serve --port 8000 >&2 &")
+    script += "trap 'kill %1' EXIT\n" + wait + "\necho '#'\n".join(questions)
+
+    finished = subprocess.run(
+        ["bash", "-ec", script.replace("8000", str(port))],  # noqa: S607 - any bash
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    loaded, *answers = finished.stdout.split("\n", 1)
+    assert loaded.startswith("3 rows read: 3 inserted, 0 updated, 0 unchanged, 0 rejected")
+    assert [json.loads(answer) for answer in answers[0].split("#")] == expected
+
+
+def test_every_setting_is_in_the_readme() -> None:
+    """With its default."""
+    for name, field in Settings.model_fields.items():
+        assert f"| `METRICS_{name.upper()}` | `{field.default}` |" in README
+
+
+def test_every_error_code_is_in_the_readme() -> None:
+    """With its status."""
+    known: list[type[errors.MetricsError]] = [errors.MetricsError]
+    for error in known + errors.MetricsError.__subclasses__():
+        assert f"| `{error.code}` | {error.status} |" in README
