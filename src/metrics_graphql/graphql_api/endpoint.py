@@ -1,25 +1,28 @@
 """GraphQL over HTTP: one question in, one answer out, an error always in the promised shape."""
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Awaitable, Mapping
 from typing import Any, Final
 
-from graphql import GraphQLError
-from starlette.requests import Request
+from graphql import ExecutionResult, FieldNode, GraphQLError, execute
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 from strawberry.http.ides import get_graphql_ide_html
-from strawberry.types.execution import PreExecutionError
-from strawberry.types.graphql import OperationType
 from strawberry.utils.str_converters import to_camel_case
 
 from metrics_graphql.errors import BadUserInput, MetricsError, Unauthenticated, Unavailable
 from metrics_graphql.graphql_api.bodies import BadRequest, GraphQLRequest, read_request
-from metrics_graphql.graphql_api.schema import Context, schema
+from metrics_graphql.graphql_api.documents import InvalidDocument, read_operation
+from metrics_graphql.graphql_api.schema import Context, graphql_schema
 from metrics_graphql.observability import report, report_unavailable
 from metrics_graphql.service import MetricsService
 
 RESPONSE_TYPE: Final = "application/graphql-response+json"
 """What a client that knows GraphQL over HTTP asks for; others get `application/json`."""
+WEIGHT: Final = re.compile(r"[01](\.\d{0,3})?")
+"""How much a client likes a media type, as RFC 9110 spells it."""
 
 
 class GraphQLEndpoint:
@@ -39,6 +42,8 @@ class GraphQLEndpoint:
             response = failure(error.status, formatted_error(error), media_type, headers)
         except BadRequest as error:
             response = failure(error.status, bad_request(error.message), media_type, error.headers)
+        except ClientDisconnect:
+            return
         except Exception as error:  # noqa: BLE001 - the last line: nothing unmasked gets past it
             response = failure(MetricsError.status, masked(error), media_type)
         await response(scope, receive, send)
@@ -47,28 +52,51 @@ class GraphQLEndpoint:
         if request.method not in {"GET", "POST"}:
             raise BadRequest(405, "Ask with GET or POST.", {"Allow": "GET, POST"})
         if wants_page(request):
-            return HTMLResponse(get_graphql_ide_html("graphiql"))
+            return HTMLResponse(get_graphql_ide_html("graphiql"), headers={"Vary": "Accept"})
         caller = await self._service.authenticate(request.headers.get("authorization"))
         asked = await read_request(request)
         return await self._execute(asked, Context(self._service, caller), media_type)
 
     async def _execute(self, asked: GraphQLRequest, context: Context, media_type: str) -> Response:
-        result = await schema.execute(
-            asked.query,
-            variable_values=asked.variables,
-            operation_name=asked.operation_name,
-            context_value=context,
-            allowed_operation_types=[OperationType.QUERY],
+        try:
+            operation = read_operation(asked.query, asked.operation_name)
+        except InvalidDocument as invalid:
+            return nothing_ran([formatted(error) for error in invalid.errors], media_type)
+        result = await execution(
+            execute(
+                graphql_schema,
+                operation.document,
+                context_value=context,
+                variable_values=asked.variables,
+                operation_name=asked.operation_name,
+            )
         )
         errors = [formatted(error) for error in result.errors or ()]
-        if isinstance(result, PreExecutionError) or (errors and result.data is None):
-            # Nothing ran. Clients of the older media type look at the body, not at the status.
-            status = 400 if media_type == RESPONSE_TYPE else 200
-            return JSONResponse({"errors": errors}, status, media_type=media_type)
-        body: dict[str, Any] = {"data": result.data}
-        if errors:
-            body["errors"] = errors
-        return JSONResponse(body, media_type=media_type)
+        if result.data is None:
+            return nothing_ran(errors, media_type)
+        body = {"data": result.data, "errors": errors} if errors else {"data": result.data}
+        return GraphQLResponse(body, media_type=media_type)
+
+
+class GraphQLResponse(JSONResponse):
+    """JSON, in which an unpaired surrogate that an error repeats is escaped."""
+
+    def render(self, content: object) -> bytes:
+        """Return the body."""
+        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+        return text.encode(errors="backslashreplace")
+
+
+async def execution(result: ExecutionResult | Awaitable[ExecutionResult]) -> ExecutionResult:
+    """Return a result, which graphql-core gives at once where nothing had to be waited for."""
+    return await result if isinstance(result, Awaitable) else result
+
+
+def nothing_ran(errors: list[dict[str, Any]], media_type: str) -> Response:
+    """Return the answer to a document or variables that could not be run."""
+    # Clients of the older media type look at the body, not at the status.
+    status = 400 if media_type == RESPONSE_TYPE else 200
+    return GraphQLResponse({"errors": errors}, status, media_type=media_type)
 
 
 def wants_page(request: Request) -> bool:
@@ -81,9 +109,20 @@ def wants_page(request: Request) -> bool:
 
 
 def response_type(request: Request) -> str:
-    """Return the media type to answer in."""
-    accepted = request.headers.get("accept", "")
-    return RESPONSE_TYPE if RESPONSE_TYPE in accepted else "application/json"
+    """Return the media type to answer in: the one that the client prefers, if it knows both."""
+    newer = quality(request.headers.get("accept", ""), RESPONSE_TYPE)
+    older = quality(request.headers.get("accept", ""), "application/json")
+    return RESPONSE_TYPE if newer > 0 and newer >= older else "application/json"
+
+
+def quality(accept: str, media_type: str) -> float:
+    """Return how much a client that names a media type likes it, from 0 to 1."""
+    for entry in accept.lower().split(","):
+        name, *parameters = (part.strip() for part in entry.split(";"))
+        if name == media_type:
+            weights = [text[2:] for text in parameters if text.startswith("q=")]
+            return float(weights[0]) if weights and WEIGHT.fullmatch(weights[0]) else 1.0
+    return 0.0
 
 
 def failure(
@@ -93,7 +132,7 @@ def failure(
     headers: Mapping[str, str] | None = None,
 ) -> Response:
     """Return the answer to a request of which nothing ran."""
-    return JSONResponse({"errors": [error]}, status, headers, media_type)
+    return GraphQLResponse({"errors": [error]}, status, headers, media_type)
 
 
 def bad_request(message: str) -> dict[str, Any]:
@@ -102,18 +141,25 @@ def bad_request(message: str) -> dict[str, Any]:
 
 
 def formatted(error: GraphQLError) -> dict[str, Any]:
-    """Return an error of an execution as the response shows it.
+    """Return an error of a document or of its execution as the response shows it.
 
-    An error without an original is graphql-core's own, about the request; one that is not meant
-    for callers is reported, and masked.
+    One without a path is about the request, and the caller's. One with a path came of running it:
+    it is one of ours that a caller may read, or it is reported, and masked.
     """
-    original = error.original_error
     shown = error.formatted
+    original = error.original_error
     if isinstance(original, MetricsError):
         return {**shown, **formatted_error(original)}
-    if original is None or isinstance(original, GraphQLError):
+    if error.path is None or is_about_arguments(error):
         return {**shown, "extensions": {"code": BadUserInput.code}}
-    return {**shown, **masked(original)}
+    return {**shown, **masked(original or error)}
+
+
+def is_about_arguments(error: GraphQLError) -> bool:
+    """Return whether graphql-core refused an argument of a field, rather than a value of ours."""
+    if not isinstance(error.original_error or error, GraphQLError):
+        return False
+    return not any(isinstance(node, FieldNode) for node in error.nodes or ())
 
 
 def masked(error: Exception) -> dict[str, Any]:

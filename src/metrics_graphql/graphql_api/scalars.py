@@ -1,22 +1,33 @@
 """The `DateTime` scalar: whole Unix seconds inside, ISO 8601 in UTC outside."""
 
-import math
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Final, NewType
 
 import strawberry
-from graphql import GraphQLError
+from graphql import GraphQLError, IntValueNode, ValueNode, value_from_ast_untyped
 
-from metrics_graphql.domain.periods import clamp_instant
+from metrics_graphql.domain.periods import MAX_INSTANT, MIN_INSTANT, clamp_instant
 
 Instant = NewType("Instant", int)
 """Unix seconds."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)
+ISO_8601: Final = re.compile(
+    r"(?P<whole>\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d)?)([.,](?P<fraction>\d+))?"
+    r"(?P<offset>Z|[+-]\d\d:\d\d)?",
+    re.ASCII | re.IGNORECASE,
+)
+"""What is taken of it; Python's own parser is laxer, and cuts fractions off."""
 EXPECTED: Final = (
     "expected ISO 8601 with an offset, like 2025-01-31T00:00:00Z, or integer Unix seconds"
 )
+MAX_ECHO: Final = 100
+"""Characters of a refused value that an error repeats."""
+MAX_DIGITS: Final = 20
+"""More make a number that is far outside what is stored."""
 
 
 def serialize_instant(instant: int) -> str:
@@ -37,23 +48,38 @@ def parse_instant(value: object) -> Instant:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return Instant(value)
-    if not isinstance(value, str):
+    parts = ISO_8601.fullmatch(value) if isinstance(value, str) else None
+    if parts is None:
         raise GraphQLError(f"DateTime cannot represent {_short(value)}: {EXPECTED}.")
+    if parts["offset"] is None:
+        raise GraphQLError(f"DateTime {_short(value)} has no offset: {EXPECTED}.")
     try:
-        moment = datetime.fromisoformat(value)
+        moment = datetime.fromisoformat(parts["whole"] + parts["offset"].upper())
     except ValueError:
         raise GraphQLError(f"DateTime cannot represent {_short(value)}: {EXPECTED}.") from None
-    if moment.tzinfo is None:
-        raise GraphQLError(f"DateTime {_short(value)} has no offset: {EXPECTED}.")
-    # Not timestamp(), whose float has no room for microseconds in far years.
-    return Instant(
-        math.ceil((moment - EPOCH) / SECOND) if moment.microsecond else (moment - EPOCH) // SECOND
-    )
+    has_fraction = bool((parts["fraction"] or "").strip("0"))
+    return Instant((moment - EPOCH) // SECOND + has_fraction)
+
+
+def parse_instant_literal(node: ValueNode, _variables: object = None) -> Instant:
+    """Return the instant that a document spells out; an error tells where it stands.
+
+    Raises:
+        GraphQLError: as `parse_instant`.
+    """
+    if isinstance(node, IntValueNode) and len(node.value) > MAX_DIGITS:
+        # Python refuses to read thousands of digits.
+        return Instant(MIN_INSTANT if node.value.startswith("-") else MAX_INSTANT)
+    try:
+        return parse_instant(value_from_ast_untyped(node))
+    except GraphQLError as error:
+        raise GraphQLError(error.message, node) from None
 
 
 def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:100]}…"  # noqa: PLR2004 - enough to recognise it
+    """Return a value as JSON, as far as is enough to recognise it."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= MAX_ECHO else f"{text[:MAX_ECHO]}…"
 
 
 DATE_TIME: Final = strawberry.scalar(
@@ -66,4 +92,5 @@ DATE_TIME: Final = strawberry.scalar(
     ),
     serialize=serialize_instant,
     parse_value=parse_instant,
+    parse_literal=parse_instant_literal,
 )

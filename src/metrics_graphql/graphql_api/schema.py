@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 import strawberry
-from graphql import GraphQLError
 from strawberry.schema.config import StrawberryConfig
-from strawberry.types import ExecutionContext
 
 from metrics_graphql.domain.measures import Measure
 from metrics_graphql.graphql_api.inputs import SessionMetricsFilters
@@ -69,15 +67,9 @@ class Query:
         return SessionMetrics(sums=sums, query=query)
 
 
-class Schema(strawberry.Schema):
-    """A schema that leaves reporting errors to the door that shows them."""
-
-    def process_errors(
-        self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None
-    ) -> None:
-        """Report nothing: Strawberry would log the text of every error, a caller's own too."""
-
-
-schema: Final = Schema(
+schema: Final = strawberry.Schema(
     Query, config=StrawberryConfig(info_class=Info, scalar_map={Instant: DATE_TIME})
 )
+
+graphql_schema: Final = schema._schema  # noqa: SLF001 - graphql-core's own, which has no public name
+"""The same schema, as graphql-core validates against it and executes it."""

@@ -1,0 +1,202 @@
+"""The schema as a client reads it: committed, described, and in the words of the REST document."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from graphql import (
+    GraphQLArgument,
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLNamedType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    build_client_schema,
+    build_schema,
+    find_breaking_changes,
+    find_dangerous_changes,
+    get_introspection_query,
+    specified_directives,
+    specified_scalar_types,
+    validate_schema,
+)
+
+from metrics_graphql.domain.measures import AVERAGE_ACUS, MEASURES
+from metrics_graphql.graphql_api.schema import schema
+from tests.graphql_api.conftest import Ask
+
+ROOT = Path(__file__).parents[2]
+PRINTED = schema.as_str()
+SCHEMA = build_schema(PRINTED)
+REST: dict[str, Any] = yaml.safe_load((ROOT / "tests/spec/v3-openapi.yaml").read_text())[
+    "components"
+]["schemas"]
+
+
+def camel_case(name: str) -> str:
+    """Return a REST key as GraphQL spells it."""
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)
+
+
+def described(schema: GraphQLSchema) -> Iterator[tuple[str, str | None]]:
+    """Yield the coordinate of each thing that is ours to describe, and its description."""
+    for name, type_ in schema.type_map.items():
+        if not name.startswith("__") and name not in specified_scalar_types:
+            yield name, type_.description
+            yield from described_members(name, type_)
+    for directive in schema.directives:
+        if directive.name not in {specified.name for specified in specified_directives}:
+            yield f"@{directive.name}", directive.description
+            yield from described_arguments(f"@{directive.name}", directive.args)
+
+
+def described_members(name: str, type_: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:
+    """Yield what a type is made of."""
+    if isinstance(type_, GraphQLEnumType):
+        for value_name, value in type_.values.items():
+            yield f"{name}.{value_name}", value.description
+    elif isinstance(type_, GraphQLInputObjectType):
+        for input_name, input_field in type_.fields.items():
+            yield f"{name}.{input_name}", input_field.description
+    elif isinstance(type_, GraphQLObjectType | GraphQLInterfaceType):
+        for field_name, field in type_.fields.items():
+            yield f"{name}.{field_name}", field.description
+            yield from described_arguments(f"{name}.{field_name}", field.args)
+
+
+def described_arguments(
+    owner: str, arguments: Mapping[str, GraphQLArgument]
+) -> Iterator[tuple[str, str | None]]:
+    """Yield the arguments of a field or a directive."""
+    for name, argument in arguments.items():
+        yield f"{owner}({name}:)", argument.description
+
+
+def object_type(name: str) -> GraphQLObjectType | GraphQLInterfaceType:
+    """Return a type with fields."""
+    type_ = SCHEMA.type_map[name]
+    assert isinstance(type_, GraphQLObjectType | GraphQLInterfaceType)
+    return type_
+
+
+def types_of_fields(name: str) -> dict[str, str]:
+    """Return the fields of a type, and what each returns."""
+    return {field: str(value.type) for field, value in object_type(name).fields.items()}
+
+
+def test_the_committed_schema_is_the_schema() -> None:
+    """`metrics-graphql export-schema graphql > schema.graphql` writes it again."""
+    assert (ROOT / "schema.graphql").read_text() == PRINTED + "\n"
+
+
+def test_the_schema_is_valid() -> None:
+    """By graphql-core's own rules."""
+    assert validate_schema(SCHEMA) == []
+
+
+@pytest.mark.parametrize(
+    ("coordinate", "description"), [pytest.param(*item, id=item[0]) for item in described(SCHEMA)]
+)
+def test_everything_is_described(coordinate: str, description: str | None) -> None:
+    """In sentences: a capital or a code word first, a full stop last."""
+    assert description, coordinate
+    assert description[0].isupper() or description[0] in "`0123456789"
+    assert description.endswith(".")
+    assert description == description.strip()
+
+
+def test_the_measures_have_the_names_of_the_rest_keys() -> None:
+    """In camelCase, and no other: besides them there is only the period."""
+    keys = {camel_case(key) for key in REST["SessionMetricsResponse"]["properties"]}
+
+    assert set(types_of_fields("SessionAggregates")) == keys
+    assert set(types_of_fields("SessionMetrics")) == keys | {"period"}
+
+
+def test_the_measures_have_the_types_of_the_rest_keys() -> None:
+    """Every one is always there, as every key is."""
+    response = REST["SessionMetricsResponse"]
+    assert set(response["required"]) == set(response["properties"])
+    for key, value in response["properties"].items():
+        kind = value.get("type") or value["$ref"].rpartition("/")[2]
+        expected = {"integer": "Int!", "number": "Float!"}.get(kind, f"{kind}!")
+        assert types_of_fields("SessionMetrics")[camel_case(key)] == expected
+
+
+@pytest.mark.parametrize("name", ["SessionCountsBySize", "SessionCountsByOrigin"])
+def test_the_members_have_the_names_of_the_rest_keys(name: str) -> None:
+    """Sizes and origins are spelled as there."""
+    assert types_of_fields(name) == dict.fromkeys(REST[name]["properties"], "Int!")
+
+
+def test_the_filters_have_the_names_of_the_rest_parameters() -> None:
+    """And take null where REST takes nothing."""
+    filters = SCHEMA.type_map["SessionMetricsFilters"]
+    assert isinstance(filters, GraphQLInputObjectType)
+
+    assert {name: str(field.type) for name, field in filters.fields.items()} == {
+        "timeAfter": "DateTime!",
+        "timeBefore": "DateTime!",
+        "userIds": "[ID!]",
+        "serviceUserIds": "[ID!]",
+        "playbookId": "ID",
+    }
+
+
+def test_every_measure_of_the_table_is_shown() -> None:
+    """The fields follow from the table, all but the sum that only the average is made of."""
+    shown = {
+        (field, member)
+        for field, type_ in types_of_fields("SessionAggregates").items()
+        for member in (
+            types_of_fields(type_.rstrip("!")) if type_.startswith("SessionCounts") else [None]
+        )
+    }
+    declared = {(camel_case(measure.field), measure.member) for measure in MEASURES}
+
+    assert shown == declared - {("acusConsumed", None)} | {(camel_case(AVERAGE_ACUS), None)}
+
+
+def test_fields_of_the_interface_mean_the_same_wherever_they_appear() -> None:
+    """Same type, same description."""
+    interface = object_type("SessionAggregates")
+    assert isinstance(interface, GraphQLInterfaceType)
+    implementations = SCHEMA.get_implementations(interface).objects
+    assert implementations
+    for implementation in implementations:
+        for name, field in interface.fields.items():
+            assert str(implementation.fields[name].type) == str(field.type)
+            assert implementation.fields[name].description == field.description
+
+
+def test_a_question_is_null_where_it_can_not_be_answered() -> None:
+    """So that one refusal leaves the other fields of a request standing."""
+    assert types_of_fields("Query")["sessionMetrics"] == "SessionMetrics"
+
+
+def test_nothing_can_be_changed_or_subscribed_to() -> None:
+    """There is one root, of questions."""
+    assert SCHEMA.mutation_type is None
+    assert SCHEMA.subscription_type is None
+
+
+def test_tools_can_read_the_schema_over_http(ask: Ask) -> None:
+    """GraphiQL's own introspection returns the schema that is committed."""
+    query = get_introspection_query(
+        specified_by_url=True,
+        directive_is_repeatable=True,
+        schema_description=True,
+        input_value_deprecation=True,
+    )
+    answered = ask(query)
+
+    assert "errors" not in answered
+    served = build_client_schema(answered["data"])
+    assert find_breaking_changes(SCHEMA, served) == []
+    assert find_dangerous_changes(SCHEMA, served) == []
+    assert find_breaking_changes(served, SCHEMA) == []
+    assert dict(described(served)) == dict(described(SCHEMA))
