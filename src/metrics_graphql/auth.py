@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-from metrics_graphql.domain.metrics import check_id
+from metrics_graphql.domain.metrics import check_id, check_new_id
 from metrics_graphql.errors import BadUserInput, Forbidden, Unauthenticated
 from metrics_graphql.store import accounts
 from metrics_graphql.store.accounts import ServiceUser
@@ -143,13 +143,11 @@ async def create_service_user(
         BadUserInput: a name, an organization or a permission that can't be stored.
         Unavailable: the database can't be written to.
     """
-    for argument, value in (
-        ("name", name),
-        ("org_id", org_id),
-        *(("permission", p) for p in permissions),
-    ):
-        if value is not None and not check_id(argument, value).strip():
-            raise BadUserInput(argument, "must not be empty")
+    check_new_id("name", name)
+    if org_id is not None:
+        check_new_id("org_id", org_id)
+    for permission in permissions:
+        check_new_id("permission", permission)
     now = int(time.time())
     service_user = ServiceUser(
         service_user_id=f"service-user-{secrets.token_hex(8)}",
@@ -157,10 +155,11 @@ async def create_service_user(
         org_id=org_id,
         permissions=permissions,
         created_at=now,
+        token_lifetime=None if expires_in_days is None else int(expires_in_days * DAY),
         revoked_at=None,
         last_used_at=None,
     )
-    expires_at = None if expires_in_days is None else now + int(expires_in_days * DAY)
+    expires_at = end_of_life(service_user, now)
     token = generate_token()
     await accounts.insert_service_user(database, service_user, sha256(token), expires_at)
     return NewToken(service_user, token, expires_at)
@@ -169,7 +168,7 @@ async def create_service_user(
 async def rotate_token(
     database: Database, service_user_id: str, *, overlap_seconds: int
 ) -> NewToken:
-    """Give a service user a new token, which lives as long as the one before was meant to.
+    """Give a service user a new token, which lives as long as the first one was meant to.
 
     Its older tokens keep working for `overlap_seconds`, or until they expire if that is sooner.
 
@@ -177,17 +176,22 @@ async def rotate_token(
         BadUserInput: there is no such service user, or it is revoked.
         Unavailable: the database can't be written to.
     """
+    check_id("id", service_user_id)
     now = int(time.time())
     token = generate_token()
     async with database.writing() as connection:
-        latest = await accounts.latest_token(connection, service_user_id)
-        if latest is None:
+        service_user = await accounts.find_active(connection, service_user_id)
+        if service_user is None:
             raise BadUserInput("id", "names no service user that is not revoked")
-        lifetime = None if latest.expires_at is None else latest.expires_at - latest.created_at
-        expires_at = None if lifetime is None else now + lifetime
+        expires_at = end_of_life(service_user, now)
         await accounts.expire_tokens(connection, service_user_id, now + overlap_seconds)
         await accounts.insert_token(connection, service_user_id, sha256(token), now, expires_at)
-    return NewToken(latest.service_user, token, expires_at)
+    return NewToken(service_user, token, expires_at)
+
+
+def end_of_life(service_user: ServiceUser, now: int) -> int | None:
+    """Return when a token that is made now ends; None is never."""
+    return None if service_user.token_lifetime is None else now + service_user.token_lifetime
 
 
 async def revoke_service_user(database: Database, service_user_id: str) -> None:
@@ -197,6 +201,7 @@ async def revoke_service_user(database: Database, service_user_id: str) -> None:
         BadUserInput: there is no such service user.
         Unavailable: the database can't be written to.
     """
+    check_id("id", service_user_id)
     if not await accounts.revoke_service_user(database, service_user_id, int(time.time())):
         raise BadUserInput("id", "names no service user")
 

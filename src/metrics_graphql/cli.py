@@ -16,10 +16,11 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from metrics_graphql import auth
 from metrics_graphql.app import create_app
-from metrics_graphql.errors import MetricsError
+from metrics_graphql.domain.metrics import check_new_id
+from metrics_graphql.errors import BadUserInput, MetricsError
 from metrics_graphql.graphql_api.schema import schema
 from metrics_graphql.loading.demo import DEMO_ORGANIZATIONS, demo_sessions
-from metrics_graphql.loading.files import Files, total_bytes
+from metrics_graphql.loading.files import Files
 from metrics_graphql.loading.formats import Parsed, UnreadableFile
 from metrics_graphql.loading.load import Load, StrictLoadRefused
 from metrics_graphql.rest_api.openapi import document
@@ -40,6 +41,9 @@ app.add_typer(service_user, name="service-user")
 
 console = Console(stderr=True)
 """Progress bars go to standard error, and only where that is a terminal."""
+
+MAX_DAYS = 36_500
+"""A hundred years are as good as for ever, and have dates."""
 
 T = TypeVar("T")
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
@@ -63,26 +67,38 @@ def read_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         problems = (
-            f"METRICS_{'.'.join(map(str, e['loc']))}: {e['msg']}".upper() for e in error.errors()
+            f"METRICS_{'.'.join(map(str, details['loc']))}".upper() + f": {details['msg']}"
+            for details in error.errors()
         )
         raise fail("; ".join(problems)) from None
+    except UnicodeDecodeError as error:
+        raise fail(f".env: {error}") from None
 
 
-def with_database(work: Callable[[Database], Awaitable[T]], url: str | None = None) -> T:
+def open_database(settings: Settings) -> Database:
+    """Return the database of the settings; a URL that can't be used ends the command."""
+    try:
+        return Database(settings.database_url)
+    except ValueError as error:
+        raise fail(f"METRICS_DATABASE_URL: {error}") from None
+
+
+def with_database(work: Callable[[Database], Awaitable[T]], settings: Settings | None = None) -> T:
     """Do some work on the database, brought up to date first; its errors end the command."""
+    settings = settings or read_settings()
 
     async def run() -> T:
-        async with Database(url or read_settings().database_url) as database:
+        async with open_database(settings) as database:
             await migrate_database(database)
             return await work(database)
 
     try:
         return asyncio.run(run())
-    except ValueError as error:
-        raise fail(f"METRICS_DATABASE_URL: {error}") from None
+    except BadUserInput as error:
+        raise fail(error.message) from None
     except MetricsError as error:
-        cause = f" ({error.__cause__})" if error.__cause__ else ""
-        raise fail(f"{error.message}{cause}") from None
+        cause = getattr(error.__cause__, "orig", error.__cause__)
+        raise fail(f"{error.message} METRICS_DATABASE_URL: {cause}") from None
 
 
 @app.command()
@@ -92,14 +108,15 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
 ) -> None:
     """Serve GraphQL at /graphql and the v3 API below /v3."""
-    with_database(nothing_more)
+    settings = read_settings()
+    with_database(nothing_more, settings)
     uvicorn.run(
         "metrics_graphql.app:create_app",
         factory=True,
         host=host,
         port=port,
         workers=workers,
-        log_level=read_settings().log_level,
+        log_level=settings.log_level,
         server_header=False,
     )
 
@@ -111,25 +128,23 @@ async def nothing_more(_database: Database) -> None:
 @app.command()
 def demo(
     sessions: Annotated[int, typer.Option(min=1, help="How many sessions to make up.")] = 200_000,
-    port: Port = 8000,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")] = 8000,
 ) -> None:
     """Fill ./metrics-demo.db with made-up sessions, replacing it, and serve it with a token."""
     path = Path("metrics-demo.db")
+    settings = read_settings().model_copy(update={"database_url": f"sqlite:///{path}"})
     for leftover in ("", "-wal", "-shm"):
         path.with_name(path.name + leftover).unlink(missing_ok=True)
-    url = f"sqlite:///{path}"
     until = int(time.time())
-    created = with_database(lambda database: fill_demo(database, sessions, until), url)
+    created = with_database(lambda database: fill_demo(database, sessions, until), settings)
     typer.echo(demo_text(created.token, port, until))
-    uvicorn.run(
-        create_app(Settings(database_url=url)), port=port, log_level="warning", server_header=False
-    )
+    uvicorn.run(create_app(settings), port=port, log_level="warning", server_header=False)
 
 
 async def fill_demo(database: Database, sessions: int, until: int) -> auth.NewToken:
     """Store made-up sessions, and a service user that may read them all."""
     rows = (Parsed("", update) for update in demo_sessions(sessions, until=until))
-    with Progress(console=console) as progress:
+    with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("Making up sessions", total=sessions)
         loading = Load(
             database, on_batch=lambda: progress.update(task, completed=loading.summary.read)
@@ -181,26 +196,33 @@ async def load_files(
     database: Database, files: list[Path], org: str | None, *, strict: bool
 ) -> None:
     """Load files one after the other, as one whole if strict; say what came of them."""
+    if org is not None:
+        check_new_id("--org", org)
     started = time.perf_counter()
-    with Progress(TextColumn("{task.description}"), BarColumn(), console=console) as progress:
-        task = progress.add_task("Loading", total=total_bytes(files))
+    source = Files(files, org)
+    problem = None
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    ) as progress:
+        task = progress.add_task("Loading", total=source.total_bytes)
         loading = Load(
             database,
-            on_rejection=lambda rejection: typer.echo(
-                f"{rejection.place}: {rejection.reason}", err=True
-            ),
+            on_rejection=lambda row: typer.echo(f"{row.place}: {row.reason}", err=True),
             on_batch=lambda: progress.update(
                 task, completed=source.bytes_read, description=f"{loading.summary.read:,} rows"
             ),
         )
-        source = Files(files, org)
         try:
             await (loading.run_strictly(source) if strict else loading.run(source))
         except StrictLoadRefused:
             raise fail("nothing was loaded: rows were rejected, and --strict is given") from None
         except (UnreadableFile, OSError) as error:
-            kept = "nothing was loaded" if strict else "the rows before were loaded"
-            raise fail(f"{error}; {kept}") from None
+            if strict:
+                raise fail(f"{error}; nothing was loaded") from None
+            problem = error
     summary = loading.summary
     per_second = summary.read / (time.perf_counter() - started)
     typer.echo(
@@ -208,6 +230,8 @@ async def load_files(
         f"{summary.unchanged:,} unchanged, {summary.rejected:,} rejected; "
         f"{per_second:,.0f} rows/s"
     )
+    if problem:
+        raise fail(f"{problem}; the rows before it were loaded")
     if summary.rejected:
         raise typer.Exit(1)
 
@@ -239,7 +263,7 @@ def create_service_user(
         typer.Option(help=f"May be repeated; {auth.DEFAULT_PERMISSION} if not given."),
     ] = None,
     expires_in_days: Annotated[
-        float | None, typer.Option(min=0, help="Never, if not given.")
+        float | None, typer.Option(min=0, max=MAX_DAYS, help="Never, if not given.")
     ] = None,
 ) -> None:
     """Create a service user and print its token, alone on the last line, this once."""
@@ -261,7 +285,8 @@ def create_service_user(
 def rotate(
     service_user_id: Annotated[str, typer.Argument(metavar="ID")],
     overlap_hours: Annotated[
-        float, typer.Option(min=0, help="How long the tokens before it keep working.")
+        float,
+        typer.Option(min=0, max=24 * MAX_DAYS, help="How long the tokens before it keep working."),
     ] = 24,
 ) -> None:
     """Print a new token for a service user; the old one keeps working for the overlap."""

@@ -54,7 +54,7 @@ def test_an_update_that_can_not_be_applied_leaves_the_others(gateway: Gateway) -
     )
 
     assert written.inserted == 2
-    assert written.rejected == [(1, "created_at is needed for a session that is not stored yet")]
+    assert written.rejected == [(1, "created_at: is needed for a session that is not stored yet")]
 
 
 @given(data=st.data())

@@ -1,5 +1,6 @@
 """The question and the answer, as frozen values."""
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -11,6 +12,8 @@ from metrics_graphql.errors import BadUserInput
 
 MAX_FILTER_IDS: Final = 1_000
 """How many ids one filter may name."""
+MAX_ID_LENGTH: Final = 256
+"""Characters of an id that is stored."""
 
 
 def check_id(argument: str, value: str) -> str:
@@ -23,6 +26,25 @@ def check_id(argument: str, value: str) -> str:
     if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
         raise BadUserInput(argument, "must not contain NUL or unpaired surrogates")
     return value
+
+
+def check_new_id(argument: str, value: str) -> str:
+    """Return an id that may be stored, and asked for through either door.
+
+    Raises:
+        BadUserInput: as `check_id`; or it is empty, longer than `MAX_ID_LENGTH`, or has a comma or
+            a control character.
+    """
+    if not value.strip():
+        raise BadUserInput(argument, "must not be empty")
+    if len(value) > MAX_ID_LENGTH:
+        raise BadUserInput(argument, f"must have at most {MAX_ID_LENGTH} characters")
+    if "," in value:
+        # The REST door takes ids joined by commas.
+        raise BadUserInput(argument, "must not contain a comma")
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise BadUserInput(argument, "must not contain control characters")
+    return check_id(argument, value)
 
 
 def check_ids(argument: str, values: Iterable[str] | None) -> frozenset[str] | None:

@@ -5,21 +5,7 @@ from pathlib import Path
 
 from metrics_graphql.loading.formats import Parsed, Rejection, UnreadableFile, read_sessions
 
-
-def is_stdin(path: Path) -> bool:
-    """Return whether a path stands for standard input."""
-    return str(path) == "-"
-
-
-def total_bytes(paths: Sequence[Path]) -> int | None:
-    """Return how much there is to read; None if standard input is among it.
-
-    Raises:
-        OSError: a file can't be seen.
-    """
-    if any(is_stdin(path) for path in paths):
-        return None
-    return sum(path.stat().st_size for path in paths)
+STDIN = Path("-")
 
 
 class Files:
@@ -28,6 +14,10 @@ class Files:
     def __init__(self, paths: Sequence[Path], org_id: str | None) -> None:
         self._paths = paths
         self._org_id = org_id
+        self.total_bytes = (
+            None if STDIN in paths else sum(path.stat().st_size for path in paths if path.is_file())
+        )
+        """How much there is to read; None if standard input is among it."""
         self.bytes_read = 0
         """As they are on the disk, compressed or not."""
 
@@ -40,7 +30,8 @@ class Files:
         """
         for path in self._paths:
             before = self.bytes_read
-            with open(0 if is_stdin(path) else path, "rb") as stream:  # noqa: PTH123 - 0 is no path
+            source = 0 if path == STDIN else path
+            with open(source, "rb", closefd=source != 0) as stream:
                 try:
                     for row in read_sessions(stream, self._org_id):
                         if stream.seekable():

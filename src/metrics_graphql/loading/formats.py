@@ -1,10 +1,13 @@
 """The formats of files of sessions: newline-delimited JSON, a v3 API page, CSV; gzipped too."""
 
+import codecs
 import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -12,6 +15,7 @@ from metrics_graphql.domain.sessions import SessionUpdate
 from metrics_graphql.loading.rows import BadRow, parse_json_row, parse_row
 
 GZIP_MAGIC: Final = b"\x1f\x8b"
+BYTE_ORDER_MARK: Final = codecs.BOM_UTF8
 
 
 class UnreadableFile(Exception):
@@ -42,15 +46,17 @@ def read_sessions(stream: io.BufferedReader, org_id: str | None) -> Iterator[Par
     compressed = stream.peek(2)[:2] == GZIP_MAGIC
     try:
         yield from read_content(gzip.GzipFile(fileobj=stream) if compressed else stream, org_id)
-    except (EOFError, gzip.BadGzipFile) as error:
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UnreadableFile(f"not a whole gzip file: {error}") from None
 
 
 def read_content(content: Iterable[bytes], org_id: str | None) -> Iterator[Parsed | Rejection]:
     """Yield the rows of a file that is not compressed, in the format its first line shows."""
     lines = enumerate(content, start=1)
-    number, first = next(((n, line) for n, line in lines if line.strip()), (0, b""))
-    first = first.removeprefix(b"\xef\xbb\xbf")
+    number, first = next(
+        ((n, line) for n, line in lines if line.removeprefix(BYTE_ORDER_MARK).strip()), (0, b"")
+    )
+    first = first.removeprefix(BYTE_ORDER_MARK)
     if not first:
         return
     everything = chain([(number, first)], lines)
@@ -66,9 +72,12 @@ def is_page(first_line: bytes) -> bool:
     """Return whether a file of JSON is one document, rather than one on each line."""
     try:
         value = json.loads(first_line)
-    except ValueError:
-        # A document over several lines begins with a bracket, and goes on in the next line.
-        return first_line.strip() in {b"{", b"["} or b'"items"' in first_line
+    except json.JSONDecodeError as error:
+        # What goes on in the next line is a document over several lines, if not a broken row.
+        goes_on = error.pos >= len(error.doc.rstrip())
+        return goes_on and (b'"items"' in first_line or b'"session_id"' not in first_line)
+    except (ValueError, RecursionError):
+        return False
     return isinstance(value, list) or (isinstance(value, dict) and "items" in value)
 
 
@@ -89,7 +98,7 @@ def read_lines(
 def read_page(text: bytes, org_id: str | None) -> Iterator[Parsed | Rejection]:
     """Yield the rows of `{"items": [...]}`, as the v3 API returns it."""
     try:
-        page = json.loads(text)
+        page = json.loads(text, parse_float=Decimal)
     except (ValueError, RecursionError) as error:
         raise UnreadableFile(f"not JSON: {error}") from None
     if not isinstance(page, dict) or not isinstance(page.get("items"), list):
@@ -106,23 +115,38 @@ def read_csv(
     lines: Iterable[bytes], first_line: int, org_id: str | None
 ) -> Iterator[Parsed | Rejection]:
     """Yield the rows of CSV with a header; an empty cell is null."""
+    # A byte that is not UTF-8 becomes a surrogate, and the row's own validation refuses it.
+    reader = csv.reader((line.decode(errors="surrogateescape") for line in lines), strict=True)
     try:
-        # A byte that is not UTF-8 becomes a surrogate, and the row's own validation refuses it.
-        text = (line.decode(errors="surrogateescape") for line in lines)
-        reader = csv.reader(text, strict=True)
         header = [name.strip() for name in next(reader)]
-        if "session_id" not in header:
-            raise UnreadableFile("neither JSON nor CSV: its first line names no column session_id")
-        for cells in reader:
-            if not cells:
-                continue
-            place = f"line {first_line - 1 + reader.line_num}"
-            if len(cells) != len(header):
-                yield Rejection(place, f"{len(cells)} cells under {len(header)} columns")
-                continue
-            try:
-                yield Parsed(place, parse_row(dict(zip(header, cells, strict=True)), org_id))
-            except BadRow as error:
-                yield Rejection(place, str(error))
     except csv.Error as error:
-        raise UnreadableFile(f"not CSV: {error}") from None
+        raise UnreadableFile(f"line {first_line}: not CSV: {error}") from None
+    if "session_id" not in header:
+        raise UnreadableFile(
+            "neither JSON nor CSV: no column session_id in its first line, separated by commas"
+        )
+    if len(set(header)) < len(header):
+        raise UnreadableFile(f"line {first_line}: a column is there twice")
+    while True:
+        place = f"line {first_line + reader.line_num}"
+        try:
+            cells = next(reader)
+            if any(cell.strip() for cell in cells):
+                yield Parsed(place, parse_cells(header, cells, org_id))
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Rejection(place, f"not CSV: {error}")
+        except BadRow as error:
+            yield Rejection(place, str(error))
+
+
+def parse_cells(header: list[str], cells: list[str], org_id: str | None) -> SessionUpdate:
+    """Return the update of a row of CSV.
+
+    Raises:
+        BadRow: with the reason.
+    """
+    if len(cells) != len(header):
+        raise BadRow(f"{len(cells)} cells under {len(header)} columns")
+    return parse_row(dict(zip(header, cells, strict=True)), org_id)

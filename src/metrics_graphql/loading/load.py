@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Final
 
-from metrics_graphql.loading.formats import Parsed, Rejection
+from metrics_graphql.loading.formats import Parsed, Rejection, UnreadableFile
 from metrics_graphql.store.engine import Connection, Database
 from metrics_graphql.store.ingest import write_sessions
 
@@ -71,12 +70,16 @@ class Load:
                 raise StrictLoadRefused
 
     async def _write(self, connection: Connection, batch: list[Parsed | Rejection]) -> None:
-        parsed = [row for row in batch if isinstance(row, Parsed)]
-        rejected = [row for row in batch if isinstance(row, Rejection)]
+        parsed = [(at, row) for at, row in enumerate(batch) if isinstance(row, Parsed)]
         written = await write_sessions(
-            connection, self.database.dialect, [row.update for row in parsed]
+            connection, self.database.dialect, [row.update for _, row in parsed]
         )
-        rejected += [Rejection(parsed[at].place, why) for at, why in written.rejected]
+        reasons = {parsed[position][0]: reason for position, reason in written.rejected}
+        rejected = [
+            row if isinstance(row, Rejection) else Rejection(row.place, reasons[at])
+            for at, row in enumerate(batch)
+            if isinstance(row, Rejection) or at in reasons
+        ]
         self.summary.read += len(batch)
         self.summary.inserted += written.inserted
         self.summary.updated += written.updated
@@ -87,7 +90,17 @@ class Load:
 
 
 def batches(rows: Iterable[Parsed | Rejection]) -> Iterator[list[Parsed | Rejection]]:
-    """Cut rows into lists of at most `BATCH_SIZE`."""
-    iterator = iter(rows)
-    while batch := list(islice(iterator, BATCH_SIZE)):
+    """Cut rows into lists of at most `BATCH_SIZE`; a source that breaks off gives its last rows."""
+    batch: list[Parsed | Rejection] = []
+    try:
+        for row in rows:
+            batch.append(row)
+            if len(batch) == BATCH_SIZE:
+                yield batch
+                batch = []
+    except (UnreadableFile, OSError):
+        if batch:
+            yield batch
+        raise
+    if batch:
         yield batch

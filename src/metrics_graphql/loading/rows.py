@@ -1,5 +1,6 @@
 """One row of a source: validated by pydantic, turned into an update of a session."""
 
+from collections.abc import Callable
 from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Any, Final
@@ -16,56 +17,67 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from metrics_graphql.domain.metrics import check_id
+from metrics_graphql.domain.metrics import check_id, check_new_id
 from metrics_graphql.domain.periods import MAX_INSTANT
 from metrics_graphql.domain.sessions import MAX_ACUS_PER_SESSION, MICROS_PER_ACU, SessionUpdate
 from metrics_graphql.errors import BadUserInput
 
 MAX_TEXT: Final = 256
-"""Characters in an id, an origin or a size."""
+"""Characters of an origin or a size."""
 
 
 class BadRow(Exception):
     """A row that can't be loaded; its text is the reason, which names the field."""
 
 
-def _storable(value: str) -> str:
-    try:
-        return check_id("value", value)
-    except BadUserInput as error:
-        raise PydanticCustomError(
-            "characters", "Value {reason}", {"reason": error.reason}
-        ) from None
+def _checked(check: Callable[[str, str], str]) -> AfterValidator:
+    """Return a check of the domain as pydantic takes it."""
+
+    def validate(value: str) -> str:
+        try:
+            return check("value", value)
+        except BadUserInput as error:
+            raise PydanticCustomError("refused", "{reason}", {"reason": error.reason}) from None
+
+    return AfterValidator(validate)
 
 
 def _empty_is_none(value: object) -> object:
     return None if value == "" else value
 
 
-def _no_comma(value: str) -> str:
-    # The query string of the v3 API joins ids with commas: one with a comma could not be asked for.
-    if "," in value:
-        raise PydanticCustomError("comma", "An id has no comma")
-    return value
+def _number(value: object) -> object:
+    """Leave to pydantic what is a number; it would take true for 1 and 1_0 for 10."""
+    if isinstance(value, bool) or (isinstance(value, str) and "_" in value):
+        raise PydanticCustomError("number", "must be a number")
+    return _empty_is_none(value)
 
 
 def _instant(value: object) -> object:
     """Let ISO 8601 with an offset stand for Unix seconds."""
     if not isinstance(value, str) or "-" not in value[1:]:
-        return value
+        return _number(value)
     try:
         moment = datetime.fromisoformat(value)
     except ValueError:
-        return value
-    return value if moment.tzinfo is None else int(moment.timestamp())
+        raise PydanticCustomError("instant", "must be Unix seconds or ISO 8601") from None
+    if moment.tzinfo is None:
+        raise PydanticCustomError("instant", "must have an offset, like 2025-01-31T00:00:00Z")
+    return int(moment.timestamp())
 
 
-Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_storable)]
+def _stored_instant(value: int) -> int:
+    if not 0 <= value < MAX_INSTANT:
+        # Milliseconds since 1978 lie beyond the year 9999 when they are taken for seconds.
+        raise PydanticCustomError("instant", "must be seconds from 1970 to 9999, not milliseconds")
+    return value
+
+
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), _checked(check_id)]
 OptionalText = Annotated[Text | None, BeforeValidator(_empty_is_none)]
-Id = Annotated[Text, StringConstraints(min_length=1), AfterValidator(_no_comma)]
+Id = Annotated[str, _checked(check_new_id)]
 OptionalId = Annotated[Id | None, BeforeValidator(_empty_is_none)]
-# Seconds since the epoch; a value in milliseconds lies beyond the year 9999 and is refused.
-CreatedAt = Annotated[int, Field(ge=0, lt=MAX_INSTANT), BeforeValidator(_instant)]
+Instant = Annotated[int, AfterValidator(_stored_instant)]
 
 
 class PullRequest(BaseModel):
@@ -81,7 +93,7 @@ class Row(BaseModel):
 
     session_id: Id
     org_id: OptionalId = None
-    created_at: Annotated[CreatedAt | None, BeforeValidator(_empty_is_none)] = None
+    created_at: Annotated[Instant | None, BeforeValidator(_instant)] = None
     origin: OptionalText = None
     size: Annotated[OptionalText, Field(validation_alias=AliasChoices("session_size", "size"))] = (
         None
@@ -93,10 +105,10 @@ class Row(BaseModel):
     acus_consumed: Annotated[
         Decimal | None,
         Field(ge=0, le=MAX_ACUS_PER_SESSION, allow_inf_nan=False),
-        BeforeValidator(_empty_is_none),
+        BeforeValidator(_number),
     ] = None
-    pull_requests: list[PullRequest] | None = None
-    merged_pr_count: Annotated[int | None, Field(ge=0), BeforeValidator(_empty_is_none)] = None
+    pull_requests: Annotated[list[PullRequest] | None, BeforeValidator(_empty_is_none)] = None
+    merged_pr_count: Annotated[int | None, Field(ge=0), BeforeValidator(_number)] = None
 
     def update(self, org_id: str | None) -> SessionUpdate:
         """Return what the row says; `org_id` is that of a row that names none.
@@ -129,9 +141,12 @@ class Row(BaseModel):
 NULLABLE: Final = ("origin", "size", "user_id", "service_user_id", "playbook_id")
 
 
+NOT_AN_OBJECT: Final = frozenset({"model_type", "model_attributes_type"})
+
+
 def micros(acus: Decimal) -> int:
     """Return ACUs in whole millionths; a finer value rounds to the nearest, half to even."""
-    return int((acus * MICROS_PER_ACU).to_integral_value(ROUND_HALF_EVEN))
+    return int(acus.quantize(Decimal(1) / MICROS_PER_ACU, ROUND_HALF_EVEN) * MICROS_PER_ACU)
 
 
 def parse_json_row(text: str | bytes, org_id: str | None) -> SessionUpdate:
@@ -160,6 +175,8 @@ def parse_row(values: object, org_id: str | None) -> SessionUpdate:
 
 def reason(error: ValidationError) -> str:
     """Return what is wrong with a row, field by field, in one line."""
+    if any(details["type"] in NOT_AN_OBJECT and not details["loc"] for details in error.errors()):
+        return "must be an object"
     return "; ".join(
         f"{'.'.join(map(str, details['loc']))}: {details['msg']}".removeprefix(": ")
         for details in error.errors(include_url=False, include_input=False)

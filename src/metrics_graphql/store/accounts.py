@@ -1,7 +1,7 @@
 """Service users and the hashes of their tokens, as they are stored."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -22,6 +22,8 @@ class ServiceUser:
     """None: enterprise level, which covers every organization."""
     permissions: tuple[str, ...]
     created_at: int
+    token_lifetime: int | None
+    """Seconds from a token's making to its end; None is for ever."""
     revoked_at: int | None
     last_used_at: int | None
 
@@ -31,7 +33,6 @@ class StoredToken:
     """What is known of a token. `expires_at` is its first instant of no use; None is never."""
 
     service_user: ServiceUser
-    created_at: int
     expires_at: int | None
 
 
@@ -52,6 +53,7 @@ async def insert_service_user(
                 org_id=service_user.org_id,
                 permissions=list(service_user.permissions),
                 created_at=service_user.created_at,
+                token_lifetime=service_user.token_lifetime,
             )
         )
         await insert_token(
@@ -80,7 +82,7 @@ async def insert_token(
 async def find_token(database: Database, sha256: bytes) -> StoredToken | None:
     """Return the token with this hash and its service user, in one read."""
     statement = (
-        sa.select(service_users, tokens.c.created_at, tokens.c.expires_at)
+        sa.select(service_users, tokens.c.expires_at)
         .join_from(tokens, service_users)
         .where(tokens.c.sha256 == sha256)
     )
@@ -88,26 +90,17 @@ async def find_token(database: Database, sha256: bytes) -> StoredToken | None:
         row = (await connection.execute(statement)).first()
     if row is None:
         return None
-    *user, created_at, expires_at = row
-    return StoredToken(_service_user(user), created_at, expires_at)
+    *user, expires_at = row
+    return StoredToken(_service_user(user), expires_at)
 
 
-async def latest_token(connection: AsyncConnection, service_user_id: str) -> StoredToken | None:
-    """Return the newest token of a service user that is not revoked, for a rotation to follow."""
-    statement = (
-        sa.select(service_users, tokens.c.created_at, tokens.c.expires_at)
-        .join_from(tokens, service_users)
-        .where(
-            service_users.c.service_user_id == service_user_id,
-            service_users.c.revoked_at.is_(None),
-        )
-        .order_by(tokens.c.created_at.desc())
+async def find_active(connection: AsyncConnection, service_user_id: str) -> ServiceUser | None:
+    """Return a service user that is not revoked."""
+    statement = sa.select(service_users).where(
+        service_users.c.service_user_id == service_user_id, service_users.c.revoked_at.is_(None)
     )
     row = (await connection.execute(statement)).first()
-    if row is None:
-        return None
-    *user, created_at, expires_at = row
-    return StoredToken(_service_user(user), created_at, expires_at)
+    return None if row is None else _service_user(row)
 
 
 async def expire_tokens(connection: AsyncConnection, service_user_id: str, at: int) -> None:
@@ -154,7 +147,5 @@ async def record_use(database: Database, service_user_id: str, at: int) -> None:
 
 
 def _service_user(row: Sequence[Any]) -> ServiceUser:
-    service_user_id, name, org_id, permissions, created_at, revoked_at, last_used_at = row
-    return ServiceUser(
-        service_user_id, name, org_id, tuple(permissions), created_at, revoked_at, last_used_at
-    )
+    user = ServiceUser(*row)
+    return replace(user, permissions=tuple(user.permissions))

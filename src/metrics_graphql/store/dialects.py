@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Hashable, Iterable
+from pathlib import Path
 from typing import Any, Protocol
 
 import sqlalchemy as sa
@@ -99,11 +100,14 @@ def dialect_for(url: sa.URL) -> Dialect:
     """Return the dialect of a database URL.
 
     Raises:
-        ValueError: an engine that is not supported, or a SQLite database in memory, which no two
-            connections could share.
+        ValueError: an engine that is not supported; or a SQLite database that is not a file in a
+            folder that exists. One in memory is none: no two connections could share it.
     """
-    if url.get_backend_name() != "sqlite":
+    if url.drivername not in {"sqlite", "sqlite+aiosqlite"}:
         raise ValueError(f"{url.drivername} is not a supported database; use sqlite:///FILE")
-    if url.database in {None, "", ":memory:"}:
-        raise ValueError("a SQLite database needs a file, as in sqlite:///metrics.db")
+    database = url.database or ":memory:"
+    if database.startswith((":memory:", "file:")) or url.host or url.query:
+        raise ValueError("a SQLite database is a file, as in sqlite:///metrics.db, and no more")
+    if not Path(database).absolute().parent.is_dir():
+        raise ValueError(f"there is no folder for the SQLite database {database}")
     return SQLite()

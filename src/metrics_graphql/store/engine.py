@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Self
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,6 +22,12 @@ def failures_as_unavailable() -> Generator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, PoolTimeout) as error:
+        raise Unavailable from error
+    except DatabaseError as error:
+        # The kinds of it are faults of ours, but for those above; itself it says, for example, that
+        # the file is not a database.
+        if type(error) is not DatabaseError:
+            raise
         raise Unavailable from error
 
 

@@ -88,7 +88,7 @@ def merge(
         try:
             session = update.applied_to(before)
         except BadUserInput as error:
-            written.rejected.append((position, error.message))
+            written.rejected.append((position, f"{error.argument}: {error.reason}"))
             continue
         after[key] = session
         if before is None:

@@ -52,6 +52,8 @@ service_users = sa.Table(
     sa.Column("org_id", sa.ForeignKey(organizations.c.org_id)),
     sa.Column("permissions", sa.JSON, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
+    # Seconds; null is for ever.
+    sa.Column("token_lifetime", sa.BigInteger),
     sa.Column("revoked_at", sa.BigInteger),
     sa.Column("last_used_at", sa.BigInteger),
 )

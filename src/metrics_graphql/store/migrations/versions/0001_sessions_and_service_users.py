@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.Column("org_id", sa.Text),
         sa.Column("permissions", sa.JSON, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
+        sa.Column("token_lifetime", sa.BigInteger),
         sa.Column("revoked_at", sa.BigInteger),
         sa.Column("last_used_at", sa.BigInteger),
         sa.PrimaryKeyConstraint("service_user_id", name="pk_service_users"),
