@@ -1,7 +1,8 @@
 """Spans of time: half-open, in whole Unix seconds, UTC."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from metrics_graphql.errors import BadUserInput
 
@@ -9,6 +10,19 @@ MIN_INSTANT: Final = -62_135_596_800
 """0001-01-01T00:00:00Z, the first instant that ISO 8601 can write in four digits of year."""
 MAX_INSTANT: Final = 253_402_300_799
 """9999-12-31T23:59:59Z, the last one. Every stored session was created before it."""
+
+HOUR: Final = 3_600
+DAY: Final = 86_400
+THIRTY_DAYS: Final = 30 * DAY
+"""Grains of roll-ups: lengths in seconds, counted from the epoch, each a multiple of the finer."""
+
+
+class Segment(NamedTuple):
+    """A run of whole buckets of one grain; `grain` None is a run of raw sessions."""
+
+    grain: int | None
+    start: int
+    end: int
 
 
 def clamp_instant(instant: int) -> int:
@@ -42,3 +56,28 @@ class TimePeriod:
         if time_before < time_after:
             raise BadUserInput("time_before", "must not be earlier than the start of the period")
         return cls(clamp_instant(time_after), clamp_instant(time_before))
+
+    def segments(self, grains: Sequence[int]) -> Iterator[Segment]:
+        """Cut the period into runs of the coarsest buckets that fit, and raw runs at its ends.
+
+        `grains` are lengths in seconds, coarsest first. The runs tile the period: they come in
+        order, none is empty, and there are at most two of each grain but the coarsest, two raw
+        ones included.
+        """
+        yield from _cut(self.start, self.end, tuple(grains))
+
+
+def _cut(start: int, end: int, grains: tuple[int, ...]) -> Iterator[Segment]:
+    if start == end:
+        return
+    if not grains:
+        yield Segment(None, start, end)
+        return
+    grain, *finer = grains
+    first, last = -(-start // grain) * grain, end // grain * grain
+    if first >= last:
+        yield from _cut(start, end, tuple(finer))
+        return
+    yield from _cut(start, first, tuple(finer))
+    yield Segment(grain, first, last)
+    yield from _cut(last, end, tuple(finer))
