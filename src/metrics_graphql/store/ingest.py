@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from metrics_graphql.domain.sessions import Session, SessionUpdate
 from metrics_graphql.errors import BadUserInput
 from metrics_graphql.store.dialects import Dialect
-from metrics_graphql.store.tables import organizations, sessions
+from metrics_graphql.store.rollups import Change, fold
+from metrics_graphql.store.tables import organizations, rollups, sessions
 
 Key = tuple[str, str]
 """`(org_id, session_id)`, which identifies a session."""
@@ -39,19 +40,41 @@ async def write_sessions(
     """
     stored = await read_stored(connection, dialect, updates)
     after, written = merge(stored, updates)
-    changed = [session for key, session in after.items() if stored.get(key) != session]
-    if changed:
-        await name_organizations(connection, dialect, {session.org_id for session in changed})
-        # As plain tuples: SQLAlchemy would spend longer on naming each value than SQLite does on
-        # storing the row.
-        await connection.exec_driver_sql(upsert_sql(dialect), changed)
+    changes = [
+        (stored.get(key), session) for key, session in after.items() if stored.get(key) != session
+    ]
+    if changes:
+        await write_changes(connection, dialect, changes)
     return written
 
 
+async def write_changes(
+    connection: AsyncConnection, dialect: Dialect, changes: Sequence[Change]
+) -> None:
+    """Write changed sessions and what they add to the roll-ups, and raise the data versions."""
+    org_ids = {after.org_id for _, after in changes}
+    await name_organizations(connection, dialect, org_ids)
+    # As plain tuples: SQLAlchemy would spend longer on naming each value than SQLite does on
+    # storing the row.
+    await connection.exec_driver_sql(upsert_session(dialect), [after for _, after in changes])
+    differences = fold(changes)
+    if differences:
+        await connection.exec_driver_sql(add_to_rollup(dialect), differences)
+    await raise_data_versions(connection, dialect, org_ids)
+
+
 @lru_cache
-def upsert_sql(dialect: Dialect) -> str:
+def upsert_session(dialect: Dialect) -> str:
     """Return the statement that writes a `Session`: its fields, in order, are the columns."""
-    return dialect.render(dialect.upsert(sessions, ("org_id", "session_id")))
+    return dialect.prepare(dialect.upsert(sessions, ("org_id", "session_id"))).sql
+
+
+@lru_cache
+def add_to_rollup(dialect: Dialect) -> str:
+    """Return the statement that adds a row of `fold` to the roll-up with its key."""
+    return dialect.prepare(
+        dialect.upsert(rollups, rollups.primary_key.columns.keys(), add=True)
+    ).sql
 
 
 async def read_stored(
@@ -98,6 +121,18 @@ def merge(
         else:
             written.updated += 1
     return after, written
+
+
+async def raise_data_versions(
+    connection: AsyncConnection, dialect: Dialect, org_ids: Iterable[str]
+) -> None:
+    """Let everyone see that what they know of these organizations is no longer true."""
+    await connection.execute(
+        sa.update(organizations)
+        .where(dialect.one_of(organizations.c.org_id, "org_ids"))
+        .values(data_version=organizations.c.data_version + 1),
+        {"org_ids": dialect.bind_ids(org_ids)},
+    )
 
 
 async def name_organizations(

@@ -5,26 +5,35 @@ from pathlib import Path
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from metrics_graphql.store.engine import Database
+from metrics_graphql.store.verification import chunks_of, rebuild
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
 async def migrate(database: Database) -> None:
-    """Bring the tables up to date; nothing happens where they are.
+    """Bring the tables up to date, and the roll-ups where a revision changed what they hold.
 
     Runs in one write transaction: two processes that migrate at once take turns, and a failed
-    migration leaves the tables as they were.
+    migration leaves the tables as they were. Nothing happens where all is up to date.
 
     Raises:
         Unavailable: the database can't be reached or can't be written to.
     """
     async with database.writing() as connection:
-        await connection.run_sync(_upgrade)
+        if await connection.run_sync(_upgrade):
+            for chunk in await chunks_of(connection):
+                await rebuild(connection, chunk)
 
 
-def _upgrade(connection: sa.Connection) -> None:
+def _upgrade(connection: sa.Connection) -> bool:
+    """Upgrade the tables; return whether the roll-ups are to be rebuilt."""
     config = Config(attributes={"connection": connection})
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    before = MigrationContext.configure(connection).get_current_revision()
     command.upgrade(config, "head")
+    applied = ScriptDirectory.from_config(config).iterate_revisions("head", before)
+    return any(getattr(revision.module, "rebuilds_rollups", False) for revision in applied)

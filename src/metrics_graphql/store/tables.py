@@ -2,6 +2,8 @@
 
 import sqlalchemy as sa
 
+from metrics_graphql.domain.measures import MEASURES
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -15,6 +17,8 @@ organizations = sa.Table(
     "organizations",
     metadata,
     sa.Column("org_id", sa.Text, primary_key=True),
+    # Goes up in the transaction of every ingest that changes a session of the organization.
+    sa.Column("data_version", sa.BigInteger, nullable=False, server_default="0"),
 )
 
 # Clustered by time within an organization: the rows of a period lie side by side, so SQLite reads
@@ -40,6 +44,23 @@ sessions = sa.Table(
     sa.Index(None, "org_id", "user_id", "created_at"),
     sa.Index(None, "org_id", "service_user_id", "created_at"),
     sa.Index(None, "org_id", "playbook_id", "created_at"),
+    sqlite_with_rowid=False,
+)
+
+# One row for each organization, scope, grain and bucket in which a session was ever counted; see
+# `rollups.py`. Clustered by bucket, so that all users of a period lie side by side for a breakdown;
+# the index finds the buckets of one of them.
+rollups = sa.Table(
+    "rollups",
+    metadata,
+    sa.Column("org_id", sa.ForeignKey(organizations.c.org_id), nullable=False),
+    sa.Column("scope", sa.SmallInteger, nullable=False),
+    sa.Column("grain", sa.Integer, nullable=False),
+    sa.Column("bucket", sa.BigInteger, nullable=False),
+    sa.Column("scope_id", sa.Text, nullable=False),
+    *(sa.Column(measure.name, sa.BigInteger, nullable=False) for measure in MEASURES),
+    sa.PrimaryKeyConstraint("org_id", "scope", "grain", "bucket", "scope_id"),
+    sa.Index(None, "org_id", "scope", "scope_id", "grain", "bucket"),
     sqlite_with_rowid=False,
 )
 

@@ -1,0 +1,166 @@
+"""Recounts roll-ups from raw sessions: compares the two, and rebuilds the ones that differ."""
+
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from metrics_graphql.domain.measures import MEASURES
+from metrics_graphql.domain.periods import THIRTY_DAYS
+from metrics_graphql.store.engine import Database
+from metrics_graphql.store.ingest import raise_data_versions
+from metrics_graphql.store.rollups import SCOPES, Scope
+from metrics_graphql.store.statements import total
+from metrics_graphql.store.tables import organizations, rollups, sessions
+
+
+class Chunk(NamedTuple):
+    """One organization's sessions of one bucket of the coarsest grain.
+
+    Every finer bucket lies in one chunk, so chunks are recounted one by one: a comparison is one
+    statement, and sees the sessions and the roll-ups of one instant, while others write.
+    """
+
+    org_id: str
+    start: int
+    end: int
+
+
+class Difference(NamedTuple):
+    """A roll-up that is not what its sessions add up to; a side that has no such row is zeros."""
+
+    key: tuple[str, int, int, int, str]
+    """Organization, scope, grain, bucket and scope id."""
+    stored: tuple[int, ...]
+    counted: tuple[int, ...]
+
+    def __str__(self) -> str:
+        org_id, scope, grain, bucket, scope_id = self.key
+        field = SCOPES[scope].field
+        whose = f"{field} {scope_id}" if field else "all sessions"
+        since = datetime.fromtimestamp(bucket, UTC).isoformat()
+        wrong = ", ".join(
+            f"{measure.name} is {stored}, counted {counted}"
+            for measure, stored, counted in zip(MEASURES, self.stored, self.counted, strict=True)
+            if stored != counted
+        )
+        return f"{org_id}, {whose}, {grain} seconds from {since}: {wrong}"
+
+
+KEY: Final = len(rollups.primary_key.columns)
+NOTHING: Final = (0,) * len(MEASURES)
+
+
+async def chunks(database: Database) -> list[Chunk]:
+    """Return the chunks that have a session or a roll-up, or lie between such.
+
+    Raises:
+        Unavailable: the database can't answer.
+    """
+    async with database.reading() as connection:
+        return await chunks_of(connection)
+
+
+async def chunks_of(connection: AsyncConnection) -> list[Chunk]:
+    """Return the chunks, as this connection sees them."""
+
+    def end(column: sa.Column[int], first_or_last: Any) -> sa.ScalarSelect[int]:  # noqa: ANN401 - min or max
+        same = column.table.c.org_id == organizations.c.org_id
+        return sa.select(first_or_last(column)).where(same).scalar_subquery()
+
+    ends = (
+        end(column, function)
+        for column in (sessions.c.created_at, rollups.c.bucket)
+        for function in (sa.func.min, sa.func.max)
+    )
+    rows = await connection.execute(sa.select(organizations.c.org_id, *ends))
+    found = []
+    for org_id, *instants in rows:
+        buckets = [at // THIRTY_DAYS * THIRTY_DAYS for at in instants if at is not None]
+        if buckets:
+            starts = range(min(buckets), max(buckets) + 1, THIRTY_DAYS)
+            found += [Chunk(org_id, start, start + THIRTY_DAYS) for start in starts]
+    return found
+
+
+async def verify(database: Database, chunk: Chunk) -> list[Difference]:
+    """Return the roll-ups of a chunk that differ from a recount.
+
+    Raises:
+        Unavailable: the database can't answer.
+    """
+    counted = recount().cte("counted").prefix_with("MATERIALIZED")
+    stored = stored_rows().cte("stored").prefix_with("MATERIALIZED")
+    only_counted = sa.except_(sa.select(counted), sa.select(stored)).subquery()
+    only_stored = sa.except_(sa.select(stored), sa.select(counted)).subquery()
+    statement = sa.union_all(
+        sa.select(sa.literal(0), only_counted), sa.select(sa.literal(1), only_stored)
+    )
+    sides: tuple[dict[Any, tuple[int, ...]], dict[Any, tuple[int, ...]]] = ({}, {})
+    async with database.reading() as connection:
+        for side, *row in await connection.execute(statement, chunk._asdict()):
+            sides[side][tuple(row[:KEY])] = tuple(map(int, row[KEY:]))
+    counts, stores = sides
+    return [
+        Difference(key, stores.get(key, NOTHING), counts.get(key, NOTHING))
+        for key in sorted(counts.keys() | stores.keys())
+    ]
+
+
+async def repair(database: Database, chunk: Chunk) -> None:
+    """Rebuild the roll-ups of a chunk, in one transaction.
+
+    Raises:
+        Unavailable: the database can't be written to; the chunk is as it was.
+    """
+    async with database.writing() as connection:
+        await rebuild(connection, chunk)
+        await raise_data_versions(connection, database.dialect, [chunk.org_id])
+
+
+async def rebuild(connection: AsyncConnection, chunk: Chunk) -> None:
+    """Replace the roll-ups of a chunk by a recount, in the caller's transaction."""
+    await connection.execute(sa.delete(rollups).where(*in_chunk(rollups.c.bucket)), chunk._asdict())
+    await connection.execute(
+        sa.insert(rollups).from_select(rollups.c.keys(), recount()), chunk._asdict()
+    )
+
+
+def in_chunk(column: sa.Column[int]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return the conditions that a row belongs to the chunk that is bound."""
+    return (
+        column.table.c.org_id == sa.bindparam("org_id"),
+        column >= sa.bindparam("start"),
+        column < sa.bindparam("end"),
+    )
+
+
+def stored_rows() -> sa.Select[*tuple[Any, ...]]:
+    """Return the roll-ups of a chunk; one of nothing says as much as none."""
+    something = sa.or_(*(rollups.c[measure.name] != 0 for measure in MEASURES))
+    return sa.select(rollups).where(*in_chunk(rollups.c.bucket), something)
+
+
+def recount() -> sa.CompoundSelect[*tuple[Any, ...]]:
+    """Return what the roll-ups of a chunk should be: rows of their table."""
+    return sa.union_all(*(recount_of(scope, grain) for scope in SCOPES for grain in scope.grains))
+
+
+def recount_of(scope: Scope, grain: int) -> sa.Select[*tuple[Any, ...]]:
+    """Return what the roll-ups of one scope and grain should be."""
+    bucket = sessions.c.created_at - sessions.c.created_at % grain
+    scope_id: Any = sa.literal("") if scope.field is None else sessions.c[scope.field]
+    named = () if scope.field is None else (scope_id.is_not(None),)
+    return (
+        sa.select(
+            sessions.c.org_id,
+            sa.literal(scope.code).label("scope"),
+            sa.literal(grain).label("grain"),
+            bucket.label("bucket"),
+            scope_id.label("scope_id"),
+            *(total(measure) for measure in MEASURES),
+        )
+        .where(*in_chunk(sessions.c.created_at), *named)
+        .group_by(sessions.c.org_id, bucket, *(() if scope.field is None else (scope_id,)))
+    )
