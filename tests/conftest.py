@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Generator, Iterable, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,6 +18,9 @@ from metrics_graphql.store.engine import Database
 from metrics_graphql.store.ingest import Written, write_sessions
 
 T = TypeVar("T")
+
+new_organization = map("org-{}".format, count())
+"""Organizations that no other example has used."""
 
 settings.register_profile(
     "tests",

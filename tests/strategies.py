@@ -1,5 +1,6 @@
 """Random sessions, periods, filters and selections, small enough to collide often."""
 
+import json
 from typing import Any
 
 from hypothesis import strategies as st
@@ -102,3 +103,28 @@ def in_graphql(selection: dict[str, Any]) -> str:
     """Return a selection as GraphQL spells it."""
     fields = (name if sub is None else name + in_graphql(sub) for name, sub in selection.items())
     return "{" + " ".join(fields) + "}"
+
+
+def graphql_filters(period: dict[str, Any], filters: dict[str, Any]) -> dict[str, Any]:
+    """Return a question's arguments as GraphQL spells them."""
+    names = {
+        "time_after": "timeAfter",
+        "time_before": "timeBefore",
+        "user_ids": "userIds",
+        "service_user_ids": "serviceUserIds",
+        "playbook_id": "playbookId",
+    }
+    return {names[name]: value for name, value in {**period, **filters}.items()}
+
+
+def rest_parameters(period: dict[str, Any], filters: dict[str, Any]) -> dict[str, Any]:
+    """Return them as the official Python SDK sends them: ids joined by commas."""
+    return {
+        name: ",".join(value) if isinstance(value, list) else value
+        for name, value in {**period, **filters}.items()
+    }
+
+
+def quoted(text: str) -> str:
+    """Return a text as a GraphQL string."""
+    return json.dumps(text)

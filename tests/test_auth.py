@@ -1,7 +1,9 @@
 """Tokens, and who may read what."""
 
 import string
+from collections.abc import Callable
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,25 +12,28 @@ from hypothesis import strategies as st
 from metrics_graphql import auth
 from metrics_graphql.errors import BadUserInput
 from metrics_graphql.store import accounts
+from metrics_graphql.store.engine import Database
 from tests.conftest import Gateway
 
 QUESTION = {"time_after": 0, "time_before": 100}
 
 
-def statements_of(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, org: str, token: str) -> int:
-    """Return how many times a question takes a connection."""
-    database_class = type(gateway.database)
+def trips_of(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, org: str, token: str) -> int:
+    """Return how many times a question goes to the database to read."""
     taken = 0
-    reading = database_class.reading
 
-    def counted(self: object) -> object:
-        nonlocal taken
-        taken += 1
-        return reading(self)  # type: ignore[arg-type] # the method of the class, unbound
+    def counted(method: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: object) -> object:
+            nonlocal taken
+            taken += 1
+            return method(*args)
 
-    monkeypatch.setattr(database_class, "reading", counted)
-    gateway.rest(org, token, **QUESTION)
-    monkeypatch.setattr(database_class, "reading", reading)
+        return call
+
+    with monkeypatch.context() as patch:
+        for name in ("reading", "fetch"):
+            patch.setattr(Database, name, counted(getattr(Database, name)))
+        gateway.rest(org, token, **QUESTION)
     return taken
 
 
@@ -59,7 +64,7 @@ def test_what_could_not_be_a_token_is_refused_without_a_read(
     """No connection is taken for it."""
     assert not auth.is_well_formed(token)
     ascii_token = token.encode("ascii", "ignore").decode()
-    assert statements_of(gateway, monkeypatch, "org-1", ascii_token) == 0
+    assert trips_of(gateway, monkeypatch, "org-1", ascii_token) == 0
 
 
 def test_only_the_hash_of_a_token_is_stored(gateway: Gateway) -> None:
@@ -154,8 +159,8 @@ def test_an_unknown_organization_costs_as_many_reads_as_a_forbidden_one(
     gateway.token("org-2")
     forbidden_to_read = gateway.token(level, "ViewOrgSessions")
     for token in (gateway.token(level), forbidden_to_read):
-        known = statements_of(gateway, monkeypatch, "org-2", token)
-        unknown = statements_of(gateway, monkeypatch, "org-3", token)
+        known = trips_of(gateway, monkeypatch, "org-2", token)
+        unknown = trips_of(gateway, monkeypatch, "org-3", token)
         readable = gateway.rest("org-2", token, **QUESTION).status_code == 200
         assert known - (1 if readable else 0) == unknown
 

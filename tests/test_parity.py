@@ -1,35 +1,12 @@
 """GraphQL = REST = oracle: the same question has one answer, exactly, through either door."""
 
-from itertools import count
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracle, strategies
-from tests.conftest import Gateway
-
-new_organization = map("org-{}".format, count())
-
-
-def graphql_filters(period: dict[str, Any], filters: dict[str, Any]) -> dict[str, Any]:
-    """Return a question's arguments as GraphQL spells them."""
-    names = {
-        "time_after": "timeAfter",
-        "time_before": "timeBefore",
-        "user_ids": "userIds",
-        "service_user_ids": "serviceUserIds",
-        "playbook_id": "playbookId",
-    }
-    return {names[name]: value for name, value in {**period, **filters}.items()}
-
-
-def rest_parameters(period: dict[str, Any], filters: dict[str, Any]) -> dict[str, Any]:
-    """Return them as the official Python SDK sends them: ids joined by commas."""
-    return {
-        name: ",".join(value) if isinstance(value, list) else value
-        for name, value in {**period, **filters}.items()
-    }
+from tests.conftest import Gateway, new_organization
 
 
 @given(data=st.data())
@@ -49,9 +26,12 @@ def test_both_doors_say_what_the_oracle_says(gateway: Gateway, data: st.DataObje
         selection = data.draw(strategies.selections())
         expected = oracle.rest(stored, org_id, **period, **filters)
 
-        over_rest = gateway.rest(org_id, token, **rest_parameters(period, filters))
+        over_rest = gateway.rest(org_id, token, **strategies.rest_parameters(period, filters))
         over_graphql = gateway.metrics(
-            strategies.in_graphql(selection), org_id, token, graphql_filters(period, filters)
+            strategies.in_graphql(selection),
+            org_id,
+            token,
+            strategies.graphql_filters(period, filters),
         )
 
         assert over_rest.json() == expected

@@ -1,6 +1,5 @@
 """The only place that wires: settings in, Starlette out."""
 
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
@@ -9,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 
 from metrics_graphql.graphql_api.endpoint import GraphQLEndpoint
+from metrics_graphql.observability import configure_logging
 from metrics_graphql.rest_api import shim
 from metrics_graphql.service import MetricsService
 from metrics_graphql.settings import Settings
@@ -25,7 +25,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
         ValueError: a setting can't be used.
     """
     settings = settings or Settings()
-    logging.basicConfig(level=settings.log_level.upper())
+    configure_logging(settings.log_level)
     database = Database(settings.database_url)
     service = MetricsService(database)
 

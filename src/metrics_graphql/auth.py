@@ -5,15 +5,16 @@ import secrets
 import string
 import time
 import zlib
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
 from metrics_graphql.domain.metrics import check_id, check_new_id
-from metrics_graphql.errors import BadUserInput, Forbidden, Unauthenticated
+from metrics_graphql.errors import BadUserInput, Unauthenticated
 from metrics_graphql.store import accounts
 from metrics_graphql.store.accounts import ServiceUser
 from metrics_graphql.store.engine import Database
-from metrics_graphql.store.questions import organization_exists
+from metrics_graphql.store.questions import known_organizations
 
 TOKEN_PREFIX: Final = "cog_"  # noqa: S105 - what every token begins with is no secret
 BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -100,23 +101,22 @@ async def authenticate(database: Database, token: str) -> ServiceUser:
     return stored.service_user
 
 
-async def authorise(database: Database, caller: ServiceUser, org_id: str) -> None:
-    """Let pass who may read an organization's metrics.
+async def readable(
+    database: Database, caller: ServiceUser, org_ids: AbstractSet[str]
+) -> AbstractSet[str]:
+    """Return those of some organizations whose metrics the caller may read.
 
-    An organization-level caller costs no read, whether the organization exists or not; an
+    An organization-level caller costs no read, whether an organization exists or not; an
     enterprise-level one costs one, either way. So neither answer nor time tells which it was.
 
     Raises:
-        Forbidden: the caller may not, or there is no such organization.
         Unavailable: the database can't answer.
     """
     if VIEW_METRICS.isdisjoint(caller.permissions):
-        raise Forbidden
-    if caller.org_id is None:
-        if not await organization_exists(database, org_id):
-            raise Forbidden
-    elif caller.org_id != org_id:
-        raise Forbidden
+        return frozenset()
+    if caller.org_id is not None:
+        return org_ids & {caller.org_id}
+    return await known_organizations(database, org_ids)
 
 
 async def record_use(database: Database, caller: ServiceUser) -> None:

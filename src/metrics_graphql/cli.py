@@ -23,9 +23,10 @@ from metrics_graphql.loading.demo import DEMO_ORGANIZATIONS, demo_sessions
 from metrics_graphql.loading.files import Files
 from metrics_graphql.loading.formats import Parsed, UnreadableFile
 from metrics_graphql.loading.load import Load, StrictLoadRefused
+from metrics_graphql.observability import configure_logging
 from metrics_graphql.rest_api.openapi import document
 from metrics_graphql.settings import Settings
-from metrics_graphql.store import accounts
+from metrics_graphql.store import accounts, verification
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.migrate import migrate as migrate_database
 
@@ -86,6 +87,7 @@ def open_database(settings: Settings) -> Database:
 def with_database(work: Callable[[Database], Awaitable[T]], settings: Settings | None = None) -> T:
     """Do some work on the database, brought up to date first; its errors end the command."""
     settings = settings or read_settings()
+    configure_logging(settings.log_level)
 
     async def run() -> T:
         async with open_database(settings) as database:
@@ -241,6 +243,31 @@ def migrate() -> None:
     """Create or upgrade the tables."""
     with_database(nothing_more)
     typer.echo("The tables are up to date.")
+
+
+@app.command()
+def verify(
+    repair: Annotated[bool, typer.Option("--repair", help="Rebuild what differs.")] = False,  # noqa: FBT002 - a flag
+) -> None:
+    """Recount the roll-ups from the sessions; exit with 1 if they differ and are not repaired."""
+    differences = with_database(lambda database: verify_rollups(database, repair=repair))
+    if differences and not repair:
+        raise fail(f"{differences:,} roll-ups differ; --repair rebuilds them")
+    typer.echo(f"{differences:,} roll-ups were repaired." if differences else "All roll-ups agree.")
+
+
+async def verify_rollups(database: Database, *, repair: bool) -> int:
+    """Print every difference, repair it if asked to, and return how many there were."""
+    found = 0
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        for chunk in progress.track(await verification.chunks(database), description="Recounting"):
+            differences = await verification.verify(database, chunk)
+            for difference in differences:
+                typer.echo(difference)
+            if differences and repair:
+                await verification.repair(database, chunk)
+            found += len(differences)
+    return found
 
 
 @app.command()

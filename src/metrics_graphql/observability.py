@@ -6,6 +6,12 @@ import secrets
 logger = logging.getLogger(__name__)
 
 
+def configure_logging(level: str) -> None:
+    """Log to standard error: our own messages from a level up, those of libraries from warning."""
+    logging.basicConfig(level=logging.WARNING)
+    logging.getLogger("metrics_graphql").setLevel(level.upper())
+
+
 def report(error: BaseException) -> str:
     """Log an unexpected error with its traceback and return a message that tells only its id."""
     error_id = secrets.token_hex(8)

@@ -5,15 +5,15 @@ Does not know how a question is spelled outside.
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from metrics_graphql import auth
-from metrics_graphql.domain.measures import Measure
-from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
-from metrics_graphql.errors import Unavailable
+from metrics_graphql.domain.metrics import SessionMetrics
+from metrics_graphql.errors import Forbidden, MetricsError, Unavailable
 from metrics_graphql.store import questions
 from metrics_graphql.store.accounts import ServiceUser
 from metrics_graphql.store.engine import Database
+from metrics_graphql.store.questions import Asked
 
 logger = logging.getLogger(__name__)
 
@@ -37,16 +37,23 @@ class MetricsService:
         return caller
 
     async def session_metrics(
-        self, caller: ServiceUser, query: SessionMetricsQuery, measures: Iterable[Measure]
-    ) -> SessionMetrics:
-        """Return these measures of the sessions that the question counts.
+        self, caller: ServiceUser, asked: Sequence[Asked]
+    ) -> list[SessionMetrics | MetricsError]:
+        """Return the answer to each question in order, or why it has none.
 
-        Raises:
-            Forbidden: the caller may not read the organization, or there is none.
-            Unavailable: the database can't answer.
+        That is `Forbidden` where the caller may not read the organization, or there is none, and
+        `Unavailable` where the database can't answer; the others are answered all the same.
         """
-        await auth.authorise(self._database, caller, query.org_id)
-        return await questions.session_metrics(self._database, query, measures)
+        org_ids = {each.question.org_id for each in asked}
+        try:
+            readable = await auth.readable(self._database, caller, org_ids)
+        except Unavailable as error:
+            return [error] * len(asked)
+        allowed = [each for each in asked if each.question.org_id in readable]
+        answers = iter(await questions.session_metrics(self._database, allowed))
+        return [
+            next(answers) if each.question.org_id in readable else Forbidden() for each in asked
+        ]
 
     async def close(self) -> None:
         """Wait for what is still being written."""

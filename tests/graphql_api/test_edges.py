@@ -1,17 +1,17 @@
 """The edges of the GraphQL door: requests that are almost right, and faults at odd moments."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import httpx
 import pytest
 
-from metrics_graphql.domain.measures import Measure
-from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
+from metrics_graphql.domain.metrics import SessionMetrics
 from metrics_graphql.graphql_api.scalars import parse_instant
 from metrics_graphql.service import MetricsService
 from metrics_graphql.store.accounts import ServiceUser
+from metrics_graphql.store.questions import Asked
 from tests.conftest import Gateway
 
 RESPONSE_JSON = "application/graphql-response+json"
@@ -91,12 +91,11 @@ def test_a_sum_that_graphql_can_not_show_is_our_fault(
     """Int is 32 bits; more sessions than that are not the caller's bad input."""
 
     async def count(
-        _service: MetricsService,
-        _caller: ServiceUser,
-        _query: SessionMetricsQuery,
-        measures: Iterable[Measure],
-    ) -> SessionMetrics:
-        return SessionMetrics({measure.name: 2**31 for measure in measures})
+        _service: MetricsService, _caller: ServiceUser, asked: Sequence[Asked]
+    ) -> list[SessionMetrics]:
+        return [
+            SessionMetrics({measure.name: 2**31 for measure in each.measures}) for each in asked
+        ]
 
     monkeypatch.setattr(MetricsService, "session_metrics", count)
     question = 'sessionMetrics(orgId: "org-1", filters: { timeAfter: 0, timeBefore: 1 })'

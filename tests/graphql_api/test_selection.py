@@ -1,10 +1,9 @@
 """What a selection costs: only the measures it needs are asked of the store."""
 
-from collections.abc import Generator, Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from graphql import (
     DocumentNode,
     FieldNode,
@@ -13,11 +12,15 @@ from graphql import (
     parse,
 )
 
-from metrics_graphql.domain.measures import MEASURES, Measure
-from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
+from metrics_graphql.domain.measures import MEASURES
+from metrics_graphql.domain.metrics import SessionMetrics
+from metrics_graphql.errors import MetricsError
 from metrics_graphql.graphql_api.selection import selected_measures
 from metrics_graphql.service import MetricsService
 from metrics_graphql.store.accounts import ServiceUser
+from metrics_graphql.store.dialects import Prepared
+from metrics_graphql.store.engine import Database
+from metrics_graphql.store.questions import Asked
 from tests.graphql_api.conftest import Ask
 
 SIZES = {f"sessions_created_by_size_{size}" for size in ("xs", "s", "m", "l", "xl")}
@@ -187,33 +190,31 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
     answer = MetricsService.session_metrics
 
     async def note_and_answer(
-        service: MetricsService,
-        caller: ServiceUser,
-        query: SessionMetricsQuery,
-        measures: Iterable[Measure],
-    ) -> SessionMetrics:
-        wanted = tuple(measures)
-        assert len(set(wanted)) == len(wanted)
-        questions.append({measure.name for measure in wanted})
-        return await answer(service, caller, query, wanted)
+        service: MetricsService, caller: ServiceUser, together: Sequence[Asked]
+    ) -> list[SessionMetrics | MetricsError]:
+        for each in together:
+            assert len(set(each.measures)) == len(each.measures)
+            questions.append({measure.name for measure in each.measures})
+        return await answer(service, caller, together)
 
     monkeypatch.setattr(MetricsService, "session_metrics", note_and_answer)
     return questions
 
 
 @pytest.fixture
-def statements() -> Generator[list[str]]:
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Lend a list to which each statement that reads sessions adds its text."""
     texts: list[str] = []
+    fetch = Database.fetch
 
-    def note(*event: Any) -> None:  # noqa: ANN401 - SQLAlchemy's six arguments of an execution
-        text = str(event[2])
-        if "sessions_" in text or "acus_consumed" in text:
-            texts.append(text)
+    async def note_and_fetch(
+        database: Database, prepared: Prepared, values: dict[str, Any]
+    ) -> Sequence[Sequence[Any]]:
+        texts.append(prepared.sql)
+        return await fetch(database, prepared, values)
 
-    sa.event.listen(sa.Engine, "before_cursor_execute", note)
-    yield texts
-    sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    monkeypatch.setattr(Database, "fetch", note_and_fetch)
+    return texts
 
 
 @pytest.mark.parametrize(("selection", "measures", "answer"), SELECTIONS)

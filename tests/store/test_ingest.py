@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from metrics_graphql.store.engine import Database
 from tests import oracle, strategies
-from tests.conftest import Gateway
+from tests.conftest import Gateway, new_organization
 
 WHOLE: dict[str, Any] = {"time_after": 0, "time_before": 2**62}
 
@@ -60,7 +60,7 @@ def test_an_update_that_can_not_be_applied_leaves_the_others(gateway: Gateway) -
 @given(data=st.data())
 def test_any_updates_leave_what_plain_merging_leaves(gateway: Gateway, data: st.DataObject) -> None:
     """After partial updates, moves and replays, both sides count the same."""
-    org_id = f"org-{next(COUNTER)}"
+    org_id = next(new_organization)
     whole = strategies.session_rows(org_id, st.sampled_from("abcde"))
     some = st.builds(
         lambda row, names: {name: row[name] for name in {"org_id", "session_id", *names}},
@@ -83,7 +83,6 @@ def test_any_updates_leave_what_plain_merging_leaves(gateway: Gateway, data: st.
         assert gateway.rest(org_id, token, **WHOLE, **filters).json() == expected
 
 
-COUNTER = iter(range(10**6))
 NEW = {
     "origin": None,
     "size": None,

@@ -5,50 +5,54 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from sqlalchemy.dialects import sqlite
 
-from metrics_graphql.domain.measures import ACUS_CONSUMED, MEASURES, SESSIONS_CREATED, Measure
+from metrics_graphql.domain.measures import ACUS_CONSUMED, MEASURES, SESSIONS_CREATED
 from metrics_graphql.domain.metrics import SessionMetricsQuery
-from metrics_graphql.store.questions import parameters_of, shape_of
-from metrics_graphql.store.statements import Shape, session_sums
+from metrics_graphql.store.planner import Filters, plan_for
+from metrics_graphql.store.statements import session_sums
 from tests.conftest import Gateway
 
 SQL = Path(__file__).parent / "sql"
-SHAPES = [Shape(*shape) for shape in product([False, True], repeat=3)]
+FILTERS = [Filters(*given) for given in product([False, True], repeat=3)]
+BY_PERIOD = "created_at>? AND created_at<?"
 
 
-def name_of(shape: Shape) -> str:
-    """Return the name of a shape's file."""
-    return "-".join(name for name, given in shape._asdict().items() if given) or "unfiltered"
+def name_of(filters: Filters) -> str:
+    """Return the name of the file for some filters."""
+    return "-".join(name for name, given in filters._asdict().items() if given) or "unfiltered"
 
 
-def rendered(gateway: Gateway, shape: Shape, measures: tuple[Measure, ...]) -> str:
-    """Return a statement as the engine gets it, with its constants in place."""
-    statement = session_sums(gateway.database.dialect, shape, measures)
-    return str(statement.compile(dialect=sqlite.dialect(paramstyle="named")))
+def question_with(filters: Filters) -> SessionMetricsQuery:
+    """Return a question that has these filters."""
+    return SessionMetricsQuery.asked(
+        org_id="org-1",
+        time_after=0,
+        time_before=100,
+        user_ids=["a", "b"] if filters.users else None,
+        service_user_ids=["c"] if filters.service_users else None,
+        playbook_id="p" if filters.playbook else None,
+    )
 
 
-def plan_of(gateway: Gateway, question: SessionMetricsQuery) -> str:
-    """Return how SQLite goes about a question."""
-    dialect = gateway.database.dialect
-    statement = session_sums(dialect, shape_of(question), MEASURES)
-    bound = statement.params(parameters_of(question, dialect))
-
-    async def explain() -> str:
-        async with gateway.database.reading() as connection:
-            sql = bound.compile(connection.sync_connection)
-            values = tuple(sql.params[name] for name in sql.positiontup or ())
-            rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)
-            return "\n".join(row.detail for row in rows)
-
-    return gateway.run(explain())
+def plan_of(gateway: Gateway, filters: Filters, *, one_question: bool) -> list[str]:
+    """Return how SQLite goes about a question, step by step."""
+    plan = plan_for(question_with(filters))
+    statement = session_sums(gateway.database.dialect, plan, MEASURES, one_question=one_question)
+    explained = statement._replace(sql=f"EXPLAIN QUERY PLAN {statement.sql}")
+    nothing = dict.fromkeys(statement.order, "[]")
+    return [row[3] for row in gateway.run(gateway.database.fetch(explained, nothing))]
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=name_of)
-def test_the_sql_of_each_shape_is_the_committed_one(gateway: Gateway, shape: Shape) -> None:
+@pytest.mark.parametrize("filters", FILTERS, ids=name_of)
+def test_the_sql_for_each_kind_of_question_is_the_committed_one(
+    gateway: Gateway, filters: Filters
+) -> None:
     """`UPDATE_SQL=1 scripts/test tests/store` writes the files again, for a review to see."""
-    path = SQL / "sqlite" / f"{name_of(shape)}.sql"
-    sql = rendered(gateway, shape, (SESSIONS_CREATED, ACUS_CONSUMED)) + "\n"
+    plan = plan_for(question_with(filters))
+    measures = (SESSIONS_CREATED, ACUS_CONSUMED)
+    statement = session_sums(gateway.database.dialect, plan, measures, one_question=False)
+    path = SQL / "sqlite" / f"{name_of(filters)}.sql"
+    sql = "".join(f"{line.rstrip()}\n" for line in statement.sql.splitlines())
     if os.environ.get("UPDATE_SQL"):
         path.write_text(sql)
 
@@ -56,43 +60,63 @@ def test_the_sql_of_each_shape_is_the_committed_one(gateway: Gateway, shape: Sha
 
 
 def test_a_statement_reads_only_the_measures_asked_for(gateway: Gateway) -> None:
-    """A question for the number of sessions touches no other column."""
-    sql = rendered(
-        gateway, Shape(users=False, service_users=False, playbook=False), (SESSIONS_CREATED,)
-    )
+    """A question for the number of sessions touches no other column, raw or rolled up."""
+    plan = plan_for(question_with(Filters(users=False, service_users=False, playbook=False)))
+    statement = session_sums(gateway.database.dialect, plan, (SESSIONS_CREATED,), one_question=True)
 
-    for column in ("origin", "size", "acus", "used_search", "has_merged_pr", "playbook_id"):
-        assert column not in sql
+    for column in ("origin", "size", "acus", "search", "merged", "playbook"):
+        assert column not in statement.sql
 
 
-@pytest.mark.parametrize("shape", SHAPES, ids=name_of)
-def test_a_question_costs_its_own_rows_only(gateway: Gateway, shape: Shape) -> None:
-    """Every table is searched by an index down to the period; the whole of it is never scanned."""
-    question = SessionMetricsQuery.asked(
-        org_id="org-1",
-        time_after=0,
-        time_before=100,
-        user_ids=["a", "b"] if shape.users else None,
-        service_user_ids=["c"] if shape.service_users else None,
-        playbook_id="p" if shape.playbook else None,
-    )
-    plan = plan_of(gateway, question)
+@pytest.mark.parametrize("one_question", [True, False])
+@pytest.mark.parametrize("filters", FILTERS, ids=name_of)
+def test_a_question_costs_its_own_rows_only(
+    gateway: Gateway, filters: Filters, *, one_question: bool
+) -> None:
+    """Tables are searched by an index down to the run; none is scanned or indexed on the fly."""
+    steps = plan_of(gateway, filters, one_question=one_question)
 
-    assert "SCAN sessions" not in plan
-    by_period = "created_at>? AND created_at<?"
-    if shape.users:
-        assert f"user_id_created_at (org_id=? AND user_id=? AND {by_period})" in plan
-    if shape.service_users:
-        assert f"user_id_created_at (org_id=? AND service_user_id=? AND {by_period})" in plan
-    if shape.playbook and not shape.users and not shape.service_users:
-        assert f"playbook_id_created_at (org_id=? AND playbook_id=? AND {by_period})" in plan
-    if not any(shape):
-        assert plan == f"SEARCH sessions USING PRIMARY KEY (org_id=? AND {by_period})"
+    assert not [step for step in steps if step.startswith(("SCAN sessions", "SCAN rollups"))]
+    assert not [step for step in steps if "AUTOMATIC" in step]
+    searches = " ".join(step for step in steps if step.startswith("SEARCH"))
+    if filters.users:
+        assert f"user_id_created_at (org_id=? AND user_id=? AND {BY_PERIOD})" in searches
+    if filters.service_users:
+        assert f"(org_id=? AND service_user_id=? AND {BY_PERIOD})" in searches
+    if filters == Filters(users=False, service_users=False, playbook=True):
+        assert f"(org_id=? AND playbook_id=? AND {BY_PERIOD})" in searches
+    if sum(filters) == 0:
+        assert f"SEARCH sessions USING PRIMARY KEY (org_id=? AND {BY_PERIOD})" in steps
+        assert (
+            "rollups USING PRIMARY KEY (org_id=? AND scope=? AND grain=? AND bucket>?" in searches
+        )
+    if sum(filters) == 1:
+        assert (
+            "(org_id=? AND scope=? AND scope_id=? AND grain=? AND bucket>? AND bucket<?)"
+            in searches
+        )
+    if sum(filters) > 1:
+        assert "rollups" not in searches
+
+
+@pytest.mark.parametrize("filters", FILTERS, ids=name_of)
+def test_one_question_is_not_grouped(gateway: Gateway, filters: Filters) -> None:
+    """Grouping sorts every row that is read."""
+    steps = plan_of(gateway, filters, one_question=True)
+
+    assert "USE TEMP B-TREE FOR GROUP BY" not in steps
 
 
 def test_a_statement_is_built_once_for_its_shape(gateway: Gateway) -> None:
-    """The second question of a shape gets the same object."""
-    shape = Shape(users=True, service_users=False, playbook=True)
-    dialect = gateway.database.dialect
+    """The second question of a shape gets the same object, whatever its bounds and ids."""
+    plans = [
+        plan_for(
+            SessionMetricsQuery.asked(org_id=org, time_after=at, time_before=9, user_ids=[org])
+        )
+        for org, at in (("org-1", 1), ("org-2", 2))
+    ]
+    one, other = (
+        session_sums(gateway.database.dialect, plan, MEASURES, one_question=True) for plan in plans
+    )
 
-    assert session_sums(dialect, shape, MEASURES) is session_sums(dialect, shape, MEASURES)
+    assert one is other

@@ -1,26 +1,44 @@
 """The schema: its root field, put together with its scalar."""
 
-from dataclasses import dataclass
 from typing import Annotated, Final
 
 import strawberry
+from strawberry.dataloader import DataLoader
 from strawberry.schema.config import StrawberryConfig
 
 from metrics_graphql.domain.measures import Measure
+from metrics_graphql.domain.metrics import SessionMetrics as SessionSums
+from metrics_graphql.domain.metrics import SessionMetricsQuery
+from metrics_graphql.errors import MetricsError
 from metrics_graphql.graphql_api.inputs import SessionMetricsFilters
 from metrics_graphql.graphql_api.scalars import DATE_TIME, Instant
 from metrics_graphql.graphql_api.selection import selected_measures
 from metrics_graphql.graphql_api.types import SessionMetrics
 from metrics_graphql.service import MetricsService
 from metrics_graphql.store.accounts import ServiceUser
+from metrics_graphql.store.questions import Asked
 
 
-@dataclass(frozen=True, slots=True)
 class Context:
     """What a request brings to its resolvers."""
 
-    service: MetricsService
-    caller: ServiceUser
+    def __init__(self, service: MetricsService, caller: ServiceUser) -> None:
+        async def load(asked: list[Asked]) -> list[SessionSums | MetricsError]:
+            return await service.session_metrics(caller, asked)
+
+        # Resolvers of one request run side by side: what they ask goes to the service together.
+        self._questions = DataLoader(load)
+
+    async def session_metrics(
+        self, question: SessionMetricsQuery, measures: tuple[Measure, ...]
+    ) -> SessionSums:
+        """Return the answer to a question, asked together with the others of the request.
+
+        Raises:
+            Forbidden: the caller may not read the organization, or there is none.
+            Unavailable: the database can't answer.
+        """
+        return await self._questions.load(Asked(question, measures))
 
 
 class Info(strawberry.Info[Context, None]):
@@ -61,9 +79,7 @@ class Query:
     ) -> SessionMetrics | None:
         """Ask the service for the measures that are selected."""
         query = filters.query(org_id)
-        sums = await info.context.service.session_metrics(
-            info.context.caller, query, info.selected_measures()
-        )
+        sums = await info.context.session_metrics(query, info.selected_measures())
         return SessionMetrics(sums=sums, query=query)
 
 

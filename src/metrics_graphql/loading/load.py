@@ -1,5 +1,6 @@
 """Loads sessions in batches: each is one transaction, acknowledged when it is committed."""
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -7,6 +8,8 @@ from typing import Final
 from metrics_graphql.loading.formats import Parsed, Rejection, UnreadableFile
 from metrics_graphql.store.engine import Connection, Database
 from metrics_graphql.store.ingest import write_sessions
+
+logger = logging.getLogger(__name__)
 
 BATCH_SIZE: Final = 2_000
 
@@ -52,6 +55,7 @@ class Load:
         for batch in batches(rows):
             async with self.database.writing() as connection:
                 await self._write(connection, batch)
+            logger.debug("committed %d rows", self.summary.read)
             self.on_batch()
 
     async def run_strictly(self, rows: Iterable[Parsed | Rejection]) -> None:

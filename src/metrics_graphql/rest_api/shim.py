@@ -15,6 +15,7 @@ from metrics_graphql.observability import report, report_unavailable
 from metrics_graphql.rest_api.openapi import SESSION_METRICS_PATH, document
 from metrics_graphql.rest_api.parameters import InvalidParameters, read_query
 from metrics_graphql.service import MetricsService
+from metrics_graphql.store.questions import Asked
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -26,7 +27,10 @@ def routes(service: MetricsService) -> list[Route]:
         """Answer one question: the token first, then the parameters, then the right to ask."""
         caller = await service.authenticate(request.headers.get("authorization"))
         query = read_query(request.path_params["org_id"], request.query_params)
-        return JSONResponse(body_of(await service.session_metrics(caller, query, MEASURES)))
+        (answer,) = await service.session_metrics(caller, [Asked(query)])
+        if isinstance(answer, MetricsError):
+            raise answer
+        return JSONResponse(body_of(answer))
 
     async def openapi(_request: Request) -> Response:
         """Show the document."""

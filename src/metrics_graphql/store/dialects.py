@@ -1,23 +1,64 @@
 """What differs between database engines, and nothing else. One class an engine."""
 
 import json
-from collections.abc import Hashable, Iterable
+import sqlite3
+from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.sql.compiler import SQLCompiler
+
+
+class Prepared(NamedTuple):
+    """A statement as the driver takes it: SQLAlchemy has done its part, once."""
+
+    sql: str
+    order: tuple[str, ...]
+    """The name of each parameter, in the order of their places."""
+    constants: dict[str, Any]
+    """The values of those that are always the same."""
+
+    def bound(self, values: dict[str, Any]) -> tuple[Any, ...]:
+        """Return the values in the order of their places."""
+        everything = self.constants | values
+        return tuple([everything[name] for name in self.order])
+
+
+class Run(NamedTuple):
+    """Buckets, or a stretch of raw sessions, that one of the questions of a statement adds up."""
+
+    question: int
+    grain: int
+    """0 for raw sessions."""
+    start: int
+    end: int
 
 
 class Dialect(Hashable, Protocol):
     """How one engine is opened, and how it spells what SQLAlchemy leaves to it."""
+
+    driver_errors: ClassVar[tuple[type[Exception], ...]]
+    """What the driver raises when the database can't answer."""
 
     def create_engine(self, url: sa.URL) -> AsyncEngine:
         """Return an engine whose connections read in autocommit.
 
         A connection with the execution option `writes` holds a write transaction from its begin.
         """
+
+    async def fetch(
+        self,
+        connection: Any,  # noqa: ANN401 - what the driver calls a connection
+        prepared: Prepared,
+        values: dict[str, Any],
+    ) -> Sequence[Sequence[Any]]:
+        """Return the rows of a statement, in one trip on a connection of the driver."""
+
+    def prepare(self, statement: sa.ClauseElement) -> Prepared:
+        """Return a statement as the driver takes it."""
 
     def one_of(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
         """Return a condition: the column is one of the ids bound to `parameter`.
@@ -28,18 +69,23 @@ class Dialect(Hashable, Protocol):
     def bind_ids(self, ids: Iterable[str]) -> object:
         """Return what to bind to the parameter of `one_of`."""
 
-    def upsert(self, table: sa.Table, key: tuple[str, ...]) -> sa.Insert:
-        """Return an insert that replaces the row with the same key."""
+    def runs(self, parameter: str) -> sa.CTE:
+        """Return the runs bound to `parameter` as a table with the columns of `Run`."""
+
+    def bind_runs(self, runs: Iterable[Run]) -> object:
+        """Return what to bind to the parameter of `runs`."""
+
+    def upsert(self, table: sa.Table, key: Iterable[str], *, add: bool = False) -> sa.Insert:
+        """Return an insert that replaces the row with the same key, or is added to it."""
 
     def insert_missing(self, table: sa.Table) -> sa.Insert:
         """Return an insert that leaves a row that is already there alone."""
 
-    def render(self, statement: sa.ClauseElement) -> str:
-        """Return a statement as the driver takes it, with a place for each parameter, in order."""
-
 
 class SQLite:
     """SQLite through aiosqlite, in WAL mode."""
+
+    driver_errors: ClassVar[tuple[type[Exception], ...]] = (sqlite3.OperationalError,)
 
     busy_timeout = 60.0
     """Seconds a writer waits for the one before it."""
@@ -50,6 +96,8 @@ class SQLite:
             url.set(drivername="sqlite+aiosqlite"),
             connect_args={"timeout": self.busy_timeout},
             isolation_level="AUTOCOMMIT",
+            # Reads leave nothing to reset, and a write transaction ends with its block.
+            pool_reset_on_return=None,
         )
 
         @sa.event.listens_for(engine.sync_engine, "connect")
@@ -69,31 +117,60 @@ class SQLite:
 
         return engine
 
+    async def fetch(
+        self,
+        connection: Any,  # noqa: ANN401 - what the driver calls a connection
+        prepared: Prepared,
+        values: dict[str, Any],
+    ) -> Sequence[Sequence[Any]]:
+        """Execute and fetch in one hop to the connection's thread."""
+        rows: Sequence[Sequence[Any]] = await connection.execute_fetchall(
+            prepared.sql, prepared.bound(values)
+        )
+        return rows
+
+    def prepare(self, statement: sa.ClauseElement) -> Prepared:
+        """Return a statement with `?` for each parameter."""
+        compiled = cast("SQLCompiler", statement.compile(dialect=sqlite.dialect()))
+        constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        return Prepared(compiled.string, tuple(compiled.positiontup or ()), constants)
+
     def one_of(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
         """Unpack a JSON array, so that the statement is the same for any number of ids."""
-        return column.in_(
-            sa.select(sa.func.json_each(sa.bindparam(parameter)).table_valued("value").c.value)
-        )
+        ids = sa.func.json_each(sa.bindparam(parameter)).table_valued("value")
+        return column.in_(sa.select(ids.c.value))
 
     def bind_ids(self, ids: Iterable[str]) -> str:
         """Return the ids as a JSON array, sorted so that equal sets bind equal values."""
         return json.dumps(sorted(ids))
 
-    def upsert(self, table: sa.Table, key: tuple[str, ...]) -> sa.Insert:
+    def runs(self, parameter: str) -> sa.CTE:
+        """Unpack a JSON array of arrays."""
+        run = sa.func.json_each(sa.bindparam(parameter)).table_valued("value").c.value
+        columns = [
+            sa.func.json_extract(run, f"$[{position}]").label(name)
+            for position, name in enumerate(Run._fields)
+        ]
+        return sa.select(*columns).cte(parameter).prefix_with("MATERIALIZED")
+
+    def bind_runs(self, runs: Iterable[Run]) -> str:
+        """Return the runs as a JSON array of arrays."""
+        return json.dumps(list(runs))
+
+    def upsert(self, table: sa.Table, key: Iterable[str], *, add: bool = False) -> sa.Insert:
         """Use ON CONFLICT DO UPDATE."""
         insert = sqlite.insert(table)
-        others = {column.name: insert.excluded[column.name] for column in table.c}
-        for name in key:
-            del others[name]
-        return insert.on_conflict_do_update(index_elements=key, set_=others)
+        names = {column.name for column in table.c}.difference(key)
+        others = {
+            name: table.c[name] + insert.excluded[name] if add else insert.excluded[name]
+            for name in table.c.keys()  # noqa: SIM118 - iterating a ColumnCollection gives columns
+            if name in names
+        }
+        return insert.on_conflict_do_update(index_elements=list(key), set_=others)
 
     def insert_missing(self, table: sa.Table) -> sa.Insert:
         """Use ON CONFLICT DO NOTHING."""
         return sqlite.insert(table).on_conflict_do_nothing()
-
-    def render(self, statement: sa.ClauseElement) -> str:
-        """Return a statement with `?` for each parameter."""
-        return str(statement.compile(dialect=sqlite.dialect()))
 
 
 def dialect_for(url: sa.URL) -> Dialect:

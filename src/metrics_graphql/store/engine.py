@@ -1,8 +1,8 @@
 """A database that is open: connections to read from and to write with."""
 
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Self
+from typing import Any, Self
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
@@ -10,25 +10,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_graphql.errors import Unavailable
-from metrics_graphql.store.dialects import dialect_for
+from metrics_graphql.store.dialects import Prepared, dialect_for
 
 Connection = AsyncConnection
 """What other rooms pass on without looking into it."""
-
-
-@contextmanager
-def failures_as_unavailable() -> Generator[None]:
-    """Turn an engine's "can't" into `Unavailable`, which keeps the reason as its cause."""
-    try:
-        yield
-    except (OperationalError, InterfaceError, PoolTimeout) as error:
-        raise Unavailable from error
-    except DatabaseError as error:
-        # The kinds of it are faults of ours, but for those above; itself it says, for example, that
-        # the file is not a database.
-        if type(error) is not DatabaseError:
-            raise
-        raise Unavailable from error
 
 
 class Database:
@@ -59,9 +44,24 @@ class Database:
         Raises:
             Unavailable: the database can't be reached or can't answer.
         """
-        with failures_as_unavailable():
+        with self._failures_as_unavailable():
             async with self._engine.connect() as connection:
                 yield connection
+
+    async def fetch(self, prepared: Prepared, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
+        """Return the rows of a statement, on a connection of its own and in one trip.
+
+        Rows are as the driver gives them, for statements whose columns need no conversion.
+
+        Raises:
+            Unavailable: the database can't be reached or can't answer.
+        """
+        with self._failures_as_unavailable():
+            connection = await self._engine.raw_connection()
+            try:
+                return await self.dialect.fetch(connection.driver_connection, prepared, values)
+            finally:
+                connection.close()
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncConnection]:
@@ -70,9 +70,25 @@ class Database:
         Raises:
             Unavailable: as `reading`; nothing of the block is kept then.
         """
-        with failures_as_unavailable():
+        with self._failures_as_unavailable():
             async with self._writer.begin() as connection:
                 yield connection
+
+    @contextmanager
+    def _failures_as_unavailable(self) -> Generator[None]:
+        """Turn an engine's "can't" into `Unavailable`, which keeps the reason as its cause."""
+        try:
+            yield
+        except (OperationalError, InterfaceError, PoolTimeout) as error:
+            raise Unavailable from error
+        except DatabaseError as error:
+            # The kinds of it are faults of ours, but for those above; itself it says, for example,
+            # that the file is not a database.
+            if type(error) is not DatabaseError:
+                raise
+            raise Unavailable from error
+        except self.dialect.driver_errors as error:
+            raise Unavailable from error
 
     async def close(self) -> None:
         """Close every connection."""

@@ -1,68 +1,131 @@
-"""Questions to the database: each takes a connection of its own and makes one trip."""
+"""Questions to the database: those that differ only in their bounds share one statement."""
 
-from collections.abc import Iterable
-from typing import Any
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from metrics_graphql.domain.measures import MEASURES, Measure
-from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
+from metrics_graphql.domain.metrics import Creators, SessionMetrics, SessionMetricsQuery
+from metrics_graphql.domain.periods import TimePeriod
+from metrics_graphql.errors import Unavailable
 from metrics_graphql.store.dialects import Dialect
 from metrics_graphql.store.engine import Database
-from metrics_graphql.store.statements import Shape, session_sums
+from metrics_graphql.store.planner import plan_for
+from metrics_graphql.store.statements import session_sums
 from metrics_graphql.store.tables import organizations
 
 
-async def session_metrics(
-    database: Database, query: SessionMetricsQuery, measures: Iterable[Measure] = MEASURES
-) -> SessionMetrics:
-    """Return the sums of these measures over the sessions that the question counts.
+class Asked(NamedTuple):
+    """A question, and the measures that are wanted of its answer."""
+
+    question: SessionMetricsQuery
+    measures: tuple[Measure, ...] = MEASURES
+
+
+class SessionsOf(NamedTuple):
+    """What questions that share a statement have in common: everything but the period."""
+
+    org_id: str
+    creators: Creators
+    playbook_id: str | None
+
+
+Answer = SessionMetrics | Unavailable
+
+
+async def session_metrics(database: Database, asked: Sequence[Asked]) -> list[Answer]:
+    """Return the answer to each question, in order; it may have measures that others wanted.
+
+    Questions that differ only in their bounds share one statement, and equal ones a place in it.
+    A statement that the database can't answer leaves the others' answers standing.
+    """
+    alike: defaultdict[SessionsOf, list[Asked]] = defaultdict(list)
+    for each in asked:
+        alike[sessions_of(each.question)].append(each)
+    if len(alike) == 1:  # The usual case does not pay for tasks.
+        answers = [await answer_alike(database, asked)]
+    else:
+        answers = await asyncio.gather(*(answer_alike(database, group) for group in alike.values()))
+    by_question = {key: answer for group in answers for key, answer in group.items()}
+    return [by_question[each.question] for each in asked]
+
+
+async def answer_alike(
+    database: Database, asked: Sequence[Asked]
+) -> dict[SessionMetricsQuery, Answer]:
+    """Answer questions that differ only in their bounds, with one statement."""
+    questions = list(dict.fromkeys(each.question for each in asked))
+    wanted = {measure for each in asked for measure in each.measures}
+    measures = tuple(measure for measure in MEASURES if measure in wanted)
+    try:
+        answers: Sequence[Answer] = await sums_by_period(
+            database, questions[0], [question.period for question in questions], measures
+        )
+    except Unavailable as error:
+        answers = [error] * len(questions)
+    return dict(zip(questions, answers, strict=True))
+
+
+def sessions_of(question: SessionMetricsQuery) -> SessionsOf:
+    """Return everything of a question but its period."""
+    return SessionsOf(question.org_id, question.creators, question.playbook_id)
+
+
+async def sums_by_period(
+    database: Database,
+    question: SessionMetricsQuery,
+    periods: Sequence[TimePeriod],
+    measures: tuple[Measure, ...],
+) -> list[SessionMetrics]:
+    """Return the sums of these measures for a question moved to each of some periods, in order.
+
+    One statement and one trip, however many periods there are.
 
     Raises:
         Unavailable: the database can't answer.
     """
-    columns = tuple(measures)
-    if not columns:
-        return SessionMetrics({})
-    statement = session_sums(database.dialect, shape_of(query), columns)
-    async with database.reading() as connection:
-        row = (await connection.execute(statement, parameters_of(query, database.dialect))).one()
-    return SessionMetrics(
-        {measure.name: int(value) for measure, value in zip(columns, row, strict=True)}
-    )
-
-
-def shape_of(query: SessionMetricsQuery) -> Shape:
-    """Return which filters the question has."""
-    return Shape(
-        users=query.creators.user_ids is not None,
-        service_users=query.creators.service_user_ids is not None,
-        playbook=query.playbook_id is not None,
-    )
-
-
-def parameters_of(query: SessionMetricsQuery, dialect: Dialect) -> dict[str, Any]:
-    """Return what to bind to a statement of the question's shape."""
-    parameters: dict[str, Any] = {
-        "org_id": query.org_id,
-        "start": query.period.start,
-        "end": query.period.end,
+    if not measures:
+        return [SessionMetrics({}) for _ in periods]
+    dialect, plan = database.dialect, plan_for(question)
+    runs = [run for at, period in enumerate(periods) for run in plan.runs(at, period)]
+    parameters = {
+        **parameters_of(question, dialect),
+        "rolled_up": dialect.bind_runs(run for run in runs if run.grain),
+        "raw": dialect.bind_runs(run for run in runs if not run.grain),
     }
-    if query.creators.user_ids is not None:
-        parameters["user_ids"] = dialect.bind_ids(query.creators.user_ids)
-    if query.creators.service_user_ids is not None:
-        parameters["service_user_ids"] = dialect.bind_ids(query.creators.service_user_ids)
-    if query.playbook_id is not None:
-        parameters["playbook_id"] = query.playbook_id
-    return parameters
+    sums = [[0] * len(measures) for _ in periods]
+    statement = session_sums(dialect, plan, measures, one_question=len(periods) == 1)
+    for at, *values in await database.fetch(statement, parameters):
+        of = sums[at or 0]
+        of[:] = [total + int(value or 0) for total, value in zip(of, values, strict=True)]
+    names = [measure.name for measure in measures]
+    return [SessionMetrics(dict(zip(names, values, strict=True))) for values in sums]
 
 
-async def organization_exists(database: Database, org_id: str) -> bool:
-    """Return whether the organization is known: sessions or a service user named it once.
+def parameters_of(question: SessionMetricsQuery, dialect: Dialect) -> dict[str, Any]:
+    """Return what to bind to a statement for the question's organization and filters."""
+    creators = question.creators
+    return {
+        "org_id": question.org_id,
+        "user_ids": dialect.bind_ids(creators.user_ids or ()),
+        "service_user_ids": dialect.bind_ids(creators.service_user_ids or ()),
+        "playbook_id": question.playbook_id,
+    }
+
+
+async def known_organizations(database: Database, org_ids: Iterable[str]) -> set[str]:
+    """Return those of some organizations that are known: sessions or a service user named them.
 
     Raises:
         Unavailable: the database can't answer.
     """
-    statement = sa.select(organizations.c.org_id).where(organizations.c.org_id == org_id)
-    async with database.reading() as connection:
-        return (await connection.execute(statement)).first() is not None
+    statement = sa.select(organizations.c.org_id).where(
+        database.dialect.one_of(organizations.c.org_id, "org_ids")
+    )
+    rows = await database.fetch(
+        database.dialect.prepare(statement), {"org_ids": database.dialect.bind_ids(org_ids)}
+    )
+    return {row[0] for row in rows}

@@ -1,82 +1,135 @@
 """Statements derived from the table of measures: each is built once for its shape."""
 
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from metrics_graphql.domain.measures import Condition, Measure, Present
-from metrics_graphql.store.dialects import Dialect
-from metrics_graphql.store.tables import sessions
+from metrics_graphql.store.dialects import Dialect, Prepared
+from metrics_graphql.store.planner import Filters, Plan
+from metrics_graphql.store.rollups import Scope
+from metrics_graphql.store.tables import rollups, sessions
 
-KEY: Final = tuple(sessions.primary_key.columns)
-
-
-class Shape(NamedTuple):
-    """Which filters a question has; questions of one shape share a statement."""
-
-    users: bool
-    service_users: bool
-    playbook: bool
+SESSION_KEY: Final = tuple(sessions.primary_key.columns)
+ROLLUP_KEY: Final = tuple(rollups.primary_key.columns)
 
 
 @lru_cache(maxsize=1024)
 def session_sums(
-    dialect: Dialect, shape: Shape, measures: tuple[Measure, ...]
-) -> sa.Select[*tuple[Any, ...]]:
-    """Return the statement that adds up these measures, one column each, over raw sessions.
+    dialect: Dialect, plan: Plan, measures: tuple[Measure, ...], *, one_question: bool
+) -> Prepared:
+    """Return the statement that adds up these measures for the questions of one plan.
 
-    Its parameters are `org_id`, `start` and `end`, and those of the filters in `shape`:
-    `user_ids`, `service_user_ids`, `playbook_id`.
+    A row is the number of a question and a sum for each measure; the rows of a question, at most
+    two, are to be added up, a null as 0. The parameters are `org_id`, the runs of buckets
+    `rolled_up` and of raw sessions `raw`, and those of the filters: `user_ids`, `service_user_ids`,
+    `playbook_id`.
     """
-    sums = sa.select(*(total(measure) for measure in measures))
-    branches = filter_branches(dialect, shape)
-    if not branches:
-        return sums.where(*in_period())
-    # The keys of the matching sessions come from the filters' own indexes, and the rows are
-    # looked up by them. Asked in one step, SQLite prefers to read the whole period.
-    matching = (
-        sa.union(*(sa.select(*KEY).where(*in_period(), branch) for branch in branches))
-        .cte("matching")
-        .prefix_with("MATERIALIZED")
+    sources = [raw_sessions(dialect, plan.filters)]
+    sums = [[total(measure) for measure in measures]]
+    if plan.scope is not None:
+        sources.append(rolled_up_sessions(dialect, plan.filters, plan.scope))
+        sums.append([sa.func.sum(rollups.c[measure.name]) for measure in measures])
+    return dialect.prepare(
+        sa.union_all(
+            *(
+                by_question(source, columns, one_question=one_question)
+                for source, columns in zip(sources, sums, strict=True)
+            )
+        )
     )
-    same_key = sa.and_(*(column == matching.c[column.name] for column in KEY))
-    joined = sums.select_from(matching.join(sessions, same_key))
-    if shape.playbook:
-        return joined.where(sessions.c.playbook_id == sa.bindparam("playbook_id"))
-    return joined
 
 
-def in_period() -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the conditions that every question has."""
-    return (
+def by_question(
+    source: sa.Select[*tuple[Any, ...]], sums: list[sa.ColumnElement[int]], *, one_question: bool
+) -> sa.Select[*tuple[Any, ...]]:
+    """Return the sums over a source of rows, of which the one column is a question's number."""
+    (question,) = source.selected_columns
+    statement = source.with_only_columns(sa.func.min(question), *sums)
+    # For one question, GROUP BY would sort all rows to find out that they are one group.
+    return statement if one_question else statement.group_by(question)
+
+
+def rolled_up_sessions(
+    dialect: Dialect, filters: Filters, scope: Scope
+) -> sa.Select[*tuple[Any, ...]]:
+    """Return the roll-ups in the runs of buckets, each with its question's number."""
+    runs = dialect.runs("rolled_up")
+    in_run = sa.and_(
+        rollups.c.org_id == sa.bindparam("org_id"),
+        rollups.c.scope == scope.code,
+        rollups.c.grain == runs.c.grain,
+        rollups.c.bucket >= runs.c.start,
+        rollups.c.bucket < runs.c.end,
+    )
+    everything = runs.join(rollups, in_run)
+    if scope.field is None:
+        return sa.select(runs.c.question).select_from(everything)
+    (named,) = filter_branches(dialect, filters, rollups.c.scope_id)
+    keys = sa.select(runs.c.question, *ROLLUP_KEY).select_from(everything).where(named)
+    return looked_up(rollups, keys.cte("matching_rollups"))
+
+
+def raw_sessions(dialect: Dialect, filters: Filters) -> sa.Select[*tuple[Any, ...]]:
+    """Return the sessions in the runs of raw ones, each with its question's number."""
+    runs = dialect.runs("raw")
+    in_run = sa.and_(
         sessions.c.org_id == sa.bindparam("org_id"),
-        sessions.c.created_at >= sa.bindparam("start"),
-        sessions.c.created_at < sa.bindparam("end"),
+        sessions.c.created_at >= runs.c.start,
+        sessions.c.created_at < runs.c.end,
     )
+    everything = runs.join(sessions, in_run)
+    branches = filter_branches(dialect, filters)
+    if not branches:
+        return sa.select(runs.c.question).select_from(everything)
+    keys = sa.select(runs.c.question, *SESSION_KEY).select_from(everything)
+    matching = sa.union(*(keys.where(branch) for branch in branches)).cte("matching_sessions")
+    found = looked_up(sessions, matching)
+    if filters.playbook:
+        return found.where(sessions.c.playbook_id == sa.bindparam("playbook_id"))
+    return found
 
 
-def filter_branches(dialect: Dialect, shape: Shape) -> list[sa.ColumnElement[bool]]:
-    """Return the conditions of which a session must meet one, each answered by one index."""
+def looked_up(table: sa.Table, keys: sa.CTE) -> sa.Select[*tuple[Any, ...]]:
+    """Return the rows that have the collected keys.
+
+    Keys come from the filter's own index, and the rows are looked up by them. Asked in one step,
+    SQLite prefers to read the whole period.
+    """
+    matching = keys.prefix_with("MATERIALIZED")
+    same_key = (column == matching.c[column.name] for column in table.primary_key)
+    return sa.select(matching.c.question).select_from(matching.join(table, sa.and_(*same_key)))
+
+
+def filter_branches(
+    dialect: Dialect, filters: Filters, column: sa.Column[Any] | None = None
+) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions of which a row must meet one, each answered by one index.
+
+    They look at the session's own fields or, if given, at the one `column` of a roll-up.
+    """
     creators = []
-    if shape.users:
-        creators.append(dialect.one_of(sessions.c.user_id, "user_ids"))
-    if shape.service_users:
-        creators.append(dialect.one_of(sessions.c.service_user_id, "service_user_ids"))
-    if shape.playbook and not creators:
-        return [sessions.c.playbook_id == sa.bindparam("playbook_id")]
+    if filters.users:
+        by_user = sessions.c.user_id if column is None else column
+        creators.append(dialect.one_of(by_user, "user_ids"))
+    if filters.service_users:
+        by_service_user = sessions.c.service_user_id if column is None else column
+        creators.append(dialect.one_of(by_service_user, "service_user_ids"))
+    if filters.playbook and not creators:
+        by_playbook = sessions.c.playbook_id if column is None else column
+        return [by_playbook == sa.bindparam("playbook_id")]
     return creators
 
 
 def total(measure: Measure) -> sa.ColumnElement[int]:
     """Return the sum of one measure; count-if is one pass, and faster than FILTER on SQLite."""
+    add_up, amount = (
+        (sa.func.sum, sessions.c.acus) if measure.adds == "acus" else (sa.func.count, sa.literal(1))
+    )
     condition = meets(measure.condition)
-    if measure.adds == "acus":
-        amount = sessions.c.acus if condition is None else sa.case((condition, sessions.c.acus))
-        return sa.func.coalesce(sa.func.sum(amount), 0).label(measure.name)
-    if condition is None:
-        return sa.func.count().label(measure.name)
-    return sa.func.count(sa.case((condition, 1))).label(measure.name)
+    counted = amount if condition is None else sa.case((condition, amount))
+    return add_up(counted).label(measure.name)
 
 
 def meets(condition: Condition) -> sa.ColumnElement[bool] | None:
@@ -90,7 +143,5 @@ def _is(column: sa.Column[Any], value: object) -> sa.ColumnElement[bool]:
     if isinstance(value, Present):
         return column.is_not(None)
     if isinstance(value, tuple):
-        return (
-            column == value[0] if len(value) == 1 else sa.or_(*(column == text for text in value))
-        )
+        return sa.or_(*(column == text for text in value))
     return column.is_(value)
