@@ -1,0 +1,1 @@
+"""What developers run: checks, tests, benchmarks."""

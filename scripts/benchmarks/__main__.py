@@ -1,0 +1,63 @@
+"""The command line of the benchmarks."""
+
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from scripts.benchmarks import core, load
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to a file.")]
+Row = dict[str, Any]
+
+
+@app.command("core")
+def run_core(
+    sizes: Annotated[str, typer.Option(help="Sessions, by commas.")] = "100000,1000000,10000000",
+    folder: Annotated[Path | None, typer.Option(help="Where to keep the databases.")] = None,
+    json_file: Json = None,
+) -> None:
+    """Time of the store's answer, roll-up against raw and against the bare driver."""
+    with TemporaryDirectory() as temporary:
+        where = folder or Path(temporary)
+        rows = [
+            row
+            for size in map(int, sizes.split(","))
+            for row in uvloop.run(core.measure(where, size))
+        ]
+    show(rows, json_file)
+    for line in core.conclusions(rows):
+        typer.echo(line)
+
+
+@app.command("load")
+def run_load(
+    sessions: Annotated[int, typer.Option(help="New rows for each batch size.")] = 100_000,
+    json_file: Json = None,
+) -> None:
+    """Rows per second of ingest, with and without roll-ups."""
+    show(uvloop.run(load.measure(sessions)), json_file)
+
+
+def show(rows: list[Row], json_file: Path | None) -> None:
+    """Print figures as a table, and write them as JSON where that is wanted."""
+    table = Table(*rows[0])
+    for row in rows:
+        table.add_row(
+            *(
+                f"{v:,.3f}" if isinstance(v, float) else f"{v:,}" if isinstance(v, int) else v
+                for v in row.values()
+            )
+        )
+    Console(width=200).print(table)
+    if json_file:
+        json_file.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+app()

@@ -1,0 +1,156 @@
+"""Time of the store's answer for periods with ragged ends: roll-ups, raw rows, the bare driver."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from random import Random
+from statistics import median
+from typing import Any, Final
+
+from metrics_graphql.domain.measures import MEASURES
+from metrics_graphql.domain.metrics import SessionMetricsQuery
+from metrics_graphql.domain.periods import HOUR
+from metrics_graphql.store import questions, verification
+from metrics_graphql.store.engine import Database
+from metrics_graphql.store.ingest import name_organizations, upsert_session
+from metrics_graphql.store.migrate import migrate
+from metrics_graphql.store.planner import plan_for
+from metrics_graphql.store.questions import Asked
+from metrics_graphql.store.statements import session_sums
+from scripts.benchmarks.data import DAY, ORG, START, YEAR, sessions
+
+Row = dict[str, Any]
+
+REPEATS: Final = 200
+RAW_SECONDS: Final = 20.0
+"""A raw answer is repeated no longer than this."""
+
+
+async def measure(folder: Path, size: int) -> list[Row]:
+    """Return a row of medians, in milliseconds, for 1, 30 and 365 days."""
+    path = folder / f"benchmark-{size}.db"
+    async with Database(f"sqlite:///{path}") as database:
+        if not await is_filled(database):
+            await fill(database, size)
+        rows = []
+        for days in (1, 30, 365):
+            ragged, aligned = list(periods(days, 1)), list(periods(days, HOUR))
+            store = await timed_store(database, ragged)
+            driver = timed_driver(database, path, ragged)
+            raw = timed_raw(database, path, ragged)
+            rows.append(
+                {
+                    "sessions": size,
+                    "days": days,
+                    "store ms": store,
+                    "store, whole hours ms": await timed_store(database, aligned),
+                    "bare driver ms": driver,
+                    "raw ms": raw,
+                    "store / driver": store / driver,
+                    "raw / store": raw / store,
+                }
+            )
+    return rows
+
+
+def conclusions(rows: list[Row]) -> Iterator[str]:
+    """Yield what the rows say of flatness: a year at the largest size against the smallest."""
+    year = {row["sessions"]: row for row in rows if row["days"] == 365}  # noqa: PLR2004 - a year
+    small, large = min(year), max(year)
+    for name in ("store ms", "store, whole hours ms"):
+        ratio = year[large][name] / year[small][name]
+        yield f"365 days, {name[:-3]}: {large:,} takes {ratio:.2f} times {small:,}"
+
+
+async def is_filled(database: Database) -> bool:
+    """Bring the tables up to date, and return whether a kept database has its sessions."""
+    await migrate(database)
+    return bool(await verification.chunks(database))
+
+
+async def fill(database: Database, size: int) -> None:
+    """Store the sessions, and the roll-ups as `verify --repair` would."""
+    async with database.writing() as connection:
+        await name_organizations(connection, database.dialect, [ORG])
+    batch = []
+    for session in sessions(size):
+        batch.append(session)
+        if len(batch) == 100_000:  # noqa: PLR2004 - a batch
+            await insert(database, batch)
+            batch = []
+    if batch:
+        await insert(database, batch)
+    for chunk in await verification.chunks(database):
+        await verification.repair(database, chunk)
+
+
+async def insert(database: Database, batch: list[Any]) -> None:
+    """Store raw sessions only."""
+    async with database.writing() as connection:
+        await connection.exec_driver_sql(upsert_session(database.dialect), batch)
+
+
+def periods(days: int, unit: int) -> Iterator[SessionMetricsQuery]:
+    """Yield questions for periods of about so many days, on bounds that are multiples of a unit."""
+    chance = Random(days)  # noqa: S311 - data
+    length = days * DAY - 7_321
+    for _ in range(REPEATS):
+        start = START + chance.randrange(YEAR - length)
+        yield SessionMetricsQuery.asked(
+            org_id=ORG,
+            time_after=start // unit * unit,
+            time_before=(start + length) // unit * unit,
+        )
+
+
+async def timed_store(database: Database, asked: list[SessionMetricsQuery]) -> float:
+    """Return the median of the product's own way to an answer."""
+    times = []
+    for question in asked:
+        started = time.perf_counter()
+        await questions.session_metrics(database, [Asked(question)])
+        times.append(time.perf_counter() - started)
+    return median(times) * 1000
+
+
+def timed_driver(database: Database, path: Path, asked: list[SessionMetricsQuery]) -> float:
+    """Return the median of the same SQL, in the standard library's driver and this thread."""
+    dialect = database.dialect
+    times = []
+    with closing(sqlite3.connect(path)) as connection:
+        for question in asked:
+            plan = plan_for(question)
+            prepared = session_sums(dialect, plan, MEASURES, one_question=True)
+            runs = plan.runs(0, question.period)
+            values = prepared.bound(
+                {
+                    **questions.parameters_of(question, dialect),
+                    "rolled_up": dialect.bind_runs(run for run in runs if run.grain),
+                    "raw": dialect.bind_runs(run for run in runs if not run.grain),
+                }
+            )
+            started = time.perf_counter()
+            connection.execute(prepared.sql, values).fetchall()
+            times.append(time.perf_counter() - started)
+    return median(times) * 1000
+
+
+def timed_raw(database: Database, path: Path, asked: list[SessionMetricsQuery]) -> float:
+    """Return the median of adding up raw sessions only, in the same driver."""
+    dialect = database.dialect
+    times: list[float] = []
+    with closing(sqlite3.connect(path)) as connection:
+        for question in asked:
+            plan = plan_for(question)._replace(scope=None)
+            prepared = session_sums(dialect, plan, MEASURES, one_question=True)
+            values = prepared.bound(
+                {"org_id": ORG, "raw": dialect.bind_runs(plan.runs(0, question.period))}
+            )
+            started = time.perf_counter()
+            connection.execute(prepared.sql, values).fetchall()
+            times.append(time.perf_counter() - started)
+            if sum(times) > RAW_SECONDS:
+                break
+    return median(times) * 1000
