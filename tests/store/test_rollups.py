@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+from typer.testing import CliRunner
 
+from metrics_graphql import cli
 from metrics_graphql.store import verification
 from tests import oracle, strategies
 from tests.conftest import Gateway, new_organization
@@ -156,3 +159,23 @@ def test_the_data_version_rises_with_every_change_and_only_then(gateway: Gateway
 
     assert version("org-1") == 2
     assert version("org-2") == 1
+
+
+def test_the_command_line_finds_and_repairs(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Exit status 1 and a readable list on a difference, 0 once it is repaired."""
+    gateway.load([ROW])
+    sabotage(gateway, "UPDATE rollups SET acus_consumed = 7 WHERE scope = 0 AND grain = 3600")
+    monkeypatch.setenv("METRICS_DATABASE_URL", gateway.database_url)
+
+    found = CliRunner().invoke(cli.app, ["verify"])
+    repaired = CliRunner().invoke(cli.app, ["verify", "--repair"])
+    clean = CliRunner().invoke(cli.app, ["verify"])
+
+    assert found.exit_code == 1
+    assert "org-1, all sessions, 3600 seconds from 2025-01-01T00:00:00+00:00" in found.stdout
+    assert "1 roll-ups differ; --repair rebuilds them" in found.stderr
+    assert (repaired.exit_code, clean.exit_code) == (0, 0)
+    assert "1 roll-ups were repaired." in repaired.stdout
+    assert clean.stdout == "All roll-ups agree.\n"

@@ -26,7 +26,7 @@ async def migrate(database: Database) -> None:
     async with database.writing() as connection:
         if await connection.run_sync(_upgrade):
             for chunk in await chunks_of(connection):
-                await rebuild(connection, chunk)
+                await rebuild(connection, database.dialect, chunk)
 
 
 def _upgrade(connection: sa.Connection) -> bool:

@@ -1,6 +1,7 @@
 """Recounts roll-ups from raw sessions: compares the two, and rebuilds the ones that differ."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -8,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_graphql.domain.measures import MEASURES
 from metrics_graphql.domain.periods import THIRTY_DAYS
+from metrics_graphql.store.dialects import Dialect, Prepared
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.ingest import raise_data_versions
 from metrics_graphql.store.rollups import SCOPES, Scope
@@ -90,22 +92,27 @@ async def verify(database: Database, chunk: Chunk) -> list[Difference]:
     Raises:
         Unavailable: the database can't answer.
     """
-    counted = recount().cte("counted").prefix_with("MATERIALIZED")
-    stored = stored_rows().cte("stored").prefix_with("MATERIALIZED")
-    only_counted = sa.except_(sa.select(counted), sa.select(stored)).subquery()
-    only_stored = sa.except_(sa.select(stored), sa.select(counted)).subquery()
-    statement = sa.union_all(
-        sa.select(sa.literal(0), only_counted), sa.select(sa.literal(1), only_stored)
-    )
-    sides: tuple[dict[Any, tuple[int, ...]], dict[Any, tuple[int, ...]]] = ({}, {})
-    async with database.reading() as connection:
-        for side, *row in await connection.execute(statement, chunk._asdict()):
-            sides[side][tuple(row[:KEY])] = tuple(map(int, row[KEY:]))
-    counts, stores = sides
+    counts: dict[Any, tuple[int, ...]] = {}
+    stores: dict[Any, tuple[int, ...]] = {}
+    for is_stored, *row in await database.fetch(comparison(database.dialect), chunk._asdict()):
+        side = stores if is_stored else counts
+        side[tuple(row[:KEY])] = tuple(map(int, row[KEY:]))
     return [
         Difference(key, stores.get(key, NOTHING), counts.get(key, NOTHING))
         for key in sorted(counts.keys() | stores.keys())
     ]
+
+
+@lru_cache
+def comparison(dialect: Dialect) -> Prepared:
+    """Return the statement for the rows of a chunk that differ: 0 and counted, or 1 and stored."""
+    counted = recount().cte("counted").prefix_with("MATERIALIZED")
+    stored = stored_rows().cte("stored").prefix_with("MATERIALIZED")
+    only_counted = sa.except_(sa.select(counted), sa.select(stored)).subquery()
+    only_stored = sa.except_(sa.select(stored), sa.select(counted)).subquery()
+    return dialect.prepare(
+        sa.union_all(sa.select(sa.literal(0), only_counted), sa.select(sa.literal(1), only_stored))
+    )
 
 
 async def repair(database: Database, chunk: Chunk) -> None:
@@ -115,15 +122,22 @@ async def repair(database: Database, chunk: Chunk) -> None:
         Unavailable: the database can't be written to; the chunk is as it was.
     """
     async with database.writing() as connection:
-        await rebuild(connection, chunk)
+        await rebuild(connection, database.dialect, chunk)
         await raise_data_versions(connection, database.dialect, [chunk.org_id])
 
 
-async def rebuild(connection: AsyncConnection, chunk: Chunk) -> None:
+async def rebuild(connection: AsyncConnection, dialect: Dialect, chunk: Chunk) -> None:
     """Replace the roll-ups of a chunk by a recount, in the caller's transaction."""
-    await connection.execute(sa.delete(rollups).where(*in_chunk(rollups.c.bucket)), chunk._asdict())
-    await connection.execute(
-        sa.insert(rollups).from_select(rollups.c.keys(), recount()), chunk._asdict()
+    for statement in replacement(dialect):
+        await connection.exec_driver_sql(statement.sql, statement.bound(chunk._asdict()))
+
+
+@lru_cache
+def replacement(dialect: Dialect) -> tuple[Prepared, Prepared]:
+    """Return the statements that remove the roll-ups of a chunk and insert a recount."""
+    return (
+        dialect.prepare(sa.delete(rollups).where(*in_chunk(rollups.c.bucket))),
+        dialect.prepare(sa.insert(rollups).from_select(rollups.c.keys(), recount())),
     )
 
 
