@@ -1,0 +1,23 @@
+"""The command line: thin commands, each one call into the rooms below."""
+
+import typer
+
+from metrics_graphql.cli.accounts import service_user
+from metrics_graphql.cli.data import export_schema, load, migrate, verify
+from metrics_graphql.cli.serving import demo, serve
+
+app = typer.Typer(
+    name="metrics-graphql",
+    help="Metrics of AI-agent sessions over GraphQL and REST.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+for command in (serve, demo, load, verify, migrate, export_schema):
+    app.command()(command)
+app.add_typer(service_user, name="service-user")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

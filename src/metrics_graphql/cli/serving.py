@@ -1,0 +1,96 @@
+"""`serve` and `demo`."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.progress import Progress
+
+from metrics_graphql import auth
+from metrics_graphql.app import create_app
+from metrics_graphql.cli.running import console, nothing_more, read_settings, with_database
+from metrics_graphql.loading.demo import DEMO_ORGANIZATIONS, demo_sessions
+from metrics_graphql.loading.formats import Parsed
+from metrics_graphql.loading.load import Load
+from metrics_graphql.store.engine import Database
+
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
+Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 picks one.")]
+
+
+def serve(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that answer.")] = 1,
+) -> None:
+    """Serve GraphQL at /graphql and the v3 API below /v3."""
+    settings = read_settings()
+    with_database(nothing_more, settings)
+    uvicorn.run(
+        "metrics_graphql.app:create_app",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        log_level=settings.log_level,
+        server_header=False,
+    )
+
+
+def demo(
+    sessions: Annotated[int, typer.Option(min=1, help="How many sessions to make up.")] = 200_000,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")] = 8000,
+) -> None:
+    """Fill ./metrics-demo.db with made-up sessions, replacing it, and serve it with a token."""
+    path = Path("metrics-demo.db")
+    settings = read_settings().model_copy(update={"database_url": f"sqlite:///{path}"})
+    for leftover in ("", "-wal", "-shm"):
+        path.with_name(path.name + leftover).unlink(missing_ok=True)
+    until = int(time.time())
+    created = with_database(lambda database: fill_demo(database, sessions, until), settings)
+    typer.echo(demo_text(created.token, port, until))
+    uvicorn.run(create_app(settings), port=port, log_level="warning", server_header=False)
+
+
+async def fill_demo(database: Database, sessions: int, until: int) -> auth.NewToken:
+    """Store made-up sessions, and a service user that may read them all."""
+    rows = (Parsed("", update) for update in demo_sessions(sessions, until=until))
+    with Progress(console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task("Making up sessions", total=sessions)
+        loading = Load(
+            database, on_batch=lambda: progress.update(task, completed=loading.summary.read)
+        )
+        await loading.run(rows)
+    return await auth.create_service_user(database, "demo", org_id=None)
+
+
+def demo_text(token: str, port: int, until: int) -> str:
+    """Return what to try first."""
+    after, org = until - 30 * auth.DAY, DEMO_ORGANIZATIONS[0]
+    question = (
+        f'{{ sessionMetrics(orgId: "{org}", filters: {{timeAfter: {after}, timeBefore: {until}}}) '
+        "{ sessionsCreatedCount sessionsWithMergedPrsCount avgAcusPerSession } }"
+    )
+    body = json.dumps({"query": question})
+    base = f"http://127.0.0.1:{port}"
+    return f"""
+The last 30 days of {org}, over GraphQL:
+
+  curl -s {base}/graphql -H 'Authorization: Bearer {token}' \\
+    -H 'Content-Type: application/json' -d '{body}'
+
+and over REST:
+
+  curl -s '{base}/v3/organizations/{org}/metrics/sessions?time_after={after}&time_before={until}' \\
+    -H 'Authorization: Bearer {token}'
+
+Explore in a browser:   {base}/graphql   (header: {{"Authorization": "Bearer {token}"}})
+The REST document:      {base}/openapi.json
+Organizations:          {", ".join(DEMO_ORGANIZATIONS)}
+Token:                  {token}
+
+Ctrl-C stops the server.
+"""
