@@ -6,6 +6,7 @@ Does not know how a question is spelled outside.
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import Final
 
 from metrics_graphql import auth
 from metrics_graphql.domain.metrics import SessionMetrics
@@ -16,6 +17,9 @@ from metrics_graphql.store.engine import Database
 from metrics_graphql.store.questions import Asked
 
 logger = logging.getLogger(__name__)
+
+CLOSING_SECONDS: Final = 2.0
+"""How long a shutdown waits for last uses to be recorded."""
 
 
 class MetricsService:
@@ -56,8 +60,12 @@ class MetricsService:
         ]
 
     async def close(self) -> None:
-        """Wait for what is still being written."""
-        await asyncio.gather(*self._recording.values())
+        """Give what is still being written a moment; a busy writer must not hold up a shutdown."""
+        pending = set(self._recording.values())
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=CLOSING_SECONDS)
+        for task in pending:
+            task.cancel()
 
     def _record_use(self, caller: ServiceUser) -> None:
         """Write down the caller's last use beside the request, which must not wait for a writer."""
