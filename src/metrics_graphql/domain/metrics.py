@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from metrics_graphql.domain.measures import ACUS_CONSUMED, MEASURES, SESSIONS_CREATED, Measure
@@ -115,6 +115,10 @@ class SessionMetricsQuery:
             playbook_id=None if playbook_id is None else check_id("playbook_id", playbook_id),
         )
 
+    def moved(self, period: TimePeriod) -> "SessionMetricsQuery":
+        """Return the same question of another period."""
+        return replace(self, period=period)
+
 
 @dataclass(frozen=True, slots=True)
 class SessionMetrics:
@@ -139,3 +143,19 @@ class SessionMetrics:
         """ACUs per session: the exact quotient, rounded once to a float; 0.0 for no sessions."""
         sessions = self[SESSIONS_CREATED]
         return self[ACUS_CONSUMED] / (sessions * MICROS_PER_ACU) if sessions else 0.0
+
+    def change_since(self, previous: "SessionMetrics", measure: Measure) -> float | None:
+        """Return the relative change of a measure: 0.25 is a quarter more; None from nothing."""
+        before = previous[measure]
+        return (self[measure] - before) / before if before else None
+
+    def change_of_average_since(self, previous: "SessionMetrics") -> float | None:
+        """Return the relative change of the average, the exact quotient rounded once."""
+        acus, sessions = self[ACUS_CONSUMED], self[SESSIONS_CREATED]
+        acus_before, sessions_before = previous[ACUS_CONSUMED], previous[SESSIONS_CREATED]
+        if not acus_before:
+            return None
+        if not sessions:
+            return -1.0
+        before = acus_before * sessions
+        return (acus * sessions_before - before) / before

@@ -57,6 +57,10 @@ class TimePeriod:
             raise BadUserInput("time_before", "must not be earlier than the start of the period")
         return cls(clamp_instant(time_after), clamp_instant(time_before))
 
+    def previous(self) -> Self:
+        """Return the period of equal length that ends where this one starts."""
+        return type(self)(clamp_instant(2 * self.start - self.end), self.start)
+
     def segments(self, grains: Sequence[int]) -> Iterator[Segment]:
         """Cut the period into runs of the coarsest buckets that fit, and raw runs at its ends.
 

@@ -1,0 +1,144 @@
+"""Calendar intervals: a period cut where hours, days, weeks and months begin in a time zone."""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from enum import Enum
+from functools import lru_cache, partial
+from itertools import islice
+from typing import Final
+from zoneinfo import ZoneInfo, available_timezones
+
+from metrics_graphql.domain.periods import DAY, HOUR, TimePeriod
+from metrics_graphql.errors import BadUserInput, TooManyBuckets
+
+MAX_BUCKETS: Final = 1_000
+"""How many buckets a series may have."""
+
+
+class TimeInterval(Enum):
+    """A calendar interval; the value is its usual length in seconds."""
+
+    HOUR = HOUR
+    DAY = DAY
+    WEEK = 7 * DAY
+    MONTH = 30 * DAY
+
+
+@lru_cache(maxsize=1)
+def time_zone_names() -> frozenset[str]:
+    """Return the names in the IANA database."""
+    # Some systems keep their own setting beside the zones.
+    return frozenset(available_timezones()) - {"localtime", "posixrules", "Factory"}
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """Return a time zone of the IANA database.
+
+    Raises:
+        BadUserInput: there is none of that name.
+    """
+    if name not in time_zone_names():
+        raise BadUserInput("time_zone", "must be an IANA time zone, like Europe/Berlin")
+    return ZoneInfo(name)
+
+
+def buckets(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> list[TimePeriod]:
+    """Cut a period where intervals begin in a time zone, oldest first.
+
+    The buckets tile the period: the first and the last may be shorter than the interval. A day is
+    23 or 25 hours long where the clock is changed, and one that the calendar skips has no bucket.
+
+    Raises:
+        TooManyBuckets: there would be more than `MAX_BUCKETS`.
+        BadUserInput: the period lies where the calendar of the zone has no years.
+    """
+    if period.start == period.end:
+        return []
+    edges = [period.start]
+    try:
+        edges += islice(beginnings(period, interval, zone), MAX_BUCKETS)
+    except (OverflowError, ValueError):
+        raise BadUserInput("time_after", "lies too far from today for a calendar") from None
+    if len(edges) > MAX_BUCKETS:
+        raise TooManyBuckets(interval.name, period.end - period.start, interval.value, MAX_BUCKETS)
+    return [TimePeriod(*bounds) for bounds in zip(edges, [*edges[1:], period.end], strict=True)]
+
+
+def beginnings(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> Iterator[int]:
+    """Yield the instants inside a period, its start left out, at which an interval begins."""
+    find = hours if interval is TimeInterval.HOUR else days
+    for instant in find(period.start, interval, zone):
+        if instant >= period.end:
+            return
+        if instant > period.start:
+            yield instant
+
+
+def hours(start: int, _interval: TimeInterval, zone: ZoneInfo) -> Iterator[int]:
+    """Yield the instants after a start at which the local clock shows a new hour, or is changed."""
+    instant = start
+    while True:
+        offset = utc_offset(instant, zone)
+        following = instant + HOUR - (instant + offset) % HOUR
+        if utc_offset(following - 1, zone) != offset:
+            changed = partial(has_other_offset, offset, zone)
+            following = bisect_left(range(following), 1, instant, key=changed)
+        yield following
+        instant = following
+
+
+def days(start: int, interval: TimeInterval, zone: ZoneInfo) -> Iterator[int]:
+    """Yield the instants from about a start on at which a day, week or month begins."""
+    day = first_day(datetime.fromtimestamp(start, zone).date(), interval)
+    before = start
+    while True:
+        day = next_day(day, interval)
+        instant = midnight(day, zone)
+        if instant > before:
+            yield instant
+            before = instant
+
+
+def first_day(day: date, interval: TimeInterval) -> date:
+    """Return the first day of the interval that a day is in."""
+    if interval is TimeInterval.WEEK:
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if interval is TimeInterval.MONTH else day
+
+
+def next_day(day: date, interval: TimeInterval) -> date:
+    """Return the first day of the interval after the one that begins with a day."""
+    if interval is TimeInterval.MONTH:
+        return (day + timedelta(days=31)).replace(day=1)
+    return day + timedelta(days=7 if interval is TimeInterval.WEEK else 1)
+
+
+def midnight(day: date, zone: ZoneInfo) -> int:
+    """Return the first instant whose local date is a day's, or later where that day is skipped.
+
+    A clock that is set back across midnight shows the day twice: it begins the first time.
+    """
+    local = datetime.combine(day, time())
+    first = int(local.replace(tzinfo=zone, fold=0).timestamp())
+    second = int(local.replace(tzinfo=zone, fold=1).timestamp())
+    if first <= second:
+        return first
+    # Midnight is in a gap, and the two readings lie on either side of the change of the clock.
+    return bisect_left(
+        range(first + 1),
+        local,
+        second,
+        key=lambda t: datetime.fromtimestamp(t, zone).replace(tzinfo=None),
+    )
+
+
+def has_other_offset(offset: int, zone: ZoneInfo, instant: int) -> int:
+    """Return 1 if local time is not that far ahead of UTC, else 0."""
+    return int(utc_offset(instant, zone) != offset)
+
+
+def utc_offset(instant: int, zone: ZoneInfo) -> int:
+    """Return how far local time is ahead of UTC, in seconds."""
+    local = datetime.fromtimestamp(instant, zone).replace(tzinfo=UTC)
+    return int(local.timestamp()) - instant
