@@ -14,7 +14,7 @@ from metrics_graphql.errors import BadUserInput, Unauthenticated
 from metrics_graphql.store import accounts
 from metrics_graphql.store.accounts import ServiceUser
 from metrics_graphql.store.engine import Database
-from metrics_graphql.store.questions import known_organizations
+from metrics_graphql.store.questions import first_organizations, known_organizations
 
 TOKEN_PREFIX: Final = "cog_"  # noqa: S105 - what every token begins with is no secret
 BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -117,6 +117,19 @@ async def readable(
     if caller.org_id is not None:
         return org_ids & {caller.org_id}
     return await known_organizations(database, org_ids)
+
+
+async def readable_organizations(database: Database, caller: ServiceUser, first: int) -> list[str]:
+    """Return the first organizations, by id, whose metrics the caller may read.
+
+    Raises:
+        Unavailable: the database can't answer.
+    """
+    if VIEW_METRICS.isdisjoint(caller.permissions):
+        return []
+    if caller.org_id is not None:
+        return [caller.org_id]
+    return await first_organizations(database, first)
 
 
 async def record_use(database: Database, caller: ServiceUser) -> None:

@@ -62,3 +62,17 @@ class Unavailable(MetricsError):
 
     def __init__(self) -> None:
         super().__init__("The database is not available. Try again later.")
+
+
+class TooManyBuckets(BadUserInput):
+    """A series that would be cut into more buckets than are answered."""
+
+    code = "TOO_MANY_BUCKETS"
+
+    def __init__(self, interval: str, seconds: int, length: int, maximum: int) -> None:
+        super().__init__(
+            "interval",
+            f"of one {interval} ({length:,} seconds) would cut {seconds:,} seconds into about"
+            f" {seconds // length + 1:,} buckets, more than {maximum:,}: take a longer interval or"
+            " a shorter period",
+        )

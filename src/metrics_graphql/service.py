@@ -9,15 +9,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from metrics_graphql import auth
+from metrics_graphql.domain.breakdowns import Breakdown, BreakdownQuery
 from metrics_graphql.domain.metrics import SessionMetrics
-from metrics_graphql.errors import Forbidden, MetricsError, Unavailable
-from metrics_graphql.store import questions
+from metrics_graphql.errors import BadUserInput, Forbidden, MetricsError, Unavailable
+from metrics_graphql.store import breakdowns, questions
 from metrics_graphql.store.accounts import ServiceUser
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.questions import Asked
 
 logger = logging.getLogger(__name__)
 
+MAX_ORGANIZATIONS: Final = 1_000
+"""How many organizations are listed at once."""
 CLOSING_SECONDS: Final = 2.0
 """How long a shutdown waits for last uses to be recorded."""
 
@@ -58,6 +61,29 @@ class MetricsService:
         return [
             next(answers) if each.question.org_id in readable else Forbidden() for each in asked
         ]
+
+    async def breakdown(self, caller: ServiceUser, query: BreakdownQuery) -> Breakdown:
+        """Return the same measures for each user or playbook.
+
+        Raises:
+            Forbidden: the caller may not read the organization, or there is none.
+            Unavailable: the database can't answer.
+        """
+        org_id = query.question.org_id
+        if org_id not in await auth.readable(self._database, caller, {org_id}):
+            raise Forbidden
+        return await breakdowns.breakdown(self._database, query)
+
+    async def organizations(self, caller: ServiceUser, first: int) -> list[str]:
+        """Return the organizations whose metrics the caller may read, ordered by id.
+
+        Raises:
+            BadUserInput: `first` is not from 1 to `MAX_ORGANIZATIONS`.
+            Unavailable: the database can't answer.
+        """
+        if not 1 <= first <= MAX_ORGANIZATIONS:
+            raise BadUserInput("first", f"must be from 1 to {MAX_ORGANIZATIONS}, not {first}")
+        return await auth.readable_organizations(self._database, caller, first)
 
     async def close(self) -> None:
         """Give what is still being written a moment; a busy writer must not hold up a shutdown."""

@@ -129,3 +129,18 @@ async def known_organizations(database: Database, org_ids: Iterable[str]) -> set
         database.dialect.prepare(statement), {"org_ids": database.dialect.bind_ids(org_ids)}
     )
     return {row[0] for row in rows}
+
+
+async def first_organizations(database: Database, first: int) -> list[str]:
+    """Return the first of all organizations, by id.
+
+    Raises:
+        Unavailable: the database can't answer.
+    """
+    statement = (
+        sa.select(organizations.c.org_id)
+        .order_by(organizations.c.org_id)
+        .limit(sa.bindparam("first"))
+    )
+    rows = await database.fetch(database.dialect.prepare(statement), {"first": first})
+    return [row[0] for row in rows]

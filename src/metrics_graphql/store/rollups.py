@@ -21,12 +21,13 @@ class Scope(NamedTuple):
     """Lengths of its buckets in seconds, coarsest first."""
 
 
-# Of one user, roll-ups by hour would be about as many as sessions, and those by 30 days would cost
-# every ingest more than they save: docs/decisions/0003 has the measurements. The raw rows at the
-# ends of a period, up to a day of one user's, come from that user's index.
+# Of one user, roll-ups by hour would be about as many as sessions; those by 30 days are there for
+# breakdowns, which read all users, and service users with them. Playbooks are few, and days do for
+# them: docs/decisions/0003 has the measurements. The raw rows at the ends of a period, up to a day
+# of one user's, come from that user's index.
 ORGANIZATION: Final = Scope(0, None, (THIRTY_DAYS, DAY, HOUR))
-USER: Final = Scope(1, "user_id", (DAY,))
-SERVICE_USER: Final = Scope(2, "service_user_id", (DAY,))
+USER: Final = Scope(1, "user_id", (THIRTY_DAYS, DAY))
+SERVICE_USER: Final = Scope(2, "service_user_id", (THIRTY_DAYS, DAY))
 PLAYBOOK: Final = Scope(3, "playbook_id", (DAY,))
 SCOPES: Final = (ORGANIZATION, USER, SERVICE_USER, PLAYBOOK)
 

@@ -55,20 +55,25 @@ def rolled_up_sessions(
     dialect: Dialect, filters: Filters, scope: Scope
 ) -> sa.Select[*tuple[Any, ...]]:
     """Return the roll-ups in the runs of buckets, each with its question's number."""
-    runs = dialect.runs("rolled_up")
-    in_run = sa.and_(
-        rollups.c.org_id == sa.bindparam("org_id"),
-        rollups.c.scope == scope.code,
-        rollups.c.grain == runs.c.grain,
-        rollups.c.bucket >= runs.c.start,
-        rollups.c.bucket < runs.c.end,
-    )
-    everything = runs.join(rollups, in_run)
+    everything, runs = runs_of_buckets(dialect, rollups.c.scope == scope.code)
     if scope.field is None:
         return sa.select(runs.c.question).select_from(everything)
     (named,) = filter_branches(dialect, filters, rollups.c.scope_id)
     keys = sa.select(runs.c.question, *ROLLUP_KEY).select_from(everything).where(named)
     return looked_up(rollups, keys.cte("matching_rollups"))
+
+
+def runs_of_buckets(dialect: Dialect, in_scope: sa.ColumnElement[bool]) -> tuple[sa.Join, sa.CTE]:
+    """Return the runs of buckets joined with the roll-ups in them, and the runs."""
+    runs = dialect.runs("rolled_up")
+    in_run = sa.and_(
+        rollups.c.org_id == sa.bindparam("org_id"),
+        in_scope,
+        rollups.c.grain == runs.c.grain,
+        rollups.c.bucket >= runs.c.start,
+        rollups.c.bucket < runs.c.end,
+    )
+    return runs.join(rollups, in_run), runs
 
 
 def raw_sessions(dialect: Dialect, filters: Filters) -> sa.Select[*tuple[Any, ...]]:

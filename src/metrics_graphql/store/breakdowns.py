@@ -1,0 +1,147 @@
+"""Breakdowns: sums by user or playbook, ranked by the database, in one statement."""
+
+from functools import lru_cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from metrics_graphql.domain.breakdowns import (
+    Breakdown,
+    BreakdownQuery,
+    BreakdownRow,
+    Dimension,
+    OrderField,
+)
+from metrics_graphql.domain.measures import ACUS_CONSUMED, MEASURES, SESSIONS_CREATED, Measure
+from metrics_graphql.domain.metrics import SessionMetrics
+from metrics_graphql.store.dialects import Dialect, Prepared
+from metrics_graphql.store.engine import Database
+from metrics_graphql.store.planner import Filters, Plan, plan_for
+from metrics_graphql.store.questions import parameters_of
+from metrics_graphql.store.rollups import SCOPES, Scope
+from metrics_graphql.store.statements import raw_sessions, runs_of_buckets, total
+from metrics_graphql.store.tables import rollups, sessions
+
+SCOPES_OF: Final = {
+    dimension: tuple(scope for scope in SCOPES if scope.field in dimension.value)
+    for dimension in Dimension
+}
+
+
+async def breakdown(database: Database, query: BreakdownQuery) -> Breakdown:
+    """Return the highest ranked rows with these measures, and how many rows there are.
+
+    A session that names a user and a service user is in the rows of both.
+
+    Raises:
+        Unavailable: the database can't answer.
+    """
+    dialect, ranking = database.dialect, query.ranking
+    filters = plan_for(query.question).filters
+    # Roll-ups know what names one id, but not which of those sessions a filter matches.
+    scope = None if any(filters) else SCOPES_OF[query.dimension][0]
+    needed = {SESSIONS_CREATED, *ranking.by.value, *query.measures}
+    measures = tuple(measure for measure in MEASURES if measure in needed)
+    runs = Plan(filters, scope).runs(0, query.question.period)
+    parameters = {
+        **parameters_of(query.question, dialect),
+        "rolled_up": dialect.bind_runs(run for run in runs if run.grain),
+        "raw": dialect.bind_runs(run for run in runs if not run.grain),
+        "first": ranking.first,
+    }
+    statement = ranked(
+        dialect, query.dimension, filters, measures, ranking.by, descending=ranking.descending
+    )
+    rows = await database.fetch(statement, parameters)
+    names = [measure.name for measure in measures]
+    return Breakdown(
+        tuple(
+            BreakdownRow(
+                str(SCOPES[scope_code].field),
+                scope_id,
+                SessionMetrics(dict(zip(names, map(int, sums), strict=True))),
+            )
+            for _total, scope_code, scope_id, *sums in rows
+        ),
+        rows[0][0] if rows else 0,
+    )
+
+
+@lru_cache(maxsize=256)
+def ranked(  # noqa: PLR0913 - all that the shape of the statement depends on
+    dialect: Dialect,
+    dimension: Dimension,
+    filters: Filters,
+    measures: tuple[Measure, ...],
+    by: OrderField,
+    *,
+    descending: bool,
+) -> Prepared:
+    """Return the statement for the rows of a breakdown: total, scope, id, and the measures.
+
+    Its parameters are those of `session_sums`, and `first`.
+    """
+    scopes = SCOPES_OF[dimension]
+    raw = raw_sessions(dialect, filters)
+    parts = [by_id(raw, scope, measures) for scope in scopes]
+    if not any(filters):
+        parts.append(rolled_up_by_id(dialect, scopes, measures))
+    part = sa.union_all(*parts).subquery()
+    sums = {measure.name: sa.func.sum(part.c[measure.name]) for measure in measures}
+    rows = (
+        sa.select(part.c.scope, part.c.id, *(sums[name].label(name) for name in sums))
+        .group_by(part.c.scope, part.c.id)
+        # A session that moved away leaves a roll-up of nothing.
+        .having(sums[SESSIONS_CREATED.name] > 0)
+        .subquery()
+    )
+    order = [key.desc() if descending else key for key in order_keys(rows, by)]
+    return dialect.prepare(
+        sa.select(sa.func.count().over(), *rows.c)
+        .order_by(*order, rows.c.id, rows.c.scope)
+        .limit(sa.bindparam("first"))
+    )
+
+
+def by_id(
+    raw: sa.Select[*tuple[Any, ...]], scope: Scope, measures: tuple[Measure, ...]
+) -> sa.Select[*tuple[Any, ...]]:
+    """Return sums of raw sessions for each id that they name in one field."""
+    named = sessions.c[str(scope.field)]
+    return (
+        raw.with_only_columns(
+            sa.literal(scope.code).label("scope"), named.label("id"), *map(total, measures)
+        )
+        .where(named.is_not(None))
+        .group_by(named)
+    )
+
+
+def rolled_up_by_id(
+    dialect: Dialect, scopes: tuple[Scope, ...], measures: tuple[Measure, ...]
+) -> sa.Select[*tuple[Any, ...]]:
+    """Return sums of roll-ups for each id of some scopes."""
+    in_scope = sa.or_(*(rollups.c.scope == scope.code for scope in scopes))
+    source, _ = runs_of_buckets(dialect, in_scope)
+    return (
+        sa.select(
+            rollups.c.scope,
+            rollups.c.scope_id,
+            *(sa.func.sum(rollups.c[measure.name]) for measure in measures),
+        )
+        .select_from(source)
+        .group_by(rollups.c.scope, rollups.c.scope_id)
+    )
+
+
+def order_keys(rows: sa.Subquery, by: OrderField) -> list[sa.ColumnElement[Any]]:
+    """Return what rows are ordered by, exactly.
+
+    An average is compared by its whole part and then by what remains: below 1, quotients of
+    different value are different floats for any count that an engine can hold in one database.
+    """
+    if by is not OrderField.AVG_ACUS_PER_SESSION:
+        (measure,) = by.value
+        return [rows.c[measure.name]]
+    acus, count = rows.c[ACUS_CONSUMED.name], rows.c[SESSIONS_CREATED.name]
+    return [acus // count, (acus % count) * 1.0 / count]
