@@ -39,8 +39,8 @@ class Gateway:
         self.database_url = database_url
         self.database = Database(database_url)
         self.app = create_app(Settings(database_url=database_url))
-        transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
-        self.client = httpx.AsyncClient(transport=transport, base_url="http://gateway")
+        self.transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
+        self.client = httpx.AsyncClient(transport=self.transport, base_url="http://gateway")
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end."""

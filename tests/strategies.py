@@ -31,14 +31,16 @@ def instants() -> st.SearchStrategy[int]:
 
 
 def session_rows(
-    org_id: str, session_ids: st.SearchStrategy[str]
+    org_id: str,
+    session_ids: st.SearchStrategy[str],
+    created: st.SearchStrategy[int] | None = None,
 ) -> st.SearchStrategy[dict[str, Any]]:
     """Return rows that say everything of a session."""
     return st.fixed_dictionaries(
         {
             "org_id": st.just(org_id),
             "session_id": session_ids,
-            "created_at": instants(),
+            "created_at": instants() if created is None else created,
             "origin": st.sampled_from(ORIGINS),
             "size": st.sampled_from(SIZES),
             "user_id": st.sampled_from(USERS),

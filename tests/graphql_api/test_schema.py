@@ -110,11 +110,12 @@ def test_everything_is_described(coordinate: str, description: str | None) -> No
 
 
 def test_the_measures_have_the_names_of_the_rest_keys() -> None:
-    """In camelCase, and no other: besides them there is only the period."""
+    """In camelCase, and no other: the rest are other questions of the same sessions."""
     keys = {camel_case(key) for key in REST["SessionMetricsResponse"]["properties"]}
 
     assert set(types_of_fields("SessionAggregates")) == keys
-    assert set(types_of_fields("SessionMetrics")) == keys | {"period"}
+    others = {"period", "timeSeries", "byUser", "byPlaybook", "previousPeriod"}
+    assert set(types_of_fields("SessionMetrics")) == keys | others
 
 
 def test_the_measures_have_the_types_of_the_rest_keys() -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Awaitable, Mapping
+from dataclasses import fields
 from typing import Any, Final
 
 from graphql import ExecutionResult, FieldNode, GraphQLError, execute
@@ -14,13 +15,17 @@ from strawberry.utils.str_converters import to_camel_case
 
 from metrics_graphql.errors import BadUserInput, MetricsError, Unauthenticated, Unavailable
 from metrics_graphql.graphql_api.bodies import BadRequest, GraphQLRequest, read_request
+from metrics_graphql.graphql_api.context import Context
 from metrics_graphql.graphql_api.documents import InvalidDocument, read_operation
-from metrics_graphql.graphql_api.schema import Context, graphql_schema
+from metrics_graphql.graphql_api.inputs import SessionMetricsFilters
+from metrics_graphql.graphql_api.schema import graphql_schema
 from metrics_graphql.observability import report, report_unavailable
 from metrics_graphql.service import MetricsService
 
 RESPONSE_TYPE: Final = "application/graphql-response+json"
 """What a client that knows GraphQL over HTTP asks for; others get `application/json`."""
+FILTERS: Final = frozenset(field.name for field in fields(SessionMetricsFilters))
+"""The arguments of a question that the schema keeps in `filters`."""
 WEIGHT: Final = re.compile(r"[01](\.\d{0,3})?")
 """How much a client likes a media type, as RFC 9110 spells it."""
 
@@ -184,4 +189,4 @@ def formatted_error(error: MetricsError) -> dict[str, Any]:
 def argument_path(argument: str) -> str:
     """Return how the schema spells an argument of a question."""
     name = to_camel_case(argument)
-    return name if name == "orgId" else f"filters.{name}"
+    return f"filters.{name}" if argument in FILTERS else name

@@ -1,9 +1,11 @@
 """The arguments of the schema, and the questions they ask."""
 
-from typing import TypeVar
+from enum import Enum
+from typing import Final, TypeVar
 
 import strawberry
 
+from metrics_graphql.domain.breakdowns import OrderField, Ranking
 from metrics_graphql.domain.metrics import SessionMetricsQuery
 from metrics_graphql.graphql_api.scalars import Instant
 
@@ -58,6 +60,60 @@ class SessionMetricsFilters:
             service_user_ids=given(self.service_user_ids),
             playbook_id=given(self.playbook_id),
         )
+
+
+@strawberry.enum(description="A calendar interval, in the time zone asked for.")
+class TimeInterval(Enum):
+    """Named as the domain's own."""
+
+    HOUR = strawberry.enum_value("HOUR", description="On the hour.")
+    DAY = strawberry.enum_value("DAY", description="From midnight.")
+    WEEK = strawberry.enum_value("WEEK", description="From Monday.")
+    MONTH = strawberry.enum_value("MONTH", description="From the first of the month.")
+
+
+@strawberry.enum(description="The measures a breakdown can be ranked by.")
+class SessionMetricsOrderField(Enum):
+    """Named as the domain's own."""
+
+    SESSIONS_CREATED_COUNT = strawberry.enum_value(
+        "SESSIONS_CREATED_COUNT", description="By `sessionsCreatedCount`."
+    )
+    SESSIONS_WITH_MERGED_PRS_COUNT = strawberry.enum_value(
+        "SESSIONS_WITH_MERGED_PRS_COUNT", description="By `sessionsWithMergedPrsCount`."
+    )
+    AVG_ACUS_PER_SESSION = strawberry.enum_value(
+        "AVG_ACUS_PER_SESSION", description="By `avgAcusPerSession`."
+    )
+
+
+@strawberry.enum(description="The two directions of a ranking.")
+class OrderDirection(Enum):
+    """Which end comes first."""
+
+    ASC = strawberry.enum_value("ASC", description="The smallest first.")
+    DESC = strawberry.enum_value("DESC", description="The largest first.")
+
+
+@strawberry.input(description="How the rows of a breakdown are ranked.")
+class SessionMetricsOrder:
+    """A ranking."""
+
+    field: SessionMetricsOrderField = strawberry.field(description="The measure to rank by.")
+    direction: OrderDirection = strawberry.field(description="Which end comes first.")
+
+    def ranking(self, first: int) -> Ranking:
+        """Return the ranking that this asks for.
+
+        Raises:
+            BadUserInput: `first` is out of bounds.
+        """
+        return Ranking(OrderField[self.field.name], self.direction is OrderDirection.DESC, first)
+
+
+MOST_SESSIONS: Final = SessionMetricsOrder(
+    field=SessionMetricsOrderField.SESSIONS_CREATED_COUNT, direction=OrderDirection.DESC
+)
 
 
 def given(value: T | None) -> T | None:

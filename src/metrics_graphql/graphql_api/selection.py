@@ -65,3 +65,10 @@ def selected_fields(
             elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in entered:
                 entered.add(selection.name.value)
                 pending.append(fragments[selection.name.value].selection_set)
+
+
+def fields_named(
+    name: str, nodes: Iterable[FieldNode], fragments: Mapping[str, FragmentDefinitionNode]
+) -> list[FieldNode]:
+    """Return the fields of one name selected directly under some fields, whatever their alias."""
+    return [node for node in selected_fields(nodes, fragments) if node.name.value == name]

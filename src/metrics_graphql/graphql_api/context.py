@@ -1,0 +1,73 @@
+"""What a request brings to its resolvers: who asks, and one place to ask together."""
+
+import asyncio
+from collections.abc import Sequence
+
+import strawberry
+from strawberry.dataloader import DataLoader
+
+from metrics_graphql.domain.breakdowns import Breakdown, BreakdownQuery
+from metrics_graphql.domain.measures import Measure
+from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
+from metrics_graphql.errors import MetricsError
+from metrics_graphql.graphql_api.selection import fields_named, selected_measures
+from metrics_graphql.service import MetricsService
+from metrics_graphql.store.accounts import ServiceUser
+from metrics_graphql.store.questions import Asked
+
+
+class Context:
+    """What a request brings to its resolvers."""
+
+    def __init__(self, service: MetricsService, caller: ServiceUser) -> None:
+        self.caller = caller
+        self._service = service
+
+        async def load(asked: list[Asked]) -> list[SessionMetrics | MetricsError]:
+            return await service.session_metrics(caller, asked)
+
+        # Resolvers of one request run side by side: what they ask goes to the service together.
+        self._questions = DataLoader(load)
+
+    async def session_metrics(
+        self, questions: Sequence[SessionMetricsQuery], measures: tuple[Measure, ...]
+    ) -> list[SessionMetrics]:
+        """Return the answers to questions, asked together with the others of the request.
+
+        Raises:
+            Forbidden: the caller may not read the organization, or there is none.
+            Unavailable: the database can't answer.
+        """
+        asked = (self._questions.load(Asked(question, measures)) for question in questions)
+        return list(await asyncio.gather(*asked))
+
+    async def breakdown(self, query: BreakdownQuery) -> Breakdown:
+        """Return the same measures for each user or playbook.
+
+        Raises:
+            BadUserInput, Forbidden, Unavailable: as the service does.
+        """
+        return await self._service.breakdown(self.caller, query)
+
+    async def organizations(self, first: int) -> list[str]:
+        """Return the organizations whose metrics the caller may read.
+
+        Raises:
+            BadUserInput, Unavailable: as the service does.
+        """
+        return await self._service.organizations(self.caller, first)
+
+
+class Info(strawberry.Info[Context, None]):
+    """What a resolver is told."""
+
+    def selected_measures(self, *path: str) -> tuple[Measure, ...]:
+        """Return the measures selected under the field, or under fields below it.
+
+        Strawberry's own `selected_fields` spells fragments out, which a request can make
+        exponentially long.
+        """
+        nodes, fragments = self._raw_info.field_nodes, self._raw_info.fragments
+        for name in path:
+            nodes = fields_named(name, nodes, fragments)
+        return selected_measures(nodes, fragments)

@@ -1,0 +1,76 @@
+"""Typed clients: one in Python that reads the schema, one in TypeScript that is made from it."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gql import Client, gql
+from gql.transport.httpx import HTTPXAsyncTransport
+
+from tests.conftest import Gateway
+
+FOLDER = Path(__file__).parent / "typed_client"
+DASHBOARD = (FOLDER / "dashboard.graphql").read_text()
+
+
+def test_a_query_file_runs_through_gql(gateway: Gateway) -> None:
+    """Gql fetches the schema, validates the file against it, and reads the answer by its types."""
+    gateway.load(
+        [
+            {
+                "org_id": "org-1",
+                "session_id": "a",
+                "created_at": 1_735_689_600,
+                "user_id": "u",
+                "playbook_id": "p",
+            }
+        ]
+    )
+    transport = HTTPXAsyncTransport(
+        "http://gateway/graphql",
+        headers={"Authorization": f"Bearer {gateway.token('org-1')}"},
+        transport=gateway.transport,
+    )
+    query = gql(DASHBOARD)
+    query.variable_values = {
+        "org": "org-1",
+        "filters": {"timeAfter": "2025-01-01T00:00:00Z", "timeBefore": "2025-01-31T00:00:00Z"},
+    }
+
+    async def execute() -> dict[str, Any]:
+        async with Client(transport=transport, fetch_schema_from_transport=True) as session:
+            found: dict[str, Any] = await session.execute(query)
+            return found
+
+    answer = gateway.run(execute())
+
+    assert answer["viewer"]["organizations"] == [{"id": "org-1"}]
+    metrics = answer["sessionMetrics"]
+    assert metrics["sessionsCreatedCount"] == 1
+    assert metrics["byUser"]["nodes"][0]["user"] == {"id": "u", "kind": "USER"}
+    assert metrics["byPlaybook"]["nodes"][0]["playbook"] == {"id": "p"}
+    assert len(metrics["timeSeries"]) == 31
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="needs Node, which is not installed")
+def test_a_typescript_client_is_generated_and_compiles() -> None:
+    """graphql-codegen takes the schema and the query; tsc finds no fault in what it makes."""
+    environment = {**os.environ, "NO_UPDATE_NOTIFIER": "1"}
+
+    def npm(*arguments: str) -> None:
+        finished = subprocess.run(
+            ["npm", *arguments],  # noqa: S607 - whichever npm is there
+            cwd=FOLDER,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+
+    npm("ci", "--no-audit", "--no-fund")
+    npm("run", "generate")
+    npm("run", "check")

@@ -1,0 +1,297 @@
+"""Series, breakdowns and the previous period say what the oracle says, in any time zone."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrics_graphql.errors import Unavailable
+from metrics_graphql.store import breakdowns
+from metrics_graphql.store.engine import Database
+from tests import oracle, strategies
+from tests.conftest import Gateway, new_organization
+
+ZONES = {
+    "UTC": 1_735_689_600,
+    # Around a change of the clock, where there is one.
+    "America/Los_Angeles": 1_730_619_000,
+    "US/Pacific": 1_741_514_400,
+    "Asia/Kolkata": 1_735_689_600,
+    "Asia/Kathmandu": 1_735_689_600,
+    "Australia/Lord_Howe": 1_743_865_200,
+    "Pacific/Apia": 1_325_239_200,
+}
+SPANS = {"HOUR": 40, "DAY": 45 * 24, "WEEK": 120 * 24, "MONTH": 300 * 24}
+MEASURES = """
+    sessionsCreatedCount sessionsCreatedBySize { xs s m l xl }
+    sessionsCreatedByOrigin { api automation desktop jira linear slack teams webapp }
+    sessionsCreatedWithPlaybookCount sessionsCreatedWithSearchCount sessionsWithMergedPrsCount
+    sessionsWithMergedPrsBySize { xs s m l xl } avgAcusPerSession
+"""
+FRAGMENT = f"fragment Measures on SessionAggregates {{ {MEASURES} }}"
+PERIOD = "period { startsAt endsAt }"
+CHANGE = """
+    change {
+      sessionsCreatedCount sessionsCreatedWithPlaybookCount sessionsCreatedWithSearchCount
+      sessionsWithMergedPrsCount avgAcusPerSession
+    }
+"""
+DASHBOARD = (
+    """
+    query ($org: ID!, $filters: SessionMetricsFilters!, $interval: TimeInterval!, $zone: String!,
+           $first: Int!, $order: SessionMetricsOrder!) {
+      sessionMetrics(orgId: $org, filters: $filters) {
+        ...Measures
+        timeSeries(interval: $interval, timeZone: $zone) { ...Measures PERIOD }
+        byUser(first: $first, orderBy: $order) {
+          nodes { ...Measures user { id kind } } totalCount
+        }
+        byPlaybook(first: $first, orderBy: $order) {
+          nodes { ...Measures playbook { id } } totalCount
+        }
+        previousPeriod { ...Measures PERIOD CHANGE }
+      }
+    }
+    """.replace("PERIOD", PERIOD).replace("CHANGE", CHANGE)
+    + FRAGMENT
+)
+
+
+def ask(gateway: Gateway, token: str, variables: dict[str, Any]) -> dict[str, Any]:
+    """Return the whole dashboard of a question that must succeed."""
+    answer = gateway.graphql(DASHBOARD, token, variables).json()
+    assert "errors" not in answer, answer
+    metrics: dict[str, Any] = answer["data"]["sessionMetrics"]
+    return metrics
+
+
+@given(data=st.data())
+@settings(max_examples=120)
+def test_every_field_says_what_the_oracle_says(gateway: Gateway, data: st.DataObject) -> None:
+    """For random sessions, periods, filters, intervals, zones and rankings."""
+    org_id = next(new_organization)
+    zone = data.draw(st.sampled_from(sorted(ZONES)))
+    interval = data.draw(st.sampled_from(sorted(SPANS)))
+    hours = SPANS[interval]
+    around = st.integers(-hours * 1800, hours * 1800) | st.integers(-hours, hours).map(
+        lambda half: half * 1800
+    )
+    instants = around.map(lambda beside: ZONES[zone] + beside)
+    stored = data.draw(
+        st.lists(
+            strategies.session_rows(org_id, st.sampled_from("abcdefghijklmnopqr"), instants),
+            max_size=25,
+            unique_by=lambda row: row["session_id"],
+        )
+    )
+    gateway.load(stored)
+    after, before = sorted(data.draw(st.tuples(instants, instants)))
+    filters = data.draw(st.just({}) | strategies.filters())
+    first = data.draw(st.integers(1, 5))
+    field = data.draw(
+        st.sampled_from(
+            ["SESSIONS_CREATED_COUNT", "SESSIONS_WITH_MERGED_PRS_COUNT", "AVG_ACUS_PER_SESSION"]
+        )
+    )
+    direction = data.draw(st.sampled_from(["ASC", "DESC"]))
+
+    answer = ask(
+        gateway,
+        gateway.token(org_id),
+        {
+            "org": org_id,
+            "filters": strategies.graphql_filters(
+                {"time_after": after, "time_before": before}, filters
+            ),
+            "interval": interval,
+            "zone": zone,
+            "first": first,
+            "order": {"field": field, "direction": direction},
+        },
+    )
+
+    asked: dict[str, Any] = {
+        "rows": stored,
+        "org_id": org_id,
+        "time_after": after,
+        "time_before": before,
+        **filters,
+    }
+    ranked = {**asked, "first": first, "order_field": field, "direction": direction}
+    expected = oracle.time_series(**asked, interval=interval, time_zone=zone)
+    assert answer.pop("timeSeries") == expected
+    assert answer.pop("byUser") == oracle.breakdown(**ranked, by="user")
+    assert answer.pop("byPlaybook") == oracle.breakdown(**ranked, by="playbook")
+    assert answer.pop("previousPeriod") == oracle.previous_period(**asked)
+    assert answer == oracle.graphql(**asked)
+
+
+def variables_of(org_id: str, after: int, before: int, **changed: Any) -> dict[str, Any]:  # noqa: ANN401 - any variable
+    """Return variables for the dashboard."""
+    return {
+        "org": org_id,
+        "filters": {"timeAfter": after, "timeBefore": before},
+        "interval": "DAY",
+        "zone": "UTC",
+        "first": 25,
+        "order": {"field": "SESSIONS_CREATED_COUNT", "direction": "DESC"},
+        **changed,
+    }
+
+
+def test_a_dashboard_takes_four_statements(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Totals; series, previous period and what it is compared with; users; playbooks."""
+    token = gateway.token("org-1")
+    run: list[str] = []
+    fetch = Database.fetch
+
+    async def counted(self: Database, prepared: Any, values: Any) -> Any:  # noqa: ANN401 - passed on
+        run.append(prepared.sql)
+        return await fetch(self, prepared, values)
+
+    monkeypatch.setattr(Database, "fetch", counted)
+    ask(gateway, token, variables_of("org-1", 0, 30 * 86_400))
+
+    assert len(run) == 4
+
+
+def test_buckets_add_up_to_the_totals_and_rows_to_their_dimension(gateway: Gateway) -> None:
+    """Over a year with both changes of the clock; no row is cut off."""
+    gateway.load(
+        {
+            "org_id": "org-1",
+            "session_id": f"s{number}",
+            "created_at": 1_704_067_200 + number * 31_557,
+            "user_id": f"u{number % 7}",
+            "playbook_id": f"p{number % 5}" if number % 3 else None,
+        }
+        for number in range(1_000)
+    )
+    token = gateway.token("org-1")
+    answer = ask(
+        gateway,
+        token,
+        variables_of("org-1", 1_704_067_200, 1_735_689_600, zone="America/Los_Angeles"),
+    )
+
+    total = answer["sessionsCreatedCount"]
+    series = answer["timeSeries"]
+    assert sum(bucket["sessionsCreatedCount"] for bucket in series) == total == 1_000
+    assert sum(row["sessionsCreatedCount"] for row in answer["byUser"]["nodes"]) == total
+    assert (
+        sum(row["sessionsCreatedCount"] for row in answer["byPlaybook"]["nodes"])
+        == answer["sessionsCreatedWithPlaybookCount"]
+    )
+    edges = [bucket["period"] for bucket in series]
+    assert [edge["endsAt"] for edge in edges[:-1]] == [edge["startsAt"] for edge in edges[1:]]
+
+
+def error_of(gateway: Gateway, **changed: Any) -> dict[str, Any]:  # noqa: ANN401 - any variable
+    """Return the error of a dashboard in which one thing is wrong; its siblings must answer."""
+    token = gateway.token("org-1")
+    answer = gateway.graphql(
+        DASHBOARD, token, variables_of("org-1", 0, 30 * 86_400) | changed
+    ).json()
+    (error, *more) = answer["errors"]
+    assert all(other["extensions"] == error["extensions"] for other in more)
+    metrics = answer["data"]["sessionMetrics"]
+    assert metrics["sessionsCreatedCount"] == 0
+    failed = {entry["path"][1] for entry in answer["errors"]}
+    assert failed == {name for name, value in metrics.items() if value is None}
+    found: dict[str, Any] = error
+    return found
+
+
+@pytest.mark.parametrize(
+    "zone", ["Mars/Olympus", "", "../etc/passwd", "localtime", "europe/berlin", "UTC\0", "+01:00"]
+)
+def test_an_unknown_time_zone_is_named(gateway: Gateway, zone: str) -> None:
+    """As the argument that it is; the names are those of the IANA database, in their spelling."""
+    error = error_of(gateway, zone=zone)
+
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "timeZone"}
+    assert error["path"] == ["sessionMetrics", "timeSeries"]
+
+
+@pytest.mark.parametrize("first", [0, -1, 101, 2**31 - 1])
+def test_a_number_of_rows_out_of_bounds_is_named(gateway: Gateway, first: int) -> None:
+    """With the bounds."""
+    error = error_of(gateway, first=first)
+
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "first"}
+    assert error["message"] == f"`first` must be from 1 to 100, not {first}."
+
+
+def test_too_many_buckets_are_refused_with_the_arithmetic(gateway: Gateway) -> None:
+    """A thousand hours are answered; one second more is not, and nothing runs."""
+    token = gateway.token("org-1")
+    exact = ask(gateway, token, variables_of("org-1", 0, 3_600_000, interval="HOUR"))
+    assert len(exact["timeSeries"]) == 1_000
+
+    error = error_of(gateway, interval="HOUR", filters={"timeAfter": 0, "timeBefore": 3_600_001})
+
+    assert error["extensions"] == {"code": "TOO_MANY_BUCKETS", "argument": "interval"}
+    assert "3,600,001 seconds into about 1,001 buckets, more than 1,000" in error["message"]
+
+
+@pytest.mark.parametrize("interval", ["HOUR", "DAY", "WEEK", "MONTH"])
+@pytest.mark.parametrize("zone", ["UTC", "Pacific/Kiritimati", "Pacific/Pago_Pago"])
+@pytest.mark.parametrize("bounds", [(-(10**20), -(10**19)), (-(10**20), 10**20), (10**19, 10**20)])
+def test_a_period_far_outside_the_data_is_answered_or_refused(
+    gateway: Gateway, interval: str, zone: str, bounds: tuple[int, int]
+) -> None:
+    """Never an internal error: it is empty, or too long, or has no calendar."""
+    token = gateway.token("org-1")
+    filters = {"timeAfter": bounds[0], "timeBefore": bounds[1]}
+    answer = gateway.graphql(
+        DASHBOARD,
+        token,
+        variables_of("org-1", 0, 0, interval=interval, zone=zone) | {"filters": filters},
+    ).json()
+
+    codes = {error["extensions"]["code"] for error in answer.get("errors", [])}
+    assert codes <= {"TOO_MANY_BUCKETS", "BAD_USER_INPUT"}
+
+
+def test_a_failing_breakdown_leaves_its_siblings(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The totals, the series and the previous period stand; the two breakdowns are null."""
+
+    async def fail(*_: object) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(breakdowns, "breakdown", fail)
+    error = error_of(gateway)
+
+    assert error["extensions"] == {"code": "UNAVAILABLE"}
+
+
+def test_the_viewer_sees_itself_and_what_it_may_read(gateway: Gateway) -> None:
+    """An organization's caller its own, an enterprise-level one all, by id; no right, none."""
+    for org_id in ("org-b", "org-a"):
+        gateway.token(org_id)
+    query = "{ viewer { id name organizations(first: 2) { id } } }"
+
+    def organizations(token: str) -> list[str]:
+        viewer = gateway.graphql(query, token).json()["data"]["viewer"]
+        assert viewer["name"] == "test"
+        assert viewer["id"].startswith("service-user-")
+        return [organization["id"] for organization in viewer["organizations"]]
+
+    assert organizations(gateway.token("org-b")) == ["org-b"]
+    assert organizations(gateway.token()) == ["org-a", "org-b"]
+    assert organizations(gateway.token("org-b", "ViewOrgSessions")) == []
+
+
+@pytest.mark.parametrize("first", [0, 1_001])
+def test_the_number_of_organizations_has_bounds(gateway: Gateway, first: int) -> None:
+    """They are in the message."""
+    query = f"{{ viewer {{ organizations(first: {first}) {{ id }} }} }}"
+    (error,) = gateway.graphql(query, gateway.token()).json()["errors"]
+
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "first"}
+    assert "from 1 to 1000" in error["message"]
