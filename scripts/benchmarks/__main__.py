@@ -10,7 +10,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from scripts.benchmarks import core, load
+from scripts.benchmarks import core, load, series
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to a file.")]
@@ -34,6 +34,23 @@ def run_core(
     show(rows, json_file)
     for line in core.conclusions(rows):
         typer.echo(line)
+
+
+@app.command("series")
+def run_series(
+    sizes: Annotated[str, typer.Option(help="Sessions, by commas.")] = "1000000,10000000",
+    folder: Annotated[Path | None, typer.Option(help="Where to keep the databases.")] = None,
+    json_file: Json = None,
+) -> None:
+    """Daily buckets of a year and the top users, against a raw GROUP BY."""
+    with TemporaryDirectory() as temporary:
+        where = folder or Path(temporary)
+        rows = [
+            row
+            for size in map(int, sizes.split(","))
+            for row in uvloop.run(series.measure(where, size))
+        ]
+    show(rows, json_file)
 
 
 @app.command("load")
