@@ -140,10 +140,10 @@ def variables_of(org_id: str, after: int, before: int, **changed: Any) -> dict[s
     }
 
 
-def test_a_dashboard_takes_four_statements(
+def test_a_dashboard_takes_three_statements(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Totals; series, previous period and what it is compared with; users; playbooks."""
+    """Totals with the series and the previous period; users; playbooks."""
     token = gateway.token("org-1")
     run: list[str] = []
     fetch = Database.fetch
@@ -155,7 +155,7 @@ def test_a_dashboard_takes_four_statements(
     monkeypatch.setattr(Database, "fetch", counted)
     ask(gateway, token, variables_of("org-1", 0, 30 * 86_400))
 
-    assert len(run) == 4
+    assert len(run) == 3
 
 
 def test_buckets_add_up_to_the_totals_and_rows_to_their_dimension(gateway: Gateway) -> None:

@@ -1,9 +1,13 @@
 """What a request brings to its resolvers: who asks, and one place to ask together."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any, cast
 
 import strawberry
+from graphql import GraphQLError, GraphQLObjectType
+from graphql.execution import get_argument_values
 from strawberry.dataloader import DataLoader
 
 from metrics_graphql.domain.breakdowns import Breakdown, BreakdownQuery
@@ -41,6 +45,17 @@ class Context:
         asked = (self._questions.load(Asked(question, measures)) for question in questions)
         return list(await asyncio.gather(*asked))
 
+    def foresee(
+        self, questions: Sequence[SessionMetricsQuery], measures: tuple[Measure, ...]
+    ) -> None:
+        """Ask what fields below will ask, for it to share a statement with what is asked now.
+
+        The answers, errors too, are theirs to show.
+        """
+        for question in questions:
+            answer = asyncio.ensure_future(self._questions.load(Asked(question, measures)))
+            answer.add_done_callback(asyncio.Future.exception)
+
     async def breakdown(self, query: BreakdownQuery) -> Breakdown:
         """Return the same measures for each user or playbook.
 
@@ -71,3 +86,18 @@ class Info(strawberry.Info[Context, None]):
         for name in path:
             nodes = fields_named(name, nodes, fragments)
         return selected_measures(nodes, fragments)
+
+    def fields_below(
+        self, parent: str, name: str
+    ) -> Iterator[tuple[dict[str, Any], tuple[Measure, ...]]]:
+        """Yield the arguments of the fields of one name under this one, which is of type `parent`.
+
+        With each come the measures selected under it. One whose arguments can't be taken is left
+        out: it will say so itself.
+        """
+        info = self._raw_info
+        definition = cast("GraphQLObjectType", info.schema.get_type(parent)).fields[name]
+        for node in fields_named(name, info.field_nodes, info.fragments):
+            with suppress(GraphQLError):
+                arguments = get_argument_values(definition, node, info.variable_values)
+                yield arguments, selected_measures([node], info.fragments)

@@ -8,7 +8,7 @@ from strawberry.schema.config import StrawberryConfig
 from metrics_graphql.graphql_api.context import Info
 from metrics_graphql.graphql_api.inputs import SessionMetricsFilters
 from metrics_graphql.graphql_api.scalars import DATE_TIME, Instant
-from metrics_graphql.graphql_api.types import SessionMetrics, Viewer
+from metrics_graphql.graphql_api.types import SessionMetrics, Viewer, foresee
 
 
 @strawberry.type(description="Questions that can be asked of an organization's sessions.")
@@ -37,6 +37,7 @@ class Query:
     ) -> SessionMetrics | None:
         """Ask the service for the measures that are selected."""
         query = filters.query(org_id)
+        foresee(query, info)
         (sums,) = await info.context.session_metrics([query], info.selected_measures())
         return SessionMetrics(sums=sums, query=query)
 

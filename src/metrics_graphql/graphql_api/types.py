@@ -1,6 +1,7 @@
 """The answers of the schema. What they count follows from the table of measures."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from enum import Enum
 from typing import Annotated, Any, Final, TypeVar
 
@@ -20,6 +21,7 @@ from metrics_graphql.domain.measures import (
 from metrics_graphql.domain.metrics import SessionMetrics as Sums
 from metrics_graphql.domain.metrics import SessionMetricsQuery
 from metrics_graphql.domain.periods import TimePeriod as Period
+from metrics_graphql.errors import BadUserInput
 from metrics_graphql.graphql_api.context import Info
 from metrics_graphql.graphql_api.inputs import MOST_SESSIONS, SessionMetricsOrder, TimeInterval
 from metrics_graphql.graphql_api.scalars import Instant
@@ -296,8 +298,7 @@ class SessionMetrics(SessionAggregates):
         ] = "UTC",
     ) -> list[SessionMetricsBucket] | None:
         """Ask the same question of each bucket."""
-        zone = intervals.time_zone(time_zone)
-        cut = intervals.buckets(self.query.period, intervals.TimeInterval[interval.name], zone)
+        cut = buckets_of(self.query, interval, time_zone)
         answers = await info.context.session_metrics(
             [self.query.moved(period) for period in cut], info.selected_measures()
         )
@@ -368,13 +369,41 @@ class SessionMetrics(SessionAggregates):
     async def previous_period(self, info: Info) -> PreviousPeriodMetrics | None:
         """Ask the same question of the period before, and this one what is compared."""
         before = self.query.period.previous()
-        compared = info.selected_measures("change")
-        wanted = {*info.selected_measures(), *compared}
-        current, previous = await info.context.session_metrics(
-            [self.query, self.query.moved(before)],
-            tuple(measure for measure in MEASURES if measure in wanted),
-        )
+        current, previous = await info.context.session_metrics(*compared(self.query, info))
         return PreviousPeriodMetrics(sums=previous, current=current, period=TimePeriod.of(before))
+
+
+def buckets_of(query: SessionMetricsQuery, interval: TimeInterval, time_zone: str) -> list[Period]:
+    """Return the buckets of a series.
+
+    Raises:
+        BadUserInput: an unknown time zone, or too many buckets.
+    """
+    zone = intervals.time_zone(time_zone)
+    return intervals.buckets(query.period, intervals.TimeInterval[interval.name], zone)
+
+
+def compared(
+    query: SessionMetricsQuery, info: Info, *path: str
+) -> tuple[list[SessionMetricsQuery], tuple[Measure, ...]]:
+    """Return what a comparison with the previous period asks: two questions, and the measures."""
+    wanted = {*info.selected_measures(*path), *info.selected_measures(*path, "change")}
+    before = query.moved(query.period.previous())
+    return [query, before], tuple(measure for measure in MEASURES if measure in wanted)
+
+
+def foresee(query: SessionMetricsQuery, info: Info) -> None:
+    """Ask what series and comparisons below `sessionMetrics` will ask, with its own totals.
+
+    GraphQL resolves them only when the totals are there: they would take a statement of their own.
+    """
+    questions, measures = compared(query, info, "previousPeriod")
+    if measures:
+        info.context.foresee(questions, measures)
+    for arguments, measures in info.fields_below("SessionMetrics", "timeSeries"):
+        with suppress(BadUserInput):
+            cut = buckets_of(query, arguments["interval"], arguments["timeZone"])
+            info.context.foresee([query.moved(period) for period in cut], measures)
 
 
 @strawberry.type(description="An organization.")
