@@ -1,6 +1,7 @@
 """The command line of the benchmarks."""
 
 import json
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from scripts.benchmarks import core, load, series
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to a file.")]
 Row = dict[str, Any]
+Measure = Callable[[Path, int], Coroutine[Any, Any, list[Row]]]
 
 
 @app.command("core")
@@ -24,13 +26,7 @@ def run_core(
     json_file: Json = None,
 ) -> None:
     """Time of the store's answer, roll-up against raw and against the bare driver."""
-    with TemporaryDirectory() as temporary:
-        where = folder or Path(temporary)
-        rows = [
-            row
-            for size in map(int, sizes.split(","))
-            for row in uvloop.run(core.measure(where, size))
-        ]
+    rows = measured(core.measure, sizes, folder)
     show(rows, json_file)
     for line in core.conclusions(rows):
         typer.echo(line)
@@ -43,14 +39,7 @@ def run_series(
     json_file: Json = None,
 ) -> None:
     """Daily buckets of a year and the top users, against a raw GROUP BY."""
-    with TemporaryDirectory() as temporary:
-        where = folder or Path(temporary)
-        rows = [
-            row
-            for size in map(int, sizes.split(","))
-            for row in uvloop.run(series.measure(where, size))
-        ]
-    show(rows, json_file)
+    show(measured(series.measure, sizes, folder), json_file)
 
 
 @app.command("load")
@@ -60,6 +49,15 @@ def run_load(
 ) -> None:
     """Rows per second of ingest, with and without roll-ups."""
     show(uvloop.run(load.measure(sessions)), json_file)
+
+
+def measured(measure: Measure, sizes: str, folder: Path | None) -> list[Row]:
+    """Return the rows for each size, over databases that are kept if a folder is given."""
+    with TemporaryDirectory() as temporary:
+        where = folder or Path(temporary)
+        return [
+            row for size in map(int, sizes.split(",")) for row in uvloop.run(measure(where, size))
+        ]
 
 
 def show(rows: list[Row], json_file: Path | None) -> None:
