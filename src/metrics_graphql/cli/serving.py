@@ -21,6 +21,10 @@ Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 picks one.")]
 
 
+DEMO_BATCH = 25_000
+"""Nobody waits for the first of them to be acknowledged."""
+
+
 def serve(
     host: Host = "127.0.0.1",
     port: Port = 8000,
@@ -61,7 +65,9 @@ async def fill_demo(database: Database, sessions: int, until: int) -> auth.NewTo
     with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("Making up sessions", total=sessions)
         loading = Load(
-            database, on_batch=lambda: progress.update(task, completed=loading.summary.read)
+            database,
+            on_batch=lambda: progress.update(task, completed=loading.summary.read),
+            batch_size=DEMO_BATCH,
         )
         await loading.run(rows)
     return await auth.create_service_user(database, "demo", org_id=None)
