@@ -291,7 +291,9 @@ def test_the_viewer_sees_itself_and_what_it_may_read(gateway: Gateway) -> None:
 def test_the_number_of_organizations_has_bounds(gateway: Gateway, first: int) -> None:
     """They are in the message."""
     query = f"{{ viewer {{ organizations(first: {first}) {{ id }} }} }}"
-    (error,) = gateway.graphql(query, gateway.token()).json()["errors"]
+    answer = gateway.graphql(query, gateway.token()).json()
+    (error,) = answer["errors"]
 
+    assert answer["data"] == {"viewer": {"organizations": None}}
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "first"}
     assert "from 1 to 1000" in error["message"]

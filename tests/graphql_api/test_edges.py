@@ -302,3 +302,20 @@ def test_a_long_integer_literal_is_an_instant(shared: Gateway, token: str) -> No
     body = post(shared, token, {"query": query}).json()
 
     assert body == {"data": {"sessionMetrics": {"sessionsCreatedCount": 10}}}
+
+
+def test_an_unfinished_string_of_escapes_is_refused_at_once(shared: Gateway, token: str) -> None:
+    """Looking for its end takes one pass: a second one for each quote would take minutes."""
+    response = post(shared, token, '"' + '\\"' * 49_000)
+
+    assert response.status_code == 400
+
+
+@pytest.mark.parametrize("text", ["2025-01-01+00:00", "2025-01-01-05:30", "2025-01-01Z"])
+def test_a_date_with_an_offset_is_no_instant(shared: Gateway, token: str, text: str) -> None:
+    """It is refused in our words, not in Python's."""
+    question = f'sessionMetrics(orgId: "org-1", filters: {{ timeAfter: "{text}", timeBefore: 1 }})'
+    body = post(shared, token, {"query": f"{{ {question} {{ __typename }} }}"}).json()
+
+    assert body["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
+    assert "expected ISO 8601" in body["errors"][0]["message"]

@@ -1,5 +1,6 @@
 """Questions of one request: how many statements they take, and that none is answered wrongly."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -132,3 +133,19 @@ def test_together_is_answered_as_alone(gateway: Gateway, data: st.DataObject) ->
             "sessionsWithMergedPrsBySize": {"s": None, "xl": None},
         }
         assert answer["data"][f"a{at}"] == oracle.select(expected, wanted)
+
+
+def test_more_questions_at_once_than_the_pool_has_places_leave_nothing_open(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Connections beyond the pool are closed with their threads, and nothing is logged."""
+
+    async def ask_at_once() -> None:
+        questions_of = (asked(user_ids=[str(number)]) for number in range(12))
+        await questions.session_metrics(gateway.database, list(questions_of))
+
+    for _ in range(4):
+        gateway.run(ask_at_once())
+
+    assert threading.active_count() < 12
+    assert caplog.records == []

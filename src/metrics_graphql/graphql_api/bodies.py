@@ -17,7 +17,7 @@ MAX_NESTING: Final = 64
 MAX_DIGITS: Final = 4_300
 """The longest integer that is read; the REST door has the same limit."""
 
-BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 """A string of JSON, or a bracket outside of one."""
 OPENING: Final = frozenset("[{")
 CLOSING: Final = frozenset("]}")

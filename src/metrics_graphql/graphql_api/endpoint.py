@@ -77,9 +77,11 @@ class GraphQLEndpoint:
             )
         )
         errors = [formatted(error) for error in result.errors or ()]
-        if result.data is None:
+        if result.data is None and not any("path" in error for error in errors):
             return nothing_ran(errors, media_type)
-        body = {"data": result.data, "errors": errors} if errors else {"data": result.data}
+        body: dict[str, Any] = {"data": result.data}
+        if errors:
+            body["errors"] = errors
         return GraphQLResponse(body, media_type=media_type)
 
 

@@ -16,7 +16,7 @@ Instant = NewType("Instant", int)
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)
 ISO_8601: Final = re.compile(
-    r"(?P<whole>\d{4}-\d\d-\d\d([T ]\d\d:\d\d:\d\d)?)([.,](?P<fraction>\d+))?"
+    r"(?P<whole>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)([.,](?P<fraction>\d+))?"
     r"(?P<offset>Z|[+-]\d\d:\d\d)?",
     re.ASCII | re.IGNORECASE,
 )

@@ -427,7 +427,7 @@ class Viewer:
         first: Annotated[
             int, strawberry.argument(description="How many to return, from 1 to 1,000.")
         ] = 100,
-    ) -> list[Organization]:
+    ) -> list[Organization] | None:
         """List what the caller may read."""
         return [
             Organization(id=strawberry.ID(org_id))

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.util import greenlet_spawn
 
 from metrics_graphql.errors import Unavailable
 from metrics_graphql.store.dialects import Prepared, dialect_for
@@ -61,7 +62,8 @@ class Database:
             try:
                 return await self.dialect.fetch(connection.driver_connection, prepared, values)
             finally:
-                connection.close()
+                # One that the pool has no place for is really closed, which has to be waited for.
+                await greenlet_spawn(connection.close)
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncConnection]:
