@@ -14,6 +14,7 @@ from metrics_graphql import auth
 from metrics_graphql.app import create_app
 from metrics_graphql.domain.sessions import SessionUpdate
 from metrics_graphql.settings import Settings
+from metrics_graphql.store import verification
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.ingest import Written, write_sessions
 
@@ -112,6 +113,15 @@ class Gateway:
         assert "errors" not in answer, answer
         metrics: dict[str, Any] = answer["data"]["sessionMetrics"]
         return metrics
+
+
+def differences(gateway: Gateway) -> list[str]:
+    """Return what a recount finds wrong, in words."""
+    return [
+        str(difference)
+        for chunk in gateway.run(verification.chunks(gateway.database))
+        for difference in gateway.run(verification.verify(gateway.database, chunk))
+    ]
 
 
 @pytest.fixture

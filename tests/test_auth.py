@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics_graphql import auth
+from metrics_graphql.domain.periods import DAY
 from metrics_graphql.errors import BadUserInput
 from metrics_graphql.store import accounts
 from metrics_graphql.store.engine import Database
@@ -115,7 +116,7 @@ def test_a_rotation_without_overlap_ends_the_old_token_at_once(gateway: Gateway)
     stored = gateway.run(accounts.find_token(gateway.database, auth.sha256(new.token)))
     assert stored is not None
     assert stored.expires_at == new.expires_at
-    assert stored.service_user.token_lifetime == 30 * auth.DAY
+    assert stored.service_user.token_lifetime == 30 * DAY
 
 
 def test_the_last_use_is_remembered(gateway: Gateway) -> None:

@@ -11,15 +11,16 @@ from typing import Any, Final
 
 from metrics_graphql.domain.measures import MEASURES
 from metrics_graphql.domain.metrics import SessionMetricsQuery
-from metrics_graphql.domain.periods import HOUR
+from metrics_graphql.domain.periods import DAY, HOUR
 from metrics_graphql.store import questions, verification
 from metrics_graphql.store.engine import Database
-from metrics_graphql.store.ingest import name_organizations, upsert_session
+from metrics_graphql.store.ingest import upsert_session
 from metrics_graphql.store.migrate import migrate
+from metrics_graphql.store.organizations import name_organizations
 from metrics_graphql.store.planner import plan_for
 from metrics_graphql.store.questions import Asked
 from metrics_graphql.store.statements import session_sums
-from scripts.benchmarks.data import DAY, ORG, START, YEAR, sessions
+from scripts.benchmarks.data import ORG, START, YEAR, sessions
 
 Row = dict[str, Any]
 
@@ -124,13 +125,7 @@ def timed_driver(database: Database, path: Path, asked: list[SessionMetricsQuery
             plan = plan_for(question)
             prepared = session_sums(dialect, plan, MEASURES, one_question=True)
             runs = plan.runs(0, question.period)
-            values = prepared.bound(
-                {
-                    **questions.parameters_of(question, dialect),
-                    "rolled_up": dialect.bind_runs(run for run in runs if run.grain),
-                    "raw": dialect.bind_runs(run for run in runs if not run.grain),
-                }
-            )
+            values = prepared.bound(questions.parameters_of(question, runs, dialect))
             started = time.perf_counter()
             connection.execute(prepared.sql, values).fetchall()
             times.append(time.perf_counter() - started)

@@ -6,10 +6,10 @@ from itertools import accumulate
 from random import Random
 from typing import Final
 
+from metrics_graphql.domain.periods import DAY
 from metrics_graphql.domain.sessions import Session
 
 ORG: Final = "org-benchmark"
-DAY: Final = 86_400
 YEAR: Final = 365 * DAY
 START: Final = 1_735_689_600
 """2025-01-01T00:00:00Z."""

@@ -13,11 +13,12 @@ from metrics_graphql.domain.breakdowns import BreakdownQuery, Dimension, OrderFi
 from metrics_graphql.domain.intervals import TimeInterval, buckets, time_zone
 from metrics_graphql.domain.measures import MEASURES
 from metrics_graphql.domain.metrics import SessionMetricsQuery
+from metrics_graphql.domain.periods import DAY
 from metrics_graphql.store import breakdowns, questions
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.questions import Asked
 from scripts.benchmarks.core import fill, is_filled
-from scripts.benchmarks.data import DAY, ORG, START, YEAR
+from scripts.benchmarks.data import ORG, START, YEAR
 
 Row = dict[str, Any]
 REPEATS: Final = 5

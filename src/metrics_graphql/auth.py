@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from metrics_graphql.domain.metrics import check_id, check_new_id
+from metrics_graphql.domain.periods import DAY
 from metrics_graphql.errors import BadUserInput, Unauthenticated
 from metrics_graphql.store import accounts
 from metrics_graphql.store.accounts import ServiceUser
 from metrics_graphql.store.engine import Database
-from metrics_graphql.store.questions import first_organizations, known_organizations
+from metrics_graphql.store.organizations import first_organizations, known_organizations
 
 TOKEN_PREFIX: Final = "cog_"  # noqa: S105 - what every token begins with is no secret
 BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -29,8 +30,6 @@ DEFAULT_PERMISSION: Final = "ViewAccountMetrics"
 
 USE_RESOLUTION: Final = 60
 """`last_used_at` is at most this many seconds behind: asking often must not write often."""
-
-DAY: Final = 86_400
 
 
 @dataclass(frozen=True, slots=True)

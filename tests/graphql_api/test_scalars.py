@@ -240,7 +240,7 @@ def test_what_is_shown_can_be_asked_for(instant: int) -> None:
 
 
 @given(
-    st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(2500, 1, 1)),  # noqa: DTZ001
+    st.datetimes(min_value=datetime(1, 1, 1), max_value=datetime(2500, 1, 1)),  # noqa: DTZ001 - the offset is drawn too
     st.integers(-1439, 1439),
 )
 def test_fractions_round_up_whatever_the_offset(moment: datetime, minutes: int) -> None:

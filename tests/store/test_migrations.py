@@ -94,3 +94,13 @@ def test_a_filled_database_of_the_first_revision_gets_its_roll_ups(tmp_path: Pat
             return answer[SESSIONS_CREATED], found
 
     assert asyncio.run(upgraded()) == (999, [])
+
+
+def test_what_is_up_to_date_waits_for_no_writer(gateway: Gateway) -> None:
+    """While one holds its transaction, a migration with nothing to do ends."""
+
+    async def migrate_beside_a_writer() -> None:
+        async with Database(gateway.database_url) as other, other.writing():
+            await asyncio.wait_for(migrate(gateway.database), timeout=10)
+
+    gateway.run(migrate_beside_a_writer())

@@ -11,18 +11,22 @@ from typer.testing import CliRunner
 from metrics_graphql import cli
 from metrics_graphql.store import verification
 from tests import oracle, strategies
-from tests.conftest import Gateway, new_organization
+from tests.conftest import Gateway, differences, new_organization
 
 CHANGEABLE = ["created_at", "size", "user_id", "service_user_id", "playbook_id", "has_merged_pr"]
 
 
-def differences(gateway: Gateway) -> list[str]:
-    """Return what a recount finds wrong, in words."""
-    return [
-        str(difference)
-        for chunk in gateway.run(verification.chunks(gateway.database))
-        for difference in gateway.run(verification.verify(gateway.database, chunk))
-    ]
+def data_version(gateway: Gateway, org_id: str) -> int:
+    """Return the version of an organization's data."""
+
+    async def read() -> int:
+        async with gateway.database.reading() as connection:
+            found = await connection.exec_driver_sql(
+                "SELECT data_version FROM organizations WHERE org_id = ?", (org_id,)
+            )
+            return int(found.scalar_one())
+
+    return gateway.run(read())
 
 
 def sabotage(gateway: Gateway, sql: str) -> None:
@@ -125,11 +129,13 @@ def test_repair_rebuilds_what_differs(gateway: Gateway) -> None:
     """After it, nothing differs, and the data version is a new one."""
     gateway.load([ROW])
     sabotage(gateway, "DELETE FROM rollups")
+    before = data_version(gateway, "org-1")
 
-    for chunk in gateway.run(verification.chunks(gateway.database)):
-        gateway.run(verification.repair(gateway.database, chunk))
+    (chunk,) = gateway.run(verification.chunks(gateway.database))
+    gateway.run(verification.repair(gateway.database, chunk))
 
     assert differences(gateway) == []
+    assert data_version(gateway, "org-1") == before + 1
 
 
 def test_a_roll_up_of_nothing_is_no_difference(gateway: Gateway) -> None:
@@ -142,23 +148,12 @@ def test_a_roll_up_of_nothing_is_no_difference(gateway: Gateway) -> None:
 
 def test_the_data_version_rises_with_every_change_and_only_then(gateway: Gateway) -> None:
     """By one for each batch that changes a session of the organization."""
-
-    def version(org_id: str) -> int:
-        async def read() -> int:
-            async with gateway.database.reading() as connection:
-                found = await connection.exec_driver_sql(
-                    "SELECT data_version FROM organizations WHERE org_id = ?", (org_id,)
-                )
-                return int(found.scalar_one())
-
-        return gateway.run(read())
-
     gateway.load([ROW, {**ROW, "org_id": "org-2"}])
     gateway.load([{**ROW, "acus": 6}])
     gateway.load([{**ROW, "acus": 6}])
 
-    assert version("org-1") == 2
-    assert version("org-2") == 1
+    assert data_version(gateway, "org-1") == 2
+    assert data_version(gateway, "org-2") == 1
 
 
 def test_the_command_line_finds_and_repairs(

@@ -20,8 +20,7 @@ from metrics_graphql.errors import Unavailable
 from metrics_graphql.loading.formats import Parsed
 from metrics_graphql.loading.load import BATCH_SIZE, Load
 from metrics_graphql.store.engine import Database
-from tests.conftest import Gateway
-from tests.store.test_rollups import differences
+from tests.conftest import Gateway, differences
 
 KILLS = int(os.environ.get("METRICS_TEST_KILLS", "4"))
 """How often a load is killed; `scripts/kills` does it a hundred times."""

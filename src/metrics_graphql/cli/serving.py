@@ -12,6 +12,7 @@ from rich.progress import Progress
 from metrics_graphql import auth
 from metrics_graphql.app import create_app
 from metrics_graphql.cli.running import console, nothing_more, read_settings, with_database
+from metrics_graphql.domain.periods import DAY
 from metrics_graphql.loading.demo import DEMO_ORGANIZATIONS, demo_sessions
 from metrics_graphql.loading.formats import Parsed
 from metrics_graphql.loading.load import Load
@@ -75,7 +76,7 @@ async def fill_demo(database: Database, sessions: int, until: int) -> auth.NewTo
 
 def demo_text(token: str, port: int, until: int) -> str:
     """Return what to try first."""
-    after, org = until - 30 * auth.DAY, DEMO_ORGANIZATIONS[0]
+    after, org = until - 30 * DAY, DEMO_ORGANIZATIONS[0]
     question = (
         f'{{ sessionMetrics(orgId: "{org}", filters: {{timeAfter: {after}, timeBefore: {until}}}) '
         "{ sessionsCreatedCount sessionsWithMergedPrsCount avgAcusPerSession } }"

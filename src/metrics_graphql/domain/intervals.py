@@ -43,7 +43,8 @@ def time_zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def buckets(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> list[TimePeriod]:
+@lru_cache(maxsize=256)
+def buckets(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> tuple[TimePeriod, ...]:
     """Cut a period where intervals begin in a time zone, oldest first.
 
     The buckets tile the period: the first and the last may be shorter than the interval. A day is
@@ -54,7 +55,7 @@ def buckets(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> list[
         BadUserInput: the period lies where the calendar of the zone has no years.
     """
     if period.start == period.end:
-        return []
+        return ()
     edges = [period.start]
     try:
         edges += islice(beginnings(period, interval, zone), MAX_BUCKETS)
@@ -62,7 +63,8 @@ def buckets(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> list[
         raise BadUserInput("time_after", "lies too far from today for a calendar") from None
     if len(edges) > MAX_BUCKETS:
         raise TooManyBuckets(interval.name, period.end - period.start, interval.value, MAX_BUCKETS)
-    return [TimePeriod(*bounds) for bounds in zip(edges, [*edges[1:], period.end], strict=True)]
+    ends = [*edges[1:], period.end]
+    return tuple(TimePeriod(*bounds) for bounds in zip(edges, ends, strict=True))
 
 
 def beginnings(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> Iterator[int]:

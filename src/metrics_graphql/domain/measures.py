@@ -4,7 +4,7 @@ Everything else follows from these rows: the columns a statement reads, the fiel
 types, the keys of the REST answer.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -105,3 +105,8 @@ MEASURES: Final[tuple[Measure, ...]] = (
 
 AVERAGE_ACUS: Final = "avg_acus_per_session"
 """The one field that is not added up but derived, from `ACUS_CONSUMED` and `SESSIONS_CREATED`."""
+
+
+def in_order(wanted: Collection[Measure]) -> tuple[Measure, ...]:
+    """Return measures each once and in the order of the table, so that equal sets are equal."""
+    return tuple(measure for measure in MEASURES if measure in wanted)

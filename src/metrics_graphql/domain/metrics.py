@@ -72,11 +72,6 @@ class Creators:
     user_ids: frozenset[str] | None = None
     service_user_ids: frozenset[str] | None = None
 
-    @property
-    def restrict(self) -> bool:
-        """Whether any kind is named; if not, every session matches."""
-        return self.user_ids is not None or self.service_user_ids is not None
-
 
 @dataclass(frozen=True, slots=True)
 class SessionMetricsQuery:

@@ -8,7 +8,8 @@ from strawberry.schema.config import StrawberryConfig
 from metrics_graphql.graphql_api.context import Info
 from metrics_graphql.graphql_api.inputs import SessionMetricsFilters
 from metrics_graphql.graphql_api.scalars import DATE_TIME, Instant
-from metrics_graphql.graphql_api.types import SessionMetrics, Viewer, foresee
+from metrics_graphql.graphql_api.types import SessionMetrics, foresee
+from metrics_graphql.graphql_api.viewer import Viewer
 
 
 @strawberry.type(description="Questions that can be asked of an organization's sessions.")

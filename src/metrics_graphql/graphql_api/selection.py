@@ -18,6 +18,7 @@ from metrics_graphql.domain.measures import (
     MEASURES,
     SESSIONS_CREATED,
     Measure,
+    in_order,
 )
 
 MEASURES_OF_FIELD: Final[Mapping[tuple[str, str | None], tuple[Measure, ...]]] = {
@@ -44,7 +45,7 @@ def selected_measures(
         wanted.update(MEASURES_OF_FIELD.get((name, None), ()))
         for member in selected_fields([field], fragments):
             wanted.update(MEASURES_OF_FIELD.get((name, member.name.value), ()))
-    return tuple(measure for measure in MEASURES if measure in wanted)
+    return in_order(wanted)
 
 
 def selected_fields(

@@ -1,41 +1,30 @@
-"""The answers of the schema. What they count follows from the table of measures."""
+"""The answer to `sessionMetrics`: totals, and below them series, breakdowns and a comparison."""
 
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from enum import Enum
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any
 
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
 from metrics_graphql.domain import intervals
-from metrics_graphql.domain.breakdowns import BreakdownQuery, Dimension
+from metrics_graphql.domain.breakdowns import Breakdown, BreakdownQuery, Dimension, Ranking
 from metrics_graphql.domain.measures import (
-    MEASURES,
     SESSIONS_CREATED,
     SESSIONS_WITH_MERGED_PRS,
     SESSIONS_WITH_PLAYBOOK,
     SESSIONS_WITH_SEARCH,
     Measure,
+    in_order,
 )
 from metrics_graphql.domain.metrics import SessionMetrics as Sums
 from metrics_graphql.domain.metrics import SessionMetricsQuery
 from metrics_graphql.domain.periods import TimePeriod as Period
 from metrics_graphql.errors import BadUserInput
+from metrics_graphql.graphql_api.aggregates import SessionAggregates
+from metrics_graphql.graphql_api.breakdowns import PlaybookBreakdown, UserBreakdown
 from metrics_graphql.graphql_api.context import Info
 from metrics_graphql.graphql_api.inputs import MOST_SESSIONS, SessionMetricsOrder, TimeInterval
 from metrics_graphql.graphql_api.scalars import Instant
-
-T = TypeVar("T", bound=type)
-
-
-def count_of(measure: Measure) -> Any:  # noqa: ANN401 - a field, where a class annotates its value
-    """Return a GraphQL field that shows one measure of the object's `sums`."""
-
-    def resolve(root: strawberry.Parent[Any]) -> int:
-        return int(root.sums[measure])
-
-    return strawberry.field(resolver=resolve, description=measure.description)
 
 
 def change_of(measure: Measure) -> Any:  # noqa: ANN401 - a field, where a class annotates its value
@@ -47,86 +36,6 @@ def change_of(measure: Measure) -> Any:  # noqa: ANN401 - a field, where a class
 
     name = to_camel_case(measure.name)
     return strawberry.field(resolver=resolve, description=f"Change of `{name}`.")
-
-
-def counted_by_member_of(field: str) -> Callable[[T], T]:
-    """Give a class one GraphQL field for each member of a field of the table of measures."""
-
-    def show(member: str) -> Callable[[Any], int]:
-        def resolve(root: strawberry.Parent[Any]) -> int:
-            return int(root.counts[member])
-
-        return resolve
-
-    def add_fields(cls: T) -> T:
-        for measure in MEASURES:
-            if measure.field == field and measure.member:
-                shown = strawberry.field(
-                    resolver=show(measure.member), description=measure.description
-                )
-                setattr(cls, measure.member, shown)
-        return cls
-
-    return add_fields
-
-
-@strawberry.type(description="Session counts by size.")
-@counted_by_member_of("sessions_created_by_size")
-class SessionCountsBySize:
-    """One field for each size."""
-
-    counts: strawberry.Private[Mapping[str, int]]
-
-
-@strawberry.type(
-    description=(
-        "Session counts by where the session was started. Sessions from the CLI, the VS Code\n"
-        "extension and Spaces are in none of these counts, which can therefore add up to less\n"
-        "than the total."
-    )
-)
-@counted_by_member_of("sessions_created_by_origin")
-class SessionCountsByOrigin:
-    """One field for each public origin."""
-
-    counts: strawberry.Private[Mapping[str, int]]
-
-
-@strawberry.interface(
-    description="The measures of a set of sessions. They mean the same wherever they appear."
-)
-class SessionAggregates:
-    """The same measures, wherever sessions are counted."""
-
-    sums: strawberry.Private[Sums]
-
-    sessions_created_count = count_of(SESSIONS_CREATED)
-
-    @strawberry.field(description="Sessions created, by size.")
-    def sessions_created_by_size(self) -> SessionCountsBySize:
-        """Count the sessions of each size; those with none are in no count."""
-        return SessionCountsBySize(counts=self.sums.by_member("sessions_created_by_size"))
-
-    @strawberry.field(description="Sessions created, by where they were started.")
-    def sessions_created_by_origin(self) -> SessionCountsByOrigin:
-        """Count the sessions of each public origin."""
-        return SessionCountsByOrigin(counts=self.sums.by_member("sessions_created_by_origin"))
-
-    sessions_created_with_playbook_count = count_of(SESSIONS_WITH_PLAYBOOK)
-    sessions_created_with_search_count = count_of(SESSIONS_WITH_SEARCH)
-    sessions_with_merged_prs_count = count_of(SESSIONS_WITH_MERGED_PRS)
-
-    @strawberry.field(description="Sessions with at least one merged pull request, by size.")
-    def sessions_with_merged_prs_by_size(self) -> SessionCountsBySize:
-        """Count the merged sessions of each size."""
-        return SessionCountsBySize(counts=self.sums.by_member("sessions_with_merged_prs_by_size"))
-
-    @strawberry.field(
-        description="ACUs consumed per session, on average. 0 if there are no sessions."
-    )
-    def avg_acus_per_session(self) -> float:
-        """Divide the exact sum by the count."""
-        return self.sums.avg_acus_per_session
 
 
 @strawberry.type(description="A span of time.")
@@ -190,72 +99,6 @@ class PreviousPeriodMetrics(SessionAggregates):
         return SessionMetricsChange(current=self.current, previous=self.sums)
 
 
-@strawberry.enum(description="The kinds of users that create sessions.")
-class SessionUserKind(Enum):
-    """Named after the field of a session that names one."""
-
-    USER = strawberry.enum_value("user_id", description="A person.")
-    SERVICE_USER = strawberry.enum_value(
-        "service_user_id", description="A program with its own credential."
-    )
-
-
-@strawberry.type(description="Someone who creates sessions.")
-class SessionUser:
-    """A user or a service user."""
-
-    id: strawberry.ID = strawberry.field(
-        description="Their ID, as `userIds` or `serviceUserIds` takes it."
-    )
-    kind: SessionUserKind = strawberry.field(
-        description="Whether this is a user or a service user."
-    )
-
-
-@strawberry.type(description="A prompt that sessions are created from.")
-class Playbook:
-    """What a session can be created from."""
-
-    id: strawberry.ID = strawberry.field(description="Its ID, as `playbookId` takes it.")
-
-
-@strawberry.type(description="Metrics of one user or service user.")
-class UserSessionMetrics(SessionAggregates):
-    """A row of a breakdown."""
-
-    user: SessionUser = strawberry.field(description="Who created the sessions.")
-
-
-@strawberry.type(description="Metrics of one playbook.")
-class PlaybookSessionMetrics(SessionAggregates):
-    """A row of a breakdown."""
-
-    playbook: Playbook = strawberry.field(description="What the sessions were created from.")
-
-
-TOTAL_COUNT: Final = "How many rows there are, whether or not in `nodes`."
-
-
-@strawberry.type(
-    description=(
-        "Metrics by user. A session that names a user and a service user is in the rows of both."
-    )
-)
-class UserBreakdown:
-    """The highest ranked users."""
-
-    nodes: list[UserSessionMetrics] = strawberry.field(description="The highest ranked rows.")
-    total_count: int = strawberry.field(description=TOTAL_COUNT)
-
-
-@strawberry.type(description="Metrics by playbook.")
-class PlaybookBreakdown:
-    """The highest ranked playbooks."""
-
-    nodes: list[PlaybookSessionMetrics] = strawberry.field(description="The highest ranked rows.")
-    total_count: int = strawberry.field(description=TOTAL_COUNT)
-
-
 First = Annotated[int, strawberry.argument(description="How many rows to return, from 1 to 100.")]
 OrderBy = Annotated[
     SessionMetricsOrder,
@@ -314,24 +157,8 @@ class SessionMetrics(SessionAggregates):
         self, info: Info, first: First = 25, order_by: OrderBy = MOST_SESSIONS
     ) -> UserBreakdown | None:
         """Ask for a breakdown by creator."""
-        found = await info.context.breakdown(
-            BreakdownQuery(
-                self.query,
-                Dimension.USER,
-                order_by.ranking(first),
-                info.selected_measures("nodes"),
-            )
-        )
-        return UserBreakdown(
-            nodes=[
-                UserSessionMetrics(
-                    sums=row.metrics,
-                    user=SessionUser(id=strawberry.ID(row.id), kind=SessionUserKind(row.field)),
-                )
-                for row in found.rows
-            ],
-            total_count=found.total,
-        )
+        found = await breakdown_of(self.query, info, Dimension.USER, order_by.ranking(first))
+        return UserBreakdown.of(found)
 
     @strawberry.field(
         description=(
@@ -343,23 +170,8 @@ class SessionMetrics(SessionAggregates):
         self, info: Info, first: First = 25, order_by: OrderBy = MOST_SESSIONS
     ) -> PlaybookBreakdown | None:
         """Ask for a breakdown by playbook."""
-        found = await info.context.breakdown(
-            BreakdownQuery(
-                self.query,
-                Dimension.PLAYBOOK,
-                order_by.ranking(first),
-                info.selected_measures("nodes"),
-            )
-        )
-        return PlaybookBreakdown(
-            nodes=[
-                PlaybookSessionMetrics(
-                    sums=row.metrics, playbook=Playbook(id=strawberry.ID(row.id))
-                )
-                for row in found.rows
-            ],
-            total_count=found.total,
-        )
+        found = await breakdown_of(self.query, info, Dimension.PLAYBOOK, order_by.ranking(first))
+        return PlaybookBreakdown.of(found)
 
     @strawberry.field(
         description=(
@@ -373,7 +185,17 @@ class SessionMetrics(SessionAggregates):
         return PreviousPeriodMetrics(sums=previous, current=current, period=TimePeriod.of(before))
 
 
-def buckets_of(query: SessionMetricsQuery, interval: TimeInterval, time_zone: str) -> list[Period]:
+async def breakdown_of(
+    query: SessionMetricsQuery, info: Info, dimension: Dimension, ranking: Ranking
+) -> Breakdown:
+    """Return the rows of a breakdown, with the measures selected under `nodes`."""
+    measures = info.selected_measures("nodes")
+    return await info.context.breakdown(BreakdownQuery(query, dimension, ranking, measures))
+
+
+def buckets_of(
+    query: SessionMetricsQuery, interval: TimeInterval, time_zone: str
+) -> tuple[Period, ...]:
     """Return the buckets of a series.
 
     Raises:
@@ -389,7 +211,7 @@ def compared(
     """Return what a comparison with the previous period asks: two questions, and the measures."""
     wanted = {*info.selected_measures(*path), *info.selected_measures(*path, "change")}
     before = query.moved(query.period.previous())
-    return [query, before], tuple(measure for measure in MEASURES if measure in wanted)
+    return [query, before], in_order(wanted)
 
 
 def foresee(query: SessionMetricsQuery, info: Info) -> None:
@@ -404,32 +226,3 @@ def foresee(query: SessionMetricsQuery, info: Info) -> None:
         with suppress(BadUserInput):
             cut = buckets_of(query, arguments["interval"], arguments["timeZone"])
             info.context.foresee([query.moved(period) for period in cut], measures)
-
-
-@strawberry.type(description="An organization.")
-class Organization:
-    """An organization that the caller may read."""
-
-    id: strawberry.ID = strawberry.field(description="Its ID, as `orgId` takes it.")
-
-
-@strawberry.type(description="The service user whose token made the request.")
-class Viewer:
-    """Who is asking."""
-
-    id: strawberry.ID = strawberry.field(description="Its ID.")
-    name: str = strawberry.field(description="Its name.")
-
-    @strawberry.field(description="The organizations whose metrics it may read, ordered by ID.")
-    async def organizations(
-        self,
-        info: Info,
-        first: Annotated[
-            int, strawberry.argument(description="How many to return, from 1 to 1,000.")
-        ] = 100,
-    ) -> list[Organization] | None:
-        """List what the caller may read."""
-        return [
-            Organization(id=strawberry.ID(org_id))
-            for org_id in await info.context.organizations(first)
-        ]

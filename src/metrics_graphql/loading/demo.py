@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from metrics_graphql.domain.periods import DAY, HOUR
 from metrics_graphql.domain.sessions import MICROS_PER_ACU, SessionUpdate
 
-_HOUR: Final = 3_600
-_DAY: Final = 24 * _HOUR
-DEMO_SECONDS: Final = 395 * _DAY
+DEMO_SECONDS: Final = 395 * DAY
 """About thirteen months: enough to compare a month with the same one a year before."""
 
 
@@ -32,11 +31,11 @@ class _Organization:
 
 
 _ORGANIZATIONS: Final = (
-    _Organization("org-larkspur", 0.70, -8 * _HOUR, users=1_200, service_users=14, playbooks=90),
-    _Organization("org-tidewater", 0.20, 1 * _HOUR, users=350, service_users=6, playbooks=40),
-    _Organization("org-quillfern", 0.07, 11 * _HOUR // 2, users=110, service_users=3, playbooks=16),
-    _Organization("org-emberfold", 0.025, -5 * _HOUR, users=40, service_users=2, playbooks=7),
-    _Organization("org-mosskettle", 0.005, 9 * _HOUR, users=8, service_users=1, playbooks=3),
+    _Organization("org-larkspur", 0.70, -8 * HOUR, users=1_200, service_users=14, playbooks=90),
+    _Organization("org-tidewater", 0.20, 1 * HOUR, users=350, service_users=6, playbooks=40),
+    _Organization("org-quillfern", 0.07, 11 * HOUR // 2, users=110, service_users=3, playbooks=16),
+    _Organization("org-emberfold", 0.025, -5 * HOUR, users=40, service_users=2, playbooks=7),
+    _Organization("org-mosskettle", 0.005, 9 * HOUR, users=8, service_users=1, playbooks=3),
 )
 DEMO_ORGANIZATIONS: Final = tuple(organization.org_id for organization in _ORGANIZATIONS)
 """Ids of the demo organizations, the largest first."""
@@ -99,7 +98,7 @@ _SIZE_TRAITS: Final = (
     _SizeTraits(None, 1, 1.2, merge_rate=0.25),
 )
 _ACU_SPREAD: Final = 0.55
-_MEAN_MERGE_DELAY: Final = 2.5 * _DAY
+_MEAN_MERGE_DELAY: Final = 2.5 * DAY
 _OUTCOMES: Final = 20_000
 
 _Creator = tuple[str | None, str | None, str | None]
@@ -165,19 +164,19 @@ def _organization_sessions(
 def _draw_times(organization: _Organization, count: int, until: int, rng: Random) -> list[int]:
     """Return sorted instants that follow the organization's working days and its growth."""
     start = until - DEMO_SECONDS
-    hours = range(start, until, _HOUR)
+    hours = range(start, until, HOUR)
     weights = [
         _rhythm(hour + organization.utc_offset) * _GROWTH ** ((hour - start) / DEMO_SECONDS)
         for hour in hours
     ]
     drawn = rng.choices(hours, weights, k=count)
-    return sorted(hour + int(rng.random() * _HOUR) for hour in drawn)
+    return sorted(hour + int(rng.random() * HOUR) for hour in drawn)
 
 
 def _rhythm(local_time: int) -> float:
     """Return how busy an hour is for its weekday and time of day."""
-    day, second = divmod(local_time, _DAY)
-    return _WEEKDAY_WEIGHTS[(day + _EPOCH_WEEKDAY) % 7] * _HOUR_WEIGHTS[second // _HOUR]
+    day, second = divmod(local_time, DAY)
+    return _WEEKDAY_WEIGHTS[(day + _EPOCH_WEEKDAY) % 7] * _HOUR_WEIGHTS[second // HOUR]
 
 
 def _draw_creators(organization: _Organization, count: int, rng: Random) -> list[_Creator]:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_graphql.store.engine import Database
-from metrics_graphql.store.ingest import name_organizations
+from metrics_graphql.store.organizations import name_organizations
 from metrics_graphql.store.tables import service_users, tokens
 
 

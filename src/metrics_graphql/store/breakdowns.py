@@ -12,7 +12,7 @@ from metrics_graphql.domain.breakdowns import (
     Dimension,
     OrderField,
 )
-from metrics_graphql.domain.measures import ACUS_CONSUMED, MEASURES, SESSIONS_CREATED, Measure
+from metrics_graphql.domain.measures import ACUS_CONSUMED, SESSIONS_CREATED, Measure, in_order
 from metrics_graphql.domain.metrics import SessionMetrics
 from metrics_graphql.store.dialects import Dialect, Prepared
 from metrics_graphql.store.engine import Database
@@ -41,14 +41,9 @@ async def breakdown(database: Database, query: BreakdownQuery) -> Breakdown:
     # Roll-ups know what names one id, but not which of those sessions a filter matches.
     scope = None if any(filters) else SCOPES_OF[query.dimension][0]
     needed = {SESSIONS_CREATED, *ranking.by.value, *query.measures}
-    measures = tuple(measure for measure in MEASURES if measure in needed)
+    measures = in_order(needed)
     runs = Plan(filters, scope).runs(0, query.question.period)
-    parameters = {
-        **parameters_of(query.question, dialect),
-        "rolled_up": dialect.bind_runs(run for run in runs if run.grain),
-        "raw": dialect.bind_runs(run for run in runs if not run.grain),
-        "first": ranking.first,
-    }
+    parameters = {**parameters_of(query.question, runs, dialect), "first": ranking.first}
     statement = ranked(
         dialect, query.dimension, filters, measures, ranking.by, descending=ranking.descending
     )

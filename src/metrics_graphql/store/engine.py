@@ -33,7 +33,6 @@ class Database:
             raise ValueError(
                 "not a database URL; it should look like sqlite:///metrics.db"
             ) from None
-        self.url = parsed
         self.dialect = dialect_for(parsed)
         self._engine = self.dialect.create_engine(parsed)
         self._writer = self._engine.execution_options(writes=True)

@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from metrics_graphql.domain.sessions import Session, SessionUpdate
 from metrics_graphql.errors import BadUserInput
 from metrics_graphql.store.dialects import Dialect
+from metrics_graphql.store.organizations import name_organizations, raise_data_versions
 from metrics_graphql.store.rollups import Change, fold
-from metrics_graphql.store.tables import organizations, rollups, sessions
+from metrics_graphql.store.tables import rollups, sessions
 
 Key = tuple[str, str]
 """`(org_id, session_id)`, which identifies a session."""
@@ -121,24 +122,3 @@ def merge(
         else:
             written.updated += 1
     return after, written
-
-
-async def raise_data_versions(
-    connection: AsyncConnection, dialect: Dialect, org_ids: Iterable[str]
-) -> None:
-    """Let everyone see that what they know of these organizations is no longer true."""
-    await connection.execute(
-        sa.update(organizations)
-        .where(dialect.one_of(organizations.c.org_id, "org_ids"))
-        .values(data_version=organizations.c.data_version + 1),
-        {"org_ids": dialect.bind_ids(org_ids)},
-    )
-
-
-async def name_organizations(
-    connection: AsyncConnection, dialect: Dialect, org_ids: Iterable[str]
-) -> None:
-    """Make organizations known that are not yet."""
-    await connection.execute(
-        dialect.insert_missing(organizations), [{"org_id": org_id} for org_id in sorted(org_ids)]
-    )

@@ -23,16 +23,31 @@ async def migrate(database: Database) -> None:
     Raises:
         Unavailable: the database can't be reached or can't be written to.
     """
+    async with database.reading() as connection:
+        # Else every start would wait for a writer, only to find nothing to do.
+        if await connection.run_sync(_is_up_to_date):
+            return
     async with database.writing() as connection:
         if await connection.run_sync(_upgrade):
             for chunk in await chunks_of(connection):
                 await rebuild(connection, database.dialect, chunk)
 
 
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _is_up_to_date(connection: sa.Connection) -> bool:
+    current = MigrationContext.configure(connection).get_current_revision()
+    return current == ScriptDirectory.from_config(_config()).get_current_head()
+
+
 def _upgrade(connection: sa.Connection) -> bool:
     """Upgrade the tables; return whether the roll-ups are to be rebuilt."""
-    config = Config(attributes={"connection": connection})
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config = _config()
+    config.attributes["connection"] = connection
     before = MigrationContext.configure(connection).get_current_revision()
     command.upgrade(config, "head")
     applied = ScriptDirectory.from_config(config).iterate_revisions("head", before)

@@ -1,6 +1,6 @@
 """Which rows answer a question: roll-ups where they are exact, raw sessions where not."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from metrics_graphql.domain.metrics import SessionMetricsQuery
 from metrics_graphql.domain.periods import TimePeriod
@@ -14,6 +14,15 @@ class Filters(NamedTuple):
     users: bool
     service_users: bool
     playbook: bool
+
+
+SCOPE_OF: Final = {
+    Filters(users=False, service_users=False, playbook=False): ORGANIZATION,
+    Filters(users=True, service_users=False, playbook=False): USER,
+    Filters(users=False, service_users=True, playbook=False): SERVICE_USER,
+    Filters(users=False, service_users=False, playbook=True): PLAYBOOK,
+}
+"""Whose roll-ups know the sessions that some filters match."""
 
 
 class Plan(NamedTuple):
@@ -44,10 +53,4 @@ def plan_for(query: SessionMetricsQuery) -> Plan:
         service_users=query.creators.service_user_ids is not None,
         playbook=query.playbook_id is not None,
     )
-    scopes = {
-        Filters(users=False, service_users=False, playbook=False): ORGANIZATION,
-        Filters(users=True, service_users=False, playbook=False): USER,
-        Filters(users=False, service_users=True, playbook=False): SERVICE_USER,
-        Filters(users=False, service_users=False, playbook=True): PLAYBOOK,
-    }
-    return Plan(filters, scopes.get(filters))
+    return Plan(filters, SCOPE_OF.get(filters))

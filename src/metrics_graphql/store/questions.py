@@ -2,20 +2,17 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
-import sqlalchemy as sa
-
-from metrics_graphql.domain.measures import MEASURES, Measure
+from metrics_graphql.domain.measures import MEASURES, Measure, in_order
 from metrics_graphql.domain.metrics import Creators, SessionMetrics, SessionMetricsQuery
 from metrics_graphql.domain.periods import TimePeriod
 from metrics_graphql.errors import Unavailable
-from metrics_graphql.store.dialects import Dialect
+from metrics_graphql.store.dialects import Dialect, Run
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.planner import plan_for
 from metrics_graphql.store.statements import session_sums
-from metrics_graphql.store.tables import organizations
 
 
 class Asked(NamedTuple):
@@ -59,10 +56,12 @@ async def answer_alike(
     """Answer questions that differ only in their bounds, with one statement."""
     questions = list(dict.fromkeys(each.question for each in asked))
     wanted = {measure for each in asked for measure in each.measures}
-    measures = tuple(measure for measure in MEASURES if measure in wanted)
     try:
         answers: Sequence[Answer] = await sums_by_period(
-            database, questions[0], [question.period for question in questions], measures
+            database,
+            questions[0],
+            [question.period for question in questions],
+            in_order(wanted),
         )
     except Unavailable as error:
         answers = [error] * len(questions)
@@ -91,11 +90,7 @@ async def sums_by_period(
         return [SessionMetrics({}) for _ in periods]
     dialect, plan = database.dialect, plan_for(question)
     runs = [run for at, period in enumerate(periods) for run in plan.runs(at, period)]
-    parameters = {
-        **parameters_of(question, dialect),
-        "rolled_up": dialect.bind_runs(run for run in runs if run.grain),
-        "raw": dialect.bind_runs(run for run in runs if not run.grain),
-    }
+    parameters = parameters_of(question, runs, dialect)
     sums = [[0] * len(measures) for _ in periods]
     statement = session_sums(dialect, plan, measures, one_question=len(periods) == 1)
     for at, *values in await database.fetch(statement, parameters):
@@ -105,42 +100,16 @@ async def sums_by_period(
     return [SessionMetrics(dict(zip(names, values, strict=True))) for values in sums]
 
 
-def parameters_of(question: SessionMetricsQuery, dialect: Dialect) -> dict[str, Any]:
-    """Return what to bind to a statement for the question's organization and filters."""
+def parameters_of(
+    question: SessionMetricsQuery, runs: Collection[Run], dialect: Dialect
+) -> dict[str, Any]:
+    """Return what to bind to a statement: the question's organization and filters, and the runs."""
     creators = question.creators
     return {
         "org_id": question.org_id,
         "user_ids": dialect.bind_ids(creators.user_ids or ()),
         "service_user_ids": dialect.bind_ids(creators.service_user_ids or ()),
         "playbook_id": question.playbook_id,
+        "rolled_up": dialect.bind_runs(run for run in runs if run.grain),
+        "raw": dialect.bind_runs(run for run in runs if not run.grain),
     }
-
-
-async def known_organizations(database: Database, org_ids: Iterable[str]) -> set[str]:
-    """Return those of some organizations that are known: sessions or a service user named them.
-
-    Raises:
-        Unavailable: the database can't answer.
-    """
-    statement = sa.select(organizations.c.org_id).where(
-        database.dialect.one_of(organizations.c.org_id, "org_ids")
-    )
-    rows = await database.fetch(
-        database.dialect.prepare(statement), {"org_ids": database.dialect.bind_ids(org_ids)}
-    )
-    return {row[0] for row in rows}
-
-
-async def first_organizations(database: Database, first: int) -> list[str]:
-    """Return the first of all organizations, by id.
-
-    Raises:
-        Unavailable: the database can't answer.
-    """
-    statement = (
-        sa.select(organizations.c.org_id)
-        .order_by(organizations.c.org_id)
-        .limit(sa.bindparam("first"))
-    )
-    rows = await database.fetch(database.dialect.prepare(statement), {"first": first})
-    return [row[0] for row in rows]

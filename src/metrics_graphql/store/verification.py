@@ -11,7 +11,7 @@ from metrics_graphql.domain.measures import MEASURES
 from metrics_graphql.domain.periods import THIRTY_DAYS
 from metrics_graphql.store.dialects import Dialect, Prepared
 from metrics_graphql.store.engine import Database
-from metrics_graphql.store.ingest import raise_data_versions
+from metrics_graphql.store.organizations import raise_data_versions
 from metrics_graphql.store.rollups import SCOPES, Scope
 from metrics_graphql.store.statements import total
 from metrics_graphql.store.tables import organizations, rollups, sessions

@@ -1,0 +1,65 @@
+"""Organizations: which are known, and the version of what is known of them."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from metrics_graphql.store.dialects import Dialect, Prepared
+from metrics_graphql.store.engine import Database
+from metrics_graphql.store.tables import organizations
+
+
+async def known_organizations(database: Database, org_ids: Iterable[str]) -> set[str]:
+    """Return those of some organizations that are known: sessions or a service user named them.
+
+    Raises:
+        Unavailable: the database can't answer.
+    """
+    ids = database.dialect.bind_ids(org_ids)
+    return {row[0] for row in await database.fetch(known(database.dialect), {"org_ids": ids})}
+
+
+async def first_organizations(database: Database, first: int) -> list[str]:
+    """Return the first of all organizations, by id.
+
+    Raises:
+        Unavailable: the database can't answer.
+    """
+    return [row[0] for row in await database.fetch(listed(database.dialect), {"first": first})]
+
+
+@lru_cache
+def known(dialect: Dialect) -> Prepared:
+    """Return the statement for those of `org_ids` that are known."""
+    column = organizations.c.org_id
+    return dialect.prepare(sa.select(column).where(dialect.one_of(column, "org_ids")))
+
+
+@lru_cache
+def listed(dialect: Dialect) -> Prepared:
+    """Return the statement for the `first` organizations."""
+    column = organizations.c.org_id
+    return dialect.prepare(sa.select(column).order_by(column).limit(sa.bindparam("first")))
+
+
+async def raise_data_versions(
+    connection: AsyncConnection, dialect: Dialect, org_ids: Iterable[str]
+) -> None:
+    """Let everyone see that what they know of these organizations is no longer true."""
+    await connection.execute(
+        sa.update(organizations)
+        .where(dialect.one_of(organizations.c.org_id, "org_ids"))
+        .values(data_version=organizations.c.data_version + 1),
+        {"org_ids": dialect.bind_ids(org_ids)},
+    )
+
+
+async def name_organizations(
+    connection: AsyncConnection, dialect: Dialect, org_ids: Iterable[str]
+) -> None:
+    """Make organizations known that are not yet."""
+    await connection.execute(
+        dialect.insert_missing(organizations), [{"org_id": org_id} for org_id in sorted(org_ids)]
+    )
