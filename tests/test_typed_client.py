@@ -1,8 +1,6 @@
 """Typed clients: one in Python that reads the schema, one in TypeScript that is made from it."""
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ from gql import Client, gql
 from gql.transport.httpx import HTTPXAsyncTransport
 
 from tests.conftest import Gateway
+from tests.npm import npm
 
 FOLDER = Path(__file__).parent / "typed_client"
 DASHBOARD = (FOLDER / "dashboard.graphql").read_text()
@@ -58,19 +57,6 @@ def test_a_query_file_runs_through_gql(gateway: Gateway) -> None:
 @pytest.mark.skipif(shutil.which("npm") is None, reason="needs Node, which is not installed")
 def test_a_typescript_client_is_generated_and_compiles() -> None:
     """graphql-codegen takes the schema and the query; tsc finds no fault in what it makes."""
-    environment = {**os.environ, "NO_UPDATE_NOTIFIER": "1"}
-
-    def npm(*arguments: str) -> None:
-        finished = subprocess.run(
-            ["npm", *arguments],  # noqa: S607 - whichever npm is there
-            cwd=FOLDER,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert finished.returncode == 0, finished.stdout + finished.stderr
-
-    npm("ci", "--no-audit", "--no-fund")
-    npm("run", "generate")
-    npm("run", "check")
+    npm(FOLDER, "ci", "--no-audit", "--no-fund")
+    npm(FOLDER, "run", "generate")
+    npm(FOLDER, "run", "check")

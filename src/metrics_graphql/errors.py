@@ -4,17 +4,21 @@ Messages are written for the caller and are safe to show. Anything that is not a
 is a fault of ours: the doors mask it and log it under an id.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import ClassVar
 
 
 class MetricsError(Exception):
     """An error that its caller may read.
 
-    `code` is the value of `extensions.code` in GraphQL, `status` the HTTP status over REST.
+    `code` is the value of `extensions.code` in GraphQL, `status` the HTTP status over REST,
+    `headers` what an answer with that status carries.
     """
 
     code: ClassVar[str] = "INTERNAL"
     status: ClassVar[int] = 500
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, message: str) -> None:
         super().__init__(message)
@@ -26,6 +30,7 @@ class Unauthenticated(MetricsError):
 
     code = "UNAUTHENTICATED"
     status = 401
+    headers: Mapping[str, str] = MappingProxyType({"WWW-Authenticate": "Bearer"})
 
 
 class Forbidden(MetricsError):
@@ -59,9 +64,57 @@ class Unavailable(MetricsError):
 
     code = "UNAVAILABLE"
     status = 503
+    headers: Mapping[str, str] = MappingProxyType({"Retry-After": "1"})
+
+    def __init__(self, message: str = "The database is not available. Try again later.") -> None:
+        super().__init__(message)
+
+
+class Overloaded(Unavailable):
+    """More was asked at once than is answered in time; nothing of this request ran."""
 
     def __init__(self) -> None:
-        super().__init__("The database is not available. Try again later.")
+        super().__init__("The server is busy. Try again later.")
+
+
+class TimedOut(MetricsError):
+    """The answer took longer than a request may; the work on it was stopped."""
+
+    code = "TIMEOUT"
+    status = 504
+
+    def __init__(self) -> None:
+        super().__init__("The answer took too long. Ask for a shorter period, or for less at once.")
+
+
+class RateLimited(MetricsError):
+    """The caller asked more often than it may. `seconds`, at least 1, tells when to ask again."""
+
+    code = "RATE_LIMITED"
+    status = 429
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(f"Too many requests. Try again in {seconds} seconds.")
+        self.headers = {"Retry-After": str(seconds)}
+
+
+class QueryTooExpensive(MetricsError):
+    """A GraphQL document, or its answer, that is larger than is allowed.
+
+    `limit` is the name of the limit as the settings have it, `value` what was counted and
+    `maximum` what is allowed.
+    """
+
+    code = "QUERY_TOO_EXPENSIVE"
+    status = 400
+
+    def __init__(self, limit: str, value: int, maximum: int) -> None:
+        super().__init__(
+            f"The query is too expensive: {limit.replace('_', ' ')} {value:,}, at most {maximum:,}."
+        )
+        self.limit = limit
+        self.value = value
+        self.maximum = maximum
 
 
 class TooManyBuckets(BadUserInput):

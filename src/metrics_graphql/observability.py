@@ -1,15 +1,33 @@
 """What the operator sees of an unexpected error, and what its caller sees instead."""
 
 import logging
+import re
 import secrets
+from typing import Final
 
 logger = logging.getLogger(__name__)
 
+TOKEN: Final = re.compile(r"cog_\w+")
+
+
+class WithoutTokens(logging.Formatter):
+    """Writes log lines, tracebacks too, with every token struck out, whoever put it there."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        return TOKEN.sub("cog_…", super().format(record))
+
 
 def configure_logging(level: str) -> None:
-    """Log to standard error: our own messages from a level up, those of libraries from warning."""
-    logging.basicConfig(level=logging.WARNING)
-    logging.getLogger("metrics_graphql").setLevel(level.upper())
+    """Log to standard error: our own messages from a level up, those of libraries from warning.
+
+    Requests, which the server logs, count as ours.
+    """
+    handler = logging.StreamHandler()
+    handler.setFormatter(WithoutTokens("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    for name in ("metrics_graphql", "uvicorn"):
+        logging.getLogger(name).setLevel(level.upper())
 
 
 def report(error: BaseException) -> str:

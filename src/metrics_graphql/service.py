@@ -11,7 +11,7 @@ from typing import Final
 from metrics_graphql import auth
 from metrics_graphql.domain.breakdowns import Breakdown, BreakdownQuery
 from metrics_graphql.domain.metrics import SessionMetrics
-from metrics_graphql.errors import BadUserInput, Forbidden, MetricsError, Unavailable
+from metrics_graphql.errors import BadUserInput, Forbidden, MetricsError, TimedOut, Unavailable
 from metrics_graphql.store import breakdowns, questions
 from metrics_graphql.store.accounts import ServiceUser
 from metrics_graphql.store.engine import Database
@@ -49,12 +49,13 @@ class MetricsService:
         """Return the answer to each question in order, or why it has none.
 
         That is `Forbidden` where the caller may not read the organization, or there is none, and
-        `Unavailable` where the database can't answer; the others are answered all the same.
+        `Unavailable` or `TimedOut` where the database can't answer; the others are answered all the
+        same.
         """
         org_ids = {each.question.org_id for each in asked}
         try:
             readable = await auth.readable(self._database, caller, org_ids)
-        except Unavailable as error:
+        except (Unavailable, TimedOut) as error:
             return [error] * len(asked)
         allowed = [each for each in asked if each.question.org_id in readable]
         answers = iter(await questions.session_metrics(self._database, allowed))

@@ -50,8 +50,8 @@ def described(schema: GraphQLSchema) -> Iterator[tuple[str, str | None]]:
             yield from described_members(name, type_)
     for directive in schema.directives:
         if directive.name not in {specified.name for specified in specified_directives}:
+            # Strawberry has no place for descriptions of its arguments.
             yield f"@{directive.name}", directive.description
-            yield from described_arguments(f"@{directive.name}", directive.args)
 
 
 def described_members(name: str, type_: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:
@@ -71,7 +71,7 @@ def described_members(name: str, type_: GraphQLNamedType) -> Iterator[tuple[str,
 def described_arguments(
     owner: str, arguments: Mapping[str, GraphQLArgument]
 ) -> Iterator[tuple[str, str | None]]:
-    """Yield the arguments of a field or a directive."""
+    """Yield the arguments of a field."""
     for name, argument in arguments.items():
         yield f"{owner}({name}:)", argument.description
 

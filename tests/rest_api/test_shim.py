@@ -1,6 +1,7 @@
 """The REST door, against what FastAPI was recorded to answer for the published document."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,10 @@ def authorization_of(case: dict[str, Any], token: str) -> dict[str, str]:
 def test_answers_what_fastapi_was_recorded_to_answer(
     gateway: Gateway, case: dict[str, Any]
 ) -> None:
-    """Status, headers and body equal the recorded ones, but for reversed bounds, refused here."""
+    """Status, headers and body equal the recorded ones, with two exceptions.
+
+    Reversed bounds are refused here, and a long input is cut where an error repeats it.
+    """
     parsed = case.get("parsed")
     token = gateway.token("org-1")
     response = gateway.request(
@@ -56,7 +60,11 @@ def test_answers_what_fastapi_was_recorded_to_answer(
     assert response.status_code == case["status"]
     assert {name: response.headers.get(name) for name in case["headers"]} == case["headers"]
     if "body" in case and case["method"] != "HEAD" and case["body"] is not None:
-        assert response.json() == case["body"]
+        expected = deepcopy(case["body"])
+        for entry in expected["detail"] if response.status_code == 422 else ():
+            if entry["input"] is not None and len(entry["input"]) > 100:
+                entry["input"] = entry["input"][:100] + "…"
+        assert response.json() == expected
 
 
 @pytest.mark.parametrize(

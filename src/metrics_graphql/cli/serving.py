@@ -1,9 +1,10 @@
 """`serve` and `demo`."""
 
 import json
+import math
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 import uvicorn
@@ -22,6 +23,15 @@ Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 picks one.")]
 
 
+SERVER: Final[dict[str, Any]] = {
+    # Ours strikes out tokens.
+    "log_config": None,
+    # Nobody needs to know what we run on.
+    "server_header": False,
+    # There is no route for them: a WebSocket's request is one for an unknown upgrade.
+    "ws": "none",
+}
+"""How both commands have uvicorn serve."""
 DEMO_BATCH = 25_000
 """Nobody waits for the first of them to be acknowledged."""
 
@@ -35,13 +45,14 @@ def serve(
     settings = read_settings()
     with_database(nothing_more, settings)
     uvicorn.run(
-        "metrics_graphql.app:create_app",
+        "metrics_graphql.app:create_draining_app",
         factory=True,
         host=host,
         port=port,
         workers=workers,
-        log_level=settings.log_level,
-        server_header=False,
+        # Whatever is still at work then has passed its deadline.
+        timeout_graceful_shutdown=math.ceil(settings.timeout) + 1,
+        **SERVER,
     )
 
 
@@ -57,7 +68,7 @@ def demo(
     until = int(time.time())
     created = with_database(lambda database: fill_demo(database, sessions, until), settings)
     typer.echo(demo_text(created.token, port, until))
-    uvicorn.run(create_app(settings), port=port, log_level="warning", server_header=False)
+    uvicorn.run(create_app(settings), port=port, access_log=False, **SERVER)
 
 
 async def fill_demo(database: Database, sessions: int, until: int) -> auth.NewToken:

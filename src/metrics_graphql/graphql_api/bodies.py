@@ -1,10 +1,12 @@
 """Reads a GraphQL request off an HTTP request, strictly: what can't be taken is named."""
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
+from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from starlette.datastructures import Headers
@@ -19,8 +21,14 @@ MAX_DIGITS: Final = 4_300
 
 BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 """A string of JSON, or a bracket outside of one."""
+SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
+"""The escape of a half of a pair."""
 OPENING: Final = frozenset("[{")
 CLOSING: Final = frozenset("]}")
+
+
+HANG_UP: Final = MappingProxyType({"Connection": "close"})
+"""For a client that goes on sending what is not read."""
 
 
 class BadRequest(Exception):
@@ -42,11 +50,11 @@ class GraphQLRequest:
     operation_name: str | None
 
 
-async def read_request(request: Request) -> GraphQLRequest:
-    """Return what a POST or a GET asks.
+def parse_request(request: Request, body: bytes) -> GraphQLRequest:
+    """Return what a POST with this body, or a GET, asks.
 
     Raises:
-        BadRequest: with 400, 413 or 415, and a reason that names the part.
+        BadRequest: with 400 or 415, and a reason that names the part.
     """
     if request.method == "GET":
         parameters: dict[str, Any] = dict(request.query_params)
@@ -56,10 +64,10 @@ async def read_request(request: Request) -> GraphQLRequest:
         return request_of(parameters)
     if content_type(request.headers) != "application/json":
         raise BadRequest(415, "The Content-Type must be application/json, in UTF-8.")
-    body = parse_json(await read_body(request), "The body")
-    if not isinstance(body, dict):
+    parsed = parse_json(body, "The body")
+    if not isinstance(parsed, dict):
         raise BadRequest(400, "The body must be a JSON object.")
-    return request_of(body)
+    return request_of(parsed)
 
 
 def content_type(headers: Headers) -> str:
@@ -71,17 +79,26 @@ def content_type(headers: Headers) -> str:
     return str(message["content-type"]).partition(";")[0].strip().lower() if in_utf_8 else ""
 
 
-async def read_body(request: Request) -> bytes:
-    """Return the body.
+async def read_body(request: Request, seconds: float) -> bytes:
+    """Return the body of a POST.
 
     Raises:
-        BadRequest: 413, as soon as there is more of it than `MAX_BODY_BYTES`.
+        BadRequest: 413, as soon as there is more of it than `MAX_BODY_BYTES`; 408, when it takes
+            longer than so many seconds to arrive.
     """
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise BadRequest(413, f"The body must not be larger than {MAX_BODY_BYTES} bytes.")
+    if request.method == "POST":
+        try:
+            async with asyncio.timeout(seconds):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > MAX_BODY_BYTES:
+                        reason = f"The body must not be larger than {MAX_BODY_BYTES} bytes."
+                        raise BadRequest(413, reason, HANG_UP)
+        except TimeoutError:
+            raise BadRequest(
+                408, f"The body must arrive in {seconds:g} seconds.", HANG_UP
+            ) from None
     return bytes(body)
 
 
@@ -100,11 +117,23 @@ def parse_json(text: bytes | str, name: str) -> Any:  # noqa: ANN401 - any JSON 
     if nesting(decoded) > MAX_NESTING:
         raise BadRequest(400, f"{name} must not be nested more than {MAX_NESTING} deep.")
     try:
-        return json.loads(decoded, parse_int=read_integer, parse_constant=refuse_constant)
+        parsed = json.loads(decoded, parse_int=read_integer, parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
         raise BadRequest(400, f"{name} must be JSON: {error.msg}.") from None
     except ValueError as error:
         raise BadRequest(400, f"{name} must be JSON without {error}.") from None
+    if SURROGATE.search(decoded) and has_unpaired_surrogate(parsed):
+        raise BadRequest(400, f"{name} must be JSON without unpaired surrogates.")
+    return parsed
+
+
+def has_unpaired_surrogate(parsed: object) -> bool:
+    """Return whether a string of a JSON value, or a name in it, is not a text."""
+    try:
+        json.dumps(parsed, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def nesting(text: str) -> int:

@@ -13,7 +13,8 @@ from strawberry.dataloader import DataLoader
 from metrics_graphql.domain.breakdowns import Breakdown, BreakdownQuery
 from metrics_graphql.domain.measures import Measure
 from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
-from metrics_graphql.errors import MetricsError
+from metrics_graphql.errors import MetricsError, QueryTooExpensive
+from metrics_graphql.graphql_api.budget import Ruler
 from metrics_graphql.graphql_api.selection import fields_named, selected_measures
 from metrics_graphql.service import MetricsService
 from metrics_graphql.store.accounts import ServiceUser
@@ -23,9 +24,11 @@ from metrics_graphql.store.questions import Asked
 class Context:
     """What a request brings to its resolvers."""
 
-    def __init__(self, service: MetricsService, caller: ServiceUser) -> None:
+    def __init__(self, service: MetricsService, caller: ServiceUser, max_values: int) -> None:
         self.caller = caller
         self._service = service
+        self._values = 0
+        self._max_values = max_values
 
         async def load(asked: list[Asked]) -> list[SessionMetrics | MetricsError]:
             return await service.session_metrics(caller, asked)
@@ -55,6 +58,16 @@ class Context:
         for question in questions:
             answer = asyncio.ensure_future(self._questions.load(Asked(question, measures)))
             answer.add_done_callback(asyncio.Future.exception)
+
+    def spend(self, values: int) -> None:
+        """Count fields that the answer will have.
+
+        Raises:
+            QueryTooExpensive: it would have more than is allowed, with those counted before.
+        """
+        self._values += values
+        if self._values > self._max_values:
+            raise QueryTooExpensive("values", self._values, self._max_values)
 
     async def breakdown(self, query: BreakdownQuery) -> Breakdown:
         """Return the same measures for each user or playbook.
@@ -86,6 +99,16 @@ class Info(strawberry.Info[Context, None]):
         for name in path:
             nodes = fields_named(name, nodes, fragments)
         return selected_measures(nodes, fragments)
+
+    def spend_on_rows(self, rows: int) -> None:
+        """Count the fields selected under this one, so many times.
+
+        Raises:
+            QueryTooExpensive: the answer would have more than is allowed.
+        """
+        ruler = Ruler(self._raw_info.fragments, {})
+        below = (ruler.selections(node.selection_set).fields for node in self._raw_info.field_nodes)
+        self.context.spend(rows * sum(below))
 
     def fields_below(
         self, parent: str, name: str

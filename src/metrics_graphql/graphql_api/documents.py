@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from graphql import (
     DocumentNode,
     GraphQLError,
+    GraphQLSyntaxError,
     OperationDefinitionNode,
     OperationType,
     get_operation_ast,
@@ -12,7 +13,9 @@ from graphql import (
     validate,
 )
 
-from metrics_graphql.graphql_api.schema import graphql_schema
+from metrics_graphql.errors import QueryTooExpensive
+from metrics_graphql.graphql_api.budget import Budget
+from metrics_graphql.graphql_api.schema import COSTS, graphql_schema
 
 
 class InvalidDocument(Exception):
@@ -31,24 +34,43 @@ class Operation:
     node: OperationDefinitionNode
 
 
-def read_operation(text: str, name: str | None) -> Operation:
-    """Return the operation of a document that is to run; `name` may be left out if there is one.
+class Documents:
+    """Reads documents, up to a budget. Errors suggest names of the schema only if they may."""
 
-    Raises:
-        InvalidDocument: the document can't be parsed, is not valid against the schema, or does not
-            say which query is to run.
-    """
-    try:
-        document = parse(text)
-        operation = Operation(document, chosen(document, name))
-        errors = validate(graphql_schema, document)
-    except GraphQLError as error:
-        raise InvalidDocument([error]) from None
-    except RecursionError:
-        raise InvalidDocument([GraphQLError("The document is nested too deep.")]) from None
-    if errors:
-        raise InvalidDocument(errors)
-    return operation
+    def __init__(self, budget: Budget, *, suggestions: bool) -> None:
+        self._budget = budget
+        self.hide_suggestions = not suggestions
+
+    def read_operation(self, text: str, name: str | None) -> Operation:
+        """Return the operation of a document that is to run; `name` may be left out if it is one.
+
+        Raises:
+            InvalidDocument: the document can't be parsed, is not valid against the schema, or does
+                not say which query is to run.
+            QueryTooExpensive: the document exceeds the budget.
+        """
+        try:
+            document = self._parse(text)
+            self._budget.check(document, COSTS)
+            operation = Operation(document, chosen(document, name))
+            errors = validate(graphql_schema, document, hide_suggestions=self.hide_suggestions)
+        except GraphQLError as error:
+            raise InvalidDocument([error]) from None
+        except RecursionError:
+            raise InvalidDocument([GraphQLError("The document is nested too deep.")]) from None
+        if errors:
+            raise InvalidDocument(errors)
+        return operation
+
+    def _parse(self, text: str) -> DocumentNode:
+        most = self._budget.tokens
+        try:
+            return parse(text, max_lexical_tokens=most, max_comments=most)
+        except GraphQLSyntaxError as error:
+            if error.description.startswith("Document contains more than"):
+                # Parsing stops there: how many there are is not known.
+                raise QueryTooExpensive("tokens", most + 1, most) from None
+            raise
 
 
 def chosen(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

@@ -6,6 +6,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from metrics_graphql.graphql_api.context import Info
+from metrics_graphql.graphql_api.costs import ONE_STATEMENT, costs_of
 from metrics_graphql.graphql_api.inputs import SessionMetricsFilters
 from metrics_graphql.graphql_api.scalars import DATE_TIME, Instant
 from metrics_graphql.graphql_api.types import SessionMetrics, foresee
@@ -22,7 +23,8 @@ class Query:
             "Null if they could not be read, for a reason given in `errors`; other fields of\n"
             "the request still answer.\n\n"
             "Requires the `ViewAccountMetrics` permission on the organization."
-        )
+        ),
+        directives=[ONE_STATEMENT],
     )
     async def session_metrics(
         self,
@@ -55,3 +57,6 @@ schema: Final = strawberry.Schema(
 
 graphql_schema: Final = schema._schema  # noqa: SLF001 - graphql-core's own, which has no public name
 """The same schema, as graphql-core validates against it and executes it."""
+
+COSTS: Final = costs_of(graphql_schema)
+"""What each field costs, by its name, in SQL statements; one that is not here costs none."""

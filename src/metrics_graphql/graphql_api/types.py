@@ -23,6 +23,7 @@ from metrics_graphql.errors import BadUserInput
 from metrics_graphql.graphql_api.aggregates import SessionAggregates
 from metrics_graphql.graphql_api.breakdowns import PlaybookBreakdown, UserBreakdown
 from metrics_graphql.graphql_api.context import Info
+from metrics_graphql.graphql_api.costs import ONE_STATEMENT
 from metrics_graphql.graphql_api.inputs import MOST_SESSIONS, SessionMetricsOrder, TimeInterval
 from metrics_graphql.graphql_api.scalars import Instant
 
@@ -122,7 +123,8 @@ class SessionMetrics(SessionAggregates):
             "The same measures for each interval of the period, oldest first. Intervals\n"
             "without sessions are there too, as zeros. Refused if the interval would cut the\n"
             "period into more than 1,000 buckets."
-        )
+        ),
+        directives=[ONE_STATEMENT],
     )
     async def time_series(
         self,
@@ -142,6 +144,7 @@ class SessionMetrics(SessionAggregates):
     ) -> list[SessionMetricsBucket] | None:
         """Ask the same question of each bucket."""
         cut = buckets_of(self.query, interval, time_zone)
+        info.spend_on_rows(len(cut))
         answers = await info.context.session_metrics(
             [self.query.moved(period) for period in cut], info.selected_measures()
         )
@@ -151,7 +154,8 @@ class SessionMetrics(SessionAggregates):
         ]
 
     @strawberry.field(
-        description="The same measures for each user or service user who created sessions."
+        description="The same measures for each user or service user who created sessions.",
+        directives=[ONE_STATEMENT],
     )
     async def by_user(
         self, info: Info, first: First = 25, order_by: OrderBy = MOST_SESSIONS
@@ -164,7 +168,8 @@ class SessionMetrics(SessionAggregates):
         description=(
             "The same measures for each playbook that sessions were created from. Sessions\n"
             "without a playbook are in no row."
-        )
+        ),
+        directives=[ONE_STATEMENT],
     )
     async def by_playbook(
         self, info: Info, first: First = 25, order_by: OrderBy = MOST_SESSIONS
@@ -176,7 +181,8 @@ class SessionMetrics(SessionAggregates):
     @strawberry.field(
         description=(
             "The same measures for the period of equal length that ends where this one starts."
-        )
+        ),
+        directives=[ONE_STATEMENT],
     )
     async def previous_period(self, info: Info) -> PreviousPeriodMetrics | None:
         """Ask the same question of the period before, and this one what is compared."""
@@ -190,7 +196,9 @@ async def breakdown_of(
 ) -> Breakdown:
     """Return the rows of a breakdown, with the measures selected under `nodes`."""
     measures = info.selected_measures("nodes")
-    return await info.context.breakdown(BreakdownQuery(query, dimension, ranking, measures))
+    found = await info.context.breakdown(BreakdownQuery(query, dimension, ranking, measures))
+    info.spend_on_rows(len(found.rows))
+    return found
 
 
 def buckets_of(

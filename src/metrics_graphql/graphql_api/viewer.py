@@ -5,6 +5,7 @@ from typing import Annotated
 import strawberry
 
 from metrics_graphql.graphql_api.context import Info
+from metrics_graphql.graphql_api.costs import ONE_STATEMENT
 
 
 @strawberry.type(description="An organization.")
@@ -21,7 +22,10 @@ class Viewer:
     id: strawberry.ID = strawberry.field(description="Its ID.")
     name: str = strawberry.field(description="Its name.")
 
-    @strawberry.field(description="The organizations whose metrics it may read, ordered by ID.")
+    @strawberry.field(
+        description="The organizations whose metrics it may read, ordered by ID.",
+        directives=[ONE_STATEMENT],
+    )
     async def organizations(
         self,
         info: Info,

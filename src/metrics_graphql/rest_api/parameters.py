@@ -1,6 +1,6 @@
 """Reads a question off a query string, with the errors that FastAPI would give."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -8,6 +8,9 @@ from starlette.datastructures import QueryParams
 
 from metrics_graphql.domain.metrics import MAX_FILTER_IDS, SessionMetricsQuery, check_id
 from metrics_graphql.errors import BadUserInput
+
+MAX_ECHO: Final = 100
+"""Characters of a refused value that an error repeats."""
 
 
 class InvalidParameters(Exception):
@@ -91,5 +94,7 @@ def _refused(error: BadUserInput, values: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _echo(value: object) -> object:
-    return value if isinstance(value, str) else None
+def _echo(value: object) -> str | None:
+    if not isinstance(value, str):
+        return None
+    return value if len(value) <= MAX_ECHO else f"{value[:MAX_ECHO]}…"

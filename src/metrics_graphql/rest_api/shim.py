@@ -10,7 +10,8 @@ from starlette.routing import Route
 
 from metrics_graphql.domain.measures import AVERAGE_ACUS, MEASURES
 from metrics_graphql.domain.metrics import SessionMetrics
-from metrics_graphql.errors import MetricsError, Unauthenticated, Unavailable
+from metrics_graphql.errors import MetricsError, Unavailable
+from metrics_graphql.limits import Admission
 from metrics_graphql.observability import report, report_unavailable
 from metrics_graphql.rest_api.openapi import SESSION_METRICS_PATH, document
 from metrics_graphql.rest_api.parameters import InvalidParameters, read_query
@@ -20,14 +21,14 @@ from metrics_graphql.store.questions import Asked
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-def routes(service: MetricsService) -> list[Route]:
+def routes(service: MetricsService, admission: Admission) -> list[Route]:
     """Return the routes of this door."""
 
     async def session_metrics(request: Request) -> Response:
         """Answer one question: the token first, then the parameters, then the right to ask."""
-        caller = await service.authenticate(request.headers.get("authorization"))
-        query = read_query(request.path_params["org_id"], request.query_params)
-        (answer,) = await service.session_metrics(caller, [Asked(query)])
+        async with admission.admitted(request) as caller:
+            query = read_query(request.path_params["org_id"], request.query_params)
+            (answer,) = await service.session_metrics(caller, [Asked(query)])
         if isinstance(answer, MetricsError):
             raise answer
         return JSONResponse(body_of(answer))
@@ -54,13 +55,10 @@ def answering_errors(endpoint: Endpoint) -> Endpoint:
             return await endpoint(request)
         except InvalidParameters as error:
             return JSONResponse({"detail": error.detail}, 422)
-        except Unauthenticated as error:
-            headers = {"WWW-Authenticate": "Bearer"}
-            return JSONResponse({"detail": error.message}, error.status, headers)
         except MetricsError as error:
             if isinstance(error, Unavailable):
                 report_unavailable(error)
-            return JSONResponse({"detail": error.message}, error.status)
+            return JSONResponse({"detail": error.message}, error.status, error.headers)
         except Exception as error:  # noqa: BLE001 - the last line: nothing unmasked gets past it
             return JSONResponse({"detail": report(error)}, MetricsError.status)
 

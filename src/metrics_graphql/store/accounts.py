@@ -1,12 +1,15 @@
 """Service users and the hashes of their tokens, as they are stored."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from metrics_graphql.store.dialects import Dialect, Prepared
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.organizations import name_organizations
 from metrics_graphql.store.tables import service_users, tokens
@@ -81,17 +84,24 @@ async def insert_token(
 
 async def find_token(database: Database, sha256: bytes) -> StoredToken | None:
     """Return the token with this hash and its service user, in one read."""
-    statement = (
+    rows = await database.fetch(token_with_its_user(database.dialect), {"sha256": sha256})
+    if not rows:
+        return None
+    *user, expires_at = rows[0]
+    found = ServiceUser(*user)
+    # As the driver gives them: JSON.
+    permissions = json.loads(str(found.permissions))
+    return StoredToken(replace(found, permissions=tuple(permissions)), expires_at)
+
+
+@lru_cache
+def token_with_its_user(dialect: Dialect) -> Prepared:
+    """Return the statement for the service user of the token with the hash `sha256`."""
+    return dialect.prepare(
         sa.select(service_users, tokens.c.expires_at)
         .join_from(tokens, service_users)
-        .where(tokens.c.sha256 == sha256)
+        .where(tokens.c.sha256 == sa.bindparam("sha256"))
     )
-    async with database.reading() as connection:
-        row = (await connection.execute(statement)).first()
-    if row is None:
-        return None
-    *user, expires_at = row
-    return StoredToken(_service_user(user), expires_at)
 
 
 async def find_active(connection: AsyncConnection, service_user_id: str) -> ServiceUser | None:

@@ -1,5 +1,6 @@
 """What differs between database engines, and nothing else. One class an engine."""
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Hashable, Iterable, Sequence
@@ -55,7 +56,10 @@ class Dialect(Hashable, Protocol):
         prepared: Prepared,
         values: dict[str, Any],
     ) -> Sequence[Sequence[Any]]:
-        """Return the rows of a statement, in one trip on a connection of the driver."""
+        """Return the rows of a statement, in one trip on a connection of the driver.
+
+        When cancelled, the database stops working on it before this ends.
+        """
 
     def prepare(self, statement: sa.ClauseElement) -> Prepared:
         """Return a statement as the driver takes it."""
@@ -124,10 +128,22 @@ class SQLite:
         values: dict[str, Any],
     ) -> Sequence[Sequence[Any]]:
         """Execute and fetch in one hop to the connection's thread."""
-        rows: Sequence[Sequence[Any]] = await connection.execute_fetchall(
-            prepared.sql, prepared.bound(values)
-        )
+        try:
+            rows: Sequence[Sequence[Any]] = await connection.execute_fetchall(
+                prepared.sql, prepared.bound(values)
+            )
+        except asyncio.CancelledError:
+            await self._interrupt(connection)
+            raise
         return rows
+
+    async def _interrupt(self, connection: Any) -> None:  # noqa: ANN401 - what the driver calls one
+        """Stop what the connection's thread works on, and wait until it has."""
+        idle = asyncio.ensure_future(connection.commit())
+        while not idle.done():
+            # Again and again: it may not have begun yet.
+            await connection.interrupt()
+            await asyncio.wait([idle], timeout=0.01)
 
     def prepare(self, statement: sa.ClauseElement) -> Prepared:
         """Return a statement with `?` for each parameter."""

@@ -10,6 +10,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import greenlet_spawn
 
+from metrics_graphql.deadlines import within_deadline
 from metrics_graphql.errors import Unavailable
 from metrics_graphql.store.dialects import Prepared, dialect_for
 
@@ -35,6 +36,7 @@ class Database:
             ) from None
         self.dialect = dialect_for(parsed)
         self._engine = self.dialect.create_engine(parsed)
+        self._ping = self.dialect.prepare(sa.select(sa.literal_column("1")))
         self._writer = self._engine.execution_options(writes=True)
 
     @asynccontextmanager
@@ -55,14 +57,25 @@ class Database:
 
         Raises:
             Unavailable: the database can't be reached or can't answer.
+            TimedOut: the request at hand is due; the database works on the statement no more.
         """
         with self._failures_as_unavailable():
-            connection = await self._engine.raw_connection()
-            try:
-                return await self.dialect.fetch(connection.driver_connection, prepared, values)
-            finally:
-                # One that the pool has no place for is really closed, which has to be waited for.
-                await greenlet_spawn(connection.close)
+            async with within_deadline():
+                connection = await self._engine.raw_connection()
+                try:
+                    return await self.dialect.fetch(connection.driver_connection, prepared, values)
+                finally:
+                    # One that the pool has no place for is really closed, which takes its time.
+                    await greenlet_spawn(connection.close)
+
+    async def ping(self) -> None:
+        """Find out whether the database answers.
+
+        Raises:
+            Unavailable: it does not.
+            TimedOut: it takes longer than the request at hand may.
+        """
+        await self.fetch(self._ping, {})
 
     @asynccontextmanager
     async def writing(self) -> AsyncGenerator[AsyncConnection]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from metrics_graphql.domain.measures import MEASURES, Measure, in_order
 from metrics_graphql.domain.metrics import Creators, SessionMetrics, SessionMetricsQuery
 from metrics_graphql.domain.periods import TimePeriod
-from metrics_graphql.errors import Unavailable
+from metrics_graphql.errors import TimedOut, Unavailable
 from metrics_graphql.store.dialects import Dialect, Run
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.planner import plan_for
@@ -30,7 +30,7 @@ class SessionsOf(NamedTuple):
     playbook_id: str | None
 
 
-Answer = SessionMetrics | Unavailable
+Answer = SessionMetrics | Unavailable | TimedOut
 
 
 async def session_metrics(database: Database, asked: Sequence[Asked]) -> list[Answer]:
@@ -63,7 +63,7 @@ async def answer_alike(
             [question.period for question in questions],
             in_order(wanted),
         )
-    except Unavailable as error:
+    except (Unavailable, TimedOut) as error:
         answers = [error] * len(questions)
     return dict(zip(questions, answers, strict=True))
 

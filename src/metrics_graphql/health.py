@@ -1,0 +1,30 @@
+"""`/livez` and `/readyz`: whether to restart this process, and whether to send it requests."""
+
+from threading import Event
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from metrics_graphql.errors import Unavailable
+from metrics_graphql.store.engine import Database
+
+
+def routes(database: Database, draining: Event) -> list[Route]:
+    """Return the routes that tell an orchestrator or a load balancer how this process is."""
+
+    async def livez(_request: Request) -> Response:
+        """Say that the process answers."""
+        return JSONResponse({"status": "ok"})
+
+    async def readyz(_request: Request) -> Response:
+        """Say whether questions would be answered: the database answers, and no end is near."""
+        if draining.is_set():
+            return JSONResponse({"status": "draining"}, 503)
+        try:
+            await database.ping()
+        except Unavailable:
+            return JSONResponse({"status": "the database is not available"}, 503)
+        return JSONResponse({"status": "ok"})
+
+    return [Route("/livez", livez), Route("/readyz", readyz)]

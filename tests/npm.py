@@ -1,0 +1,18 @@
+"""Runs npm in a folder of the tests."""
+
+import os
+import subprocess
+from pathlib import Path
+
+
+def npm(folder: Path, *arguments: str) -> None:
+    """Run one command, which must end well."""
+    finished = subprocess.run(
+        ["npm", *arguments],  # noqa: S607 - whichever npm is there
+        cwd=folder,
+        env={**os.environ, "NO_UPDATE_NOTIFIER": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr

@@ -1,0 +1,79 @@
+"""A gateway in a process of its own, as it is run in production, for clients that are not ours."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+STARTING_SECONDS = 30
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that listens; what it logs goes to the file `log`."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def port(self) -> int:
+        """Return the port that it listens on."""
+        return int(self.url.rpartition(":")[2])
+
+    def stop(self) -> None:
+        """Tell it to end, as an orchestrator does."""
+        self.process.send_signal(signal.SIGTERM)
+
+
+def free_port() -> int:
+    """Return a port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(database_url: str, log: Path, *options: str, **settings: object) -> Generator[Server]:
+    """Serve a database with some settings until the block ends."""
+    port = free_port()
+    environment = {f"METRICS_{name.upper()}": str(value) for name, value in settings.items()}
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "metrics_graphql", "serve", "--port", str(port), *options],
+            env={
+                **os.environ,
+                "METRICS_DATABASE_URL": database_url,
+                "METRICS_DRAIN_SECONDS": "0",
+                **environment,
+            },
+            stdout=output,
+            stderr=output,
+        )
+    server = Server(f"http://127.0.0.1:{port}", process, log)
+    try:
+        wait_until_ready(server)
+        yield server
+    finally:
+        process.terminate()
+        process.wait(STARTING_SECONDS)
+
+
+def wait_until_ready(server: Server) -> None:
+    """Return when the server says that it is ready; fail if it ends, or takes too long."""
+    give_up = time.monotonic() + STARTING_SECONDS
+    while time.monotonic() < give_up and server.process.poll() is None:
+        try:
+            if httpx.get(f"{server.url}/readyz").status_code == httpx.codes.OK:
+                return
+        except httpx.TransportError:
+            time.sleep(0.05)
+    raise AssertionError(f"The server did not start: {server.log.read_text()}")
