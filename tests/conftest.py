@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,11 +36,11 @@ settings.load_profile("tests")
 class Gateway:
     """The application over a database of its own, driven from plain functions."""
 
-    def __init__(self, runner: asyncio.Runner, database_url: str) -> None:
+    def __init__(self, runner: asyncio.Runner, database_url: str, **settings: Any) -> None:  # noqa: ANN401 - any setting
         self._runner = runner
         self.database_url = database_url
         self.database = Database(database_url)
-        self.app = create_app(Settings(database_url=database_url))
+        self.app = create_app(Settings(database_url=database_url, **settings))
         self.transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=self.transport, base_url="http://gateway")
 
@@ -56,6 +57,14 @@ class Gateway:
         """Stop the application and close every connection."""
         await self._lifespan.__aexit__(None, None, None)
         await self.database.close()
+
+    @contextmanager
+    def configured(self, **settings: Any) -> Generator["Gateway"]:  # noqa: ANN401 - any setting
+        """Lend another gateway on the same database, with other settings."""
+        other = Gateway(self._runner, self.database_url, **settings)
+        other.run(other.start())
+        yield other
+        other.run(other.stop())
 
     def load(self, rows: Iterable[Mapping[str, Any]]) -> Written:
         """Store sessions; a row maps names of `Session` fields to values, some or all."""

@@ -11,7 +11,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from scripts.benchmarks import core, load, series
+from scripts.benchmarks import budget, core, load, overload, series
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to a file.")]
@@ -49,6 +49,25 @@ def run_load(
 ) -> None:
     """Rows per second of ingest, with and without roll-ups."""
     show(uvloop.run(load.measure(sessions)), json_file)
+
+
+@app.command("overload")
+def run_overload(
+    size: Annotated[int, typer.Option(help="Sessions.")] = 100_000,
+    folder: Annotated[Path | None, typer.Option(help="Where to keep the database.")] = None,
+    json_file: Json = None,
+) -> None:
+    """Dashboards answered by one process when three times as many are asked as it can answer."""
+    rows = measured(overload.measure, str(size), folder)
+    show(rows, json_file)
+    for line in overload.conclusions(rows):
+        typer.echo(line)
+
+
+@app.command("budget")
+def run_budget(json_file: Json = None) -> None:
+    """Time until hostile documents are refused, or valid, in process."""
+    show(budget.measure(), json_file)
 
 
 def measured(measure: Measure, sizes: str, folder: Path | None) -> list[Row]:

@@ -1,5 +1,6 @@
 """The only place that wires: settings in, Starlette out."""
 
+import gc
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, nullcontext
 from threading import Event
@@ -45,6 +46,9 @@ def create_app(settings: Settings | None = None, *, drains: bool = False) -> Sta
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         async with database:
             await migrate(database)
+            # What is loaded by now stays: a collection of it all would hold requests up.
+            gc.collect()
+            gc.freeze()
             with draining_on_sigterm(draining, settings.drain_seconds) if drains else nullcontext():
                 yield
             await service.close()

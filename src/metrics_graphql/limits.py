@@ -21,9 +21,15 @@ from metrics_graphql.store.accounts import ServiceUser
 
 BURST_SECONDS: Final = 1.0
 """How long a request waits for its turn at most: as long as a burst may take to be worked off."""
-PATIENCE_SECONDS: Final = 0.02
-"""The same, once the queue has not been empty for `BURST_SECONDS`: then it is no burst, and waiting
-only makes every answer late."""
+PATIENCE_SECONDS: Final = 0.015
+"""The same, once there has been no place for everyone for `BURST_SECONDS`: then it is no burst, and
+waiting only makes every answer late."""
+BUSY_PLACES: Final = 2
+"""Places while it is computing that fills the time: one request computes, one asks the database."""
+BUSY_SHARE: Final = 0.5
+"""The share of its time that the event loop computes, from which on it counts as full."""
+LOOK_SECONDS: Final = 0.05
+"""How often that is looked at, while there are requests."""
 
 
 class Admission:
@@ -62,19 +68,25 @@ class Admission:
 
 
 class Gate:
-    """A number of places, and a short queue for them.
+    """A number of places, and a queue for them.
 
-    A burst waits its turn. When the queue does not empty, the newest waits least and what has
-    waited for `PATIENCE_SECONDS` is refused: "adaptive LIFO" and "controlled delay", as described
-    in "Fail at Scale" (ACM Queue 13(8), 2015). Those who are served are then served about as fast
-    as ever, and the others know at once.
+    Requests that wait for the database get in each other's way little, those that compute much:
+    while the event loop is busy computing, there are only `BUSY_PLACES`. A burst waits its turn.
+    When it does not end, the newest waits least and what has waited for `PATIENCE_SECONDS` is
+    refused: "adaptive LIFO" and "controlled delay", as described in "Fail at Scale" (ACM Queue
+    13(8), 2015). Those who are served are then served about as fast as ever, and the others know at
+    once.
     """
 
     def __init__(self, places: int, max_queue: int) -> None:
-        self._free = places
+        self._places = places
         self._max_queue = max_queue
+        self._taken = 0
         self._queue: deque[tuple[float, asyncio.Future[None]]] = deque()
-        self._last_empty = 0.0
+        self._waited_for_since: float | None = None
+        """When somebody first had to wait, since there was last a place for everyone."""
+        self._computing = 0.0
+        self._next_look: asyncio.TimerHandle | None = None
 
     async def enter(self) -> None:
         """Take a place, perhaps after waiting for it.
@@ -84,17 +96,16 @@ class Gate:
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
+        if not self._queue and self._taken < self._open_places():
+            self._take(loop)
+            return
+        if self._waited_for_since is None:
+            self._waited_for_since = now
         self._refuse_late(now)
-        if not self._queue:
-            self._last_empty = now
-            if self._free:
-                self._free -= 1
-                return
         if len(self._queue) >= self._max_queue:
             raise Overloaded
         turn = loop.create_future()
-        waiting = (now, turn)
-        self._queue.append(waiting)
+        self._queue.append((now, turn))
         expiry = loop.call_later(BURST_SECONDS, self._refuse, turn)
         try:
             await turn
@@ -107,18 +118,46 @@ class Gate:
 
     def leave(self) -> None:
         """Give a place back, to whoever is next."""
-        now = asyncio.get_running_loop().time()
+        self._taken -= 1
+        self._let_in(asyncio.get_running_loop())
+
+    def _open_places(self) -> int:
+        return min(BUSY_PLACES, self._places) if self._computing > BUSY_SHARE else self._places
+
+    def _take(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._taken += 1
+        if self._next_look is None:
+            self._watch(loop)
+
+    def _let_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        now = loop.time()
         self._refuse_late(now)
-        while self._queue:
+        while self._queue and self._taken < self._open_places():
             _, turn = self._queue.pop() if self._is_overloaded(now) else self._queue.popleft()
             if not turn.done():
+                self._take(loop)
                 turn.set_result(None)
-                return
-        self._last_empty = now
-        self._free += 1
+        if not self._queue and self._taken < self._open_places():
+            self._waited_for_since = None
+
+    def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Find out, while there are requests, how much of its time the event loop computes."""
+        started, computed = time.monotonic(), time.thread_time()
+
+        def look() -> None:
+            share = (time.thread_time() - computed) / (time.monotonic() - started)
+            # Remembered for a while: it comes and goes with each answer.
+            self._computing = max(share, self._computing * 0.9)
+            self._next_look = None
+            self._let_in(loop)
+            if self._taken or self._computing > BUSY_SHARE:
+                self._watch(loop)
+
+        self._next_look = loop.call_later(LOOK_SECONDS, look)
 
     def _is_overloaded(self, now: float) -> bool:
-        return now - self._last_empty > BURST_SECONDS
+        since = self._waited_for_since
+        return since is not None and now - since > BURST_SECONDS
 
     def _refuse_late(self, now: float) -> None:
         """Refuse those who have waited longer than it makes sense to."""

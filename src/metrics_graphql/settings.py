@@ -47,8 +47,8 @@ class Settings(BaseSettings):
     body_timeout: PositiveFloat = 10
     """Seconds until a request's body must have arrived."""
 
-    max_concurrency: PositiveInt = 4
-    """Requests that a process works on at once."""
+    max_concurrency: PositiveInt = 16
+    """Requests that a process works on at once; two, while it is computing that keeps it busy."""
 
     max_queue: PositiveInt = 1_000
     """Requests that wait for their turn at most, for a second."""

@@ -29,6 +29,7 @@ def with_what_the_published_document_forgets(published: dict[str, Any]) -> dict[
         },
     )
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    retry_after = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
     operation["responses"] |= {
         "401": {
             "description": "No token, or one that is not valid",
@@ -40,7 +41,17 @@ def with_what_the_published_document_forgets(published: dict[str, Any]) -> dict[
             " organization",
             "content": error,
         },
-        "503": {"description": "The database is not available", "content": error},
+        "429": {
+            "description": "The token has asked as often as it may",
+            "content": error,
+            "headers": retry_after,
+        },
+        "503": {
+            "description": "The database is not available, or the server is busy",
+            "content": error,
+            "headers": retry_after,
+        },
+        "504": {"description": "The answer took too long", "content": error},
     }
     document["components"]["schemas"]["Error"] = {
         "title": "Error",
@@ -54,7 +65,7 @@ def with_what_the_published_document_forgets(published: dict[str, Any]) -> dict[
 def test_differs_from_the_published_document_only_where_that_forgets_something(
     gateway: Gateway,
 ) -> None:
-    """The path parameter and the answers 401, 403 and 503 are added; nothing else is different."""
+    """The path parameter and the answers 401, 403, 429, 503 and 504 are added; nothing else is different."""
     served = gateway.request("GET", "/openapi.json", None).json()
 
     assert served == with_what_the_published_document_forgets(PUBLISHED)

@@ -1,6 +1,7 @@
 """From the text of a document to the operation that is to run; what is wrong with it is told."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from graphql import (
     DocumentNode,
@@ -16,6 +17,9 @@ from graphql import (
 from metrics_graphql.errors import QueryTooExpensive
 from metrics_graphql.graphql_api.budget import Budget
 from metrics_graphql.graphql_api.schema import COSTS, graphql_schema
+
+MAX_ERRORS: Final = 20
+"""More of them help nobody, and each that suggests a name takes a millisecond to find."""
 
 
 class InvalidDocument(Exception):
@@ -53,7 +57,12 @@ class Documents:
             document = self._parse(text)
             self._budget.check(document, COSTS)
             operation = Operation(document, chosen(document, name))
-            errors = validate(graphql_schema, document, hide_suggestions=self.hide_suggestions)
+            errors = validate(
+                graphql_schema,
+                document,
+                max_errors=MAX_ERRORS,
+                hide_suggestions=self.hide_suggestions,
+            )
         except GraphQLError as error:
             raise InvalidDocument([error]) from None
         except RecursionError:

@@ -62,7 +62,9 @@ def session_metrics_operation() -> Schema:
                 "The token may not read the organization, or there is no such organization", "Error"
             ),
             "422": response("Validation Error", "HTTPValidationError"),
-            "503": response("The database is not available", "Error"),
+            "429": later("The token has asked as often as it may"),
+            "503": later("The database is not available, or the server is busy"),
+            "504": response("The answer took too long", "Error"),
         },
     }
 
@@ -86,6 +88,12 @@ def response(description: str, schema: str) -> Schema:
     """Return an answer in JSON."""
     content = {"application/json": {"schema": reference(schema)}}
     return {"description": description, "content": content}
+
+
+def later(description: str) -> Schema:
+    """Return an answer that tells when to ask again."""
+    header = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+    return {**response(description, "Error"), "headers": header}
 
 
 def reference(schema: str) -> Schema:

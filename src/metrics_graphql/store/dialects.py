@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Protocol, cast
@@ -106,11 +107,7 @@ class SQLite:
 
         @sa.event.listens_for(engine.sync_engine, "connect")
         def set_pragmas(connection: Any, _record: object) -> None:  # noqa: ANN401 - a DBAPI's
-            cursor = connection.cursor()
-            cursor.execute("PRAGMA journal_mode=WAL")
-            cursor.execute("PRAGMA synchronous=FULL")
-            cursor.execute("PRAGMA foreign_keys=ON")
-            cursor.close()
+            connection.run_async(self._set_pragmas)
 
         @sa.event.listens_for(engine.sync_engine, "begin")
         def begin(connection: sa.Connection) -> None:
@@ -120,6 +117,21 @@ class SQLite:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
 
         return engine
+
+    async def _set_pragmas(self, connection: Any) -> None:  # noqa: ANN401 - what the driver calls one
+        give_up = time.monotonic() + self.busy_timeout
+        while True:
+            try:
+                await connection.execute_fetchall("PRAGMA journal_mode=WAL")
+            except sqlite3.OperationalError as error:
+                # Somebody opens a new file at the same time: here SQLite does not wait by itself.
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                    raise
+                await asyncio.sleep(0.01)
+            else:
+                break
+        await connection.execute_fetchall("PRAGMA synchronous=FULL")
+        await connection.execute_fetchall("PRAGMA foreign_keys=ON")
 
     async def fetch(
         self,

@@ -1,0 +1,86 @@
+"""SIGTERM: the end is announced, and nothing that was asked before it is lost."""
+
+import asyncio
+import signal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import Gateway
+from tests.serving import Server, served
+
+CLIENTS = 8
+
+
+async def ask_until_announced(server: Server, token: str) -> list[httpx.Response]:
+    """Ask from several clients, as a load balancer lets them: until `/readyz` tells of the end."""
+    enough, announced = asyncio.Event(), asyncio.Event()
+    answers: list[httpx.Response] = []
+    parameters = {"query": "{ viewer { id } }"}
+    headers = {"Authorization": f"Bearer {token}"}
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(base_url=server.url, headers=headers) as client:
+            while not announced.is_set():
+                answers.append(await client.get("/graphql", params=parameters))
+                if len(answers) > 10 * CLIENTS:
+                    enough.set()
+            # One that was on its way when the balancer learned of it.
+            answers.append(await client.get("/graphql", params=parameters))
+
+    async def watch() -> None:
+        async with httpx.AsyncClient(base_url=server.url) as client:
+            while (await client.get("/readyz")).status_code == httpx.codes.OK:
+                pass
+            announced.set()
+
+    async def stop() -> None:
+        await enough.wait()
+        server.stop()
+
+    await asyncio.gather(watch(), stop(), *(ask() for _ in range(CLIENTS)))
+    return answers
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_no_request_is_lost_when_the_server_is_told_to_end(
+    gateway: Gateway, tmp_path: Path, workers: int
+) -> None:
+    """Under load: each is answered, and the process ends by itself."""
+    token = gateway.token("org-1")
+    log = tmp_path / "log"
+    settings: dict[str, Any] = {"drain_seconds": 1, "rate_limit": ""}
+    with served(gateway.database_url, log, "--workers", str(workers), **settings) as server:
+        answers = gateway.run(ask_until_announced(server, token))
+        ended = server.process.wait(20)
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert answers[-1].headers["connection"] == "close"
+    assert ended in {0, -signal.SIGTERM}
+    assert "Told to stop: answering for 1 more seconds" in log.read_text()
+
+
+def test_while_it_drains_a_process_is_alive_and_not_ready(gateway: Gateway, tmp_path: Path) -> None:
+    """Before, it is both."""
+    with served(gateway.database_url, tmp_path / "log", drain_seconds=2) as server:
+        assert httpx.get(f"{server.url}/readyz").json() == {"status": "ok"}
+        server.stop()
+        ready = httpx.get(f"{server.url}/readyz")
+        while ready.status_code == httpx.codes.OK:
+            ready = httpx.get(f"{server.url}/readyz")
+        alive = httpx.get(f"{server.url}/livez")
+
+    assert (ready.status_code, ready.json()) == (503, {"status": "draining"})
+    assert (alive.status_code, alive.json()) == (200, {"status": "ok"})
+
+
+def test_a_second_signal_ends_it_at_once(gateway: Gateway, tmp_path: Path) -> None:
+    """However long it was to drain."""
+    with served(gateway.database_url, tmp_path / "log", drain_seconds=600) as server:
+        server.stop()
+        while httpx.get(f"{server.url}/readyz").status_code == httpx.codes.OK:
+            pass
+        server.stop()
+        server.process.wait(20)
