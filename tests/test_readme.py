@@ -14,7 +14,8 @@ import pytest
 from metrics_graphql import errors
 from metrics_graphql.settings import Settings
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 BLOCKS = re.findall(r"^```(sh|json)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 
 
@@ -50,7 +51,10 @@ def test_the_example_answers_what_the_readme_says(tmp_path: Path, port: int) -> 
 def test_every_setting_is_in_the_readme() -> None:
     """With its default."""
     for name, field in Settings.model_fields.items():
-        assert f"| `METRICS_{name.upper()}` | `{field.default}` |" in README
+        default = field.default
+        shown = ",".join(default) if isinstance(default, list) else str(default)
+        code = f" `{shown}` " if shown else " "
+        assert f"| `METRICS_{name.upper()}` |{code}|" in README
 
 
 def test_every_error_code_is_in_the_readme() -> None:
@@ -58,3 +62,16 @@ def test_every_error_code_is_in_the_readme() -> None:
     known: list[type[errors.MetricsError]] = [errors.MetricsError]
     for error in known + errors.MetricsError.__subclasses__() + [errors.TooManyBuckets]:
         assert f"| `{error.code}` | {error.status} |" in README
+
+
+def test_every_test_that_security_names_exists() -> None:
+    """A defence without its test would be a promise only."""
+    named = set(re.findall(r"test_\w+(?=`)", (ROOT / "SECURITY.md").read_text()))
+    defined = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^def (test_\w+)", path.read_text(), re.MULTILINE)
+    }
+
+    assert named
+    assert named <= defined

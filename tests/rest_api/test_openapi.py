@@ -65,7 +65,7 @@ def with_what_the_published_document_forgets(published: dict[str, Any]) -> dict[
 def test_differs_from_the_published_document_only_where_that_forgets_something(
     gateway: Gateway,
 ) -> None:
-    """The path parameter and the answers 401, 403, 429, 503 and 504 are added; nothing else is different."""
+    """The path parameter and the answers 401, 403, 429, 503 and 504 are added, and nothing else."""
     served = gateway.request("GET", "/openapi.json", None).json()
 
     assert served == with_what_the_published_document_forgets(PUBLISHED)
