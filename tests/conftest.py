@@ -40,7 +40,8 @@ class Gateway:
         self._runner = runner
         self.database_url = database_url
         self.database = Database(database_url)
-        self.app = create_app(Settings(database_url=database_url, **settings))
+        # Tests load and ask in turns: what a moment ago was true must not be remembered.
+        self.app = create_app(Settings(database_url=database_url, **{"freshness": 0, **settings}))
         self.transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=self.transport, base_url="http://gateway")
 

@@ -57,6 +57,7 @@ def served(database_url: str, log: Path, *options: str, **settings: object) -> G
             },
             stdout=output,
             stderr=output,
+            start_new_session=True,
         )
     server = Server(f"http://127.0.0.1:{port}", process, log)
     try:

@@ -1,6 +1,7 @@
 """SIGTERM: the end is announced, and nothing that was asked before it is lost."""
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -76,11 +77,28 @@ def test_while_it_drains_a_process_is_alive_and_not_ready(gateway: Gateway, tmp_
     assert (alive.status_code, alive.json()) == (200, {"status": "ok"})
 
 
-def test_a_second_signal_ends_it_at_once(gateway: Gateway, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", [1, 2])
+def test_the_same_signal_again_changes_nothing(
+    gateway: Gateway, tmp_path: Path, workers: int
+) -> None:
+    """A process manager sends it to a worker, and the worker's parent passes it on."""
+    options = ("--workers", str(workers))
+    with served(gateway.database_url, tmp_path / "log", *options, drain_seconds=3) as server:
+        os.killpg(server.process.pid, signal.SIGTERM)
+        while httpx.get(f"{server.url}/readyz").status_code == httpx.codes.OK:
+            pass
+        os.killpg(server.process.pid, signal.SIGTERM)
+        alive = httpx.get(f"{server.url}/livez")
+        server.process.wait(20)
+
+    assert alive.status_code == 200
+
+
+def test_an_interrupt_ends_it_at_once(gateway: Gateway, tmp_path: Path) -> None:
     """However long it was to drain."""
     with served(gateway.database_url, tmp_path / "log", drain_seconds=600) as server:
         server.stop()
         while httpx.get(f"{server.url}/readyz").status_code == httpx.codes.OK:
             pass
-        server.stop()
+        server.process.send_signal(signal.SIGINT)
         server.process.wait(20)

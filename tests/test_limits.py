@@ -1,7 +1,6 @@
 """Who gets in, when there is more to do than can be done, and for how long."""
 
 import asyncio
-import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -163,16 +162,14 @@ def test_while_computing_fills_the_time_there_are_two_places() -> None:
         await settle()
 
     async def scenario() -> None:
-        gate = Gate(places=4, max_queue=10)
+        computed = 0.0
+        gate = Gate(places=4, max_queue=10, clock=clock().time, computed=lambda: computed)
         await gate.enter()
-        end = time.monotonic() + LOOK_SECONDS
-        while time.monotonic() < end:
-            pass
+        computed += LOOK_SECONDS
         await look_again()
         tasks = await waiting(gate, 4)
         assert [task.done() for task in tasks] == [True, False, False, False]
         for _ in range(10):
-            time.sleep(LOOK_SECONDS / 5)  # noqa: ASYNC251 - the event loop is to do nothing
             await look_again()
         assert [task.done() for task in tasks] == [True, True, True, False]
         gate.leave()
@@ -195,15 +192,12 @@ def test_nobody_waits_longer_than_a_burst_may_last() -> None:
 
 
 def test_a_deadline_stops_the_work_in_the_database(gateway: Gateway) -> None:
-    """The statement ends, and its connection answers the next one at once."""
+    """An endless statement ends, every time, and its place is free again."""
 
     async def scenario() -> None:
         for _ in range(20):  # More than the pool holds: every connection came back.
-            with deadline_in(0.02):
-                started = asyncio.get_running_loop().time()
-                with pytest.raises(TimedOut):
-                    await gateway.database.fetch(ENDLESS, {})
-                assert asyncio.get_running_loop().time() - started < 5
+            with deadline_in(0.02), pytest.raises(TimedOut):
+                await gateway.database.fetch(ENDLESS, {})
         await gateway.database.ping()
 
     gateway.run(scenario())
@@ -213,7 +207,7 @@ def test_a_breakdown_that_takes_too_long_leaves_the_totals(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is null, and the error says why and where."""
-    with gateway.configured(timeout=0.3) as impatient:
+    with gateway.configured(timeout=3) as impatient:
         gateway.load([{"org_id": "org-1", "session_id": "a", "created_at": 1, "user_id": "u"}])
         token = gateway.token("org-1")
         monkeypatch.setattr(breakdowns, "ranked", lambda *_, **__: ENDLESS)
@@ -230,7 +224,7 @@ def test_a_question_that_takes_too_long_is_504(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Over REST; over GraphQL the field is null."""
-    with gateway.configured(timeout=0.3) as impatient:
+    with gateway.configured(timeout=3) as impatient:
         token = gateway.token("org-1")
         monkeypatch.setattr(
             "metrics_graphql.store.questions.session_sums", lambda *_, **__: ENDLESS
@@ -288,18 +282,20 @@ def test_without_a_rate_nothing_is_counted(gateway: Gateway) -> None:
     assert "ratelimit" not in answer.headers
 
 
-@pytest.mark.parametrize("rate", ["often", "1000", "10/fortnight", "-1/minute"])
+@pytest.mark.parametrize(
+    "rate", ["often", "1000", "10/fortnight", "-1/minute", "0/minute", "5/second,100/minute"]
+)
 def test_a_rate_that_is_none_is_refused_at_the_start(rate: str) -> None:
     """With what it should look like."""
-    with pytest.raises(ValueError, match="should look like 6000/minute"):
+    with pytest.raises(ValueError, match=r"one rate that looks like 6000/minute|should allow"):
         Settings(rate_limit=rate)
 
 
 def test_more_than_is_answered_in_time_is_503_at_both_doors(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With `Retry-After`; the request that is being answered is answered."""
-    with gateway.configured(max_concurrency=1, max_queue=1, timeout=0.5) as small:
+    with gateway.configured(max_concurrency=1, max_queue=1, timeout=0.9) as small:
         token = gateway.token("org-1")
         monkeypatch.setattr(
             "metrics_graphql.store.questions.session_sums", lambda *_, **__: ENDLESS
@@ -326,3 +322,4 @@ def test_more_than_is_answered_in_time_is_503_at_both_doors(
         assert refused.headers["retry-after"] == "1"
     assert rest.json() == {"detail": "The server is busy. Try again later."}
     assert graphql.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+    assert "database" not in caplog.text

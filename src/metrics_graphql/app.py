@@ -4,6 +4,7 @@ import gc
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager, nullcontext
 from threading import Event
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -11,8 +12,10 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from metrics_graphql import health
+from metrics_graphql.answers import Answers
 from metrics_graphql.draining import draining_on_sigterm
 from metrics_graphql.graphql_api.endpoint import GraphQLEndpoint
 from metrics_graphql.headers import AnswerHeaders
@@ -39,30 +42,48 @@ def create_app(settings: Settings | None = None, *, drains: bool = False) -> Sta
     draining = Event()
     configure_logging(settings.log_level)
     database = Database(settings.database_url)
-    service = MetricsService(database)
+    service = MetricsService(database, settings.freshness)
     admission = Admission(service, settings)
+    answers = Answers(
+        service.versions, max_bytes=settings.cache_bytes, freshness=settings.freshness
+    )
+    graphql = GraphQLEndpoint(service, admission, answers, settings)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
         async with database:
             await migrate(database)
-            # What is loaded by now stays: a collection of it all would hold requests up.
-            gc.collect()
-            gc.freeze()
+            if drains:
+                # What is loaded by now stays: a collection of it all would hold requests up.
+                gc.collect()
+                gc.freeze()
             with draining_on_sigterm(draining, settings.drain_seconds) if drains else nullcontext():
                 yield
             await service.close()
 
-    return Starlette(
+    return Gateway(
+        draining,
         routes=[
-            Route("/graphql", GraphQLEndpoint(service, admission, settings)),
-            *shim.routes(service, admission),
+            Route("/graphql", graphql),
+            *shim.routes(service, admission, answers),
             *health.routes(database, draining),
         ],
-        middleware=list(middleware(settings, draining)),
+        middleware=list(middleware(settings)),
         exception_handlers={HTTPException: shim.answer_http_exception},
         lifespan=lifespan,
     )
+
+
+class Gateway(Starlette):
+    """Starlette, with headers that every answer carries, whoever gave it."""
+
+    def __init__(self, draining: Event, **kwargs: Any) -> None:  # noqa: ANN401 - Starlette's own
+        super().__init__(**kwargs)
+        self._draining = draining
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return what a request passes through, outermost first."""
+        return AnswerHeaders(super().build_middleware_stack(), self._draining)
 
 
 def create_draining_app() -> Starlette:
@@ -70,16 +91,26 @@ def create_draining_app() -> Starlette:
     return create_app(drains=True)
 
 
-def middleware(settings: Settings, draining: Event) -> Iterator[Middleware]:
-    """Yield what every request passes through, outermost first."""
-    yield Middleware(AnswerHeaders, draining)
+def middleware(settings: Settings) -> Iterator[Middleware]:
+    """Yield what the settings ask for."""
     if settings.trusted_hosts != ["*"]:
-        yield Middleware(TrustedHostMiddleware, settings.trusted_hosts, www_redirect=False)
+        yield Middleware(TrustedHosts, settings.trusted_hosts, www_redirect=False)
     if settings.cors_origins:
         yield Middleware(
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
             allow_headers=["Authorization", "Content-Type"],
-            expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After"],
+            expose_headers=["ETag", "RateLimit", "RateLimit-Policy", "Retry-After"],
         )
+
+
+class TrustedHosts(TrustedHostMiddleware):
+    """Starlette's own, for all but the paths that are probed at a bare address."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on if it was sent to a host of ours."""
+        if scope["type"] == "http" and scope["path"] in health.PATHS:
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)

@@ -1,6 +1,7 @@
 """Tokens, who is asking, and what they may read. Does not know what is asked."""
 
 import hashlib
+import re
 import secrets
 import string
 import time
@@ -12,10 +13,11 @@ from typing import Final
 from metrics_graphql.domain.metrics import check_id, check_new_id
 from metrics_graphql.domain.periods import DAY
 from metrics_graphql.errors import BadUserInput, Unauthenticated
+from metrics_graphql.freshness import Fresh
 from metrics_graphql.store import accounts
-from metrics_graphql.store.accounts import ServiceUser
+from metrics_graphql.store.accounts import ServiceUser, StoredToken
 from metrics_graphql.store.engine import Database
-from metrics_graphql.store.organizations import first_organizations, known_organizations
+from metrics_graphql.store.organizations import first_organizations
 
 TOKEN_PREFIX: Final = "cog_"  # noqa: S105 - what every token begins with is no secret
 BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -23,6 +25,12 @@ SECRET_LENGTH: Final = 32
 """Base62 characters of secret: 190 bits."""
 CHECKSUM_LENGTH: Final = 6
 """Base62 characters of CRC32, enough for its 32 bits."""
+
+TOKEN: Final = re.compile(
+    rf"{TOKEN_PREFIX}[0-9A-Za-z]{{{SECRET_LENGTH},}}[0-9A-Za-z]{{{CHECKSUM_LENGTH}}}"
+)
+
+NOT_VALID: Final = "The token is not valid"
 
 VIEW_METRICS: Final = frozenset({"ViewAccountMetrics", "ViewOrgMetrics"})
 """Either permission lets its holder read session metrics; the second is the newer name."""
@@ -59,49 +67,46 @@ def checksum(secret: str) -> str:
 
 def is_well_formed(token: str) -> bool:
     """Return whether a token could be one of ours; no database is asked."""
-    body = token.removeprefix(TOKEN_PREFIX)
-    secret, check = body[:-CHECKSUM_LENGTH], body[-CHECKSUM_LENGTH:]
     return (
-        token.startswith(TOKEN_PREFIX)
-        and len(secret) >= SECRET_LENGTH
-        and all(character in BASE62 for character in body)
-        and checksum(secret) == check
+        TOKEN.fullmatch(token) is not None
+        and checksum(token[len(TOKEN_PREFIX) : -CHECKSUM_LENGTH]) == token[-CHECKSUM_LENGTH:]
     )
 
 
 def bearer_token(authorization: str | None) -> str:
-    """Return the token of an `Authorization` header.
+    """Return the token of an `Authorization` header, which may be one of ours.
 
     Raises:
-        Unauthenticated: there is no header, or it holds no bearer token.
+        Unauthenticated: there is no header, it holds no bearer token, or the token is mistyped.
     """
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
         raise Unauthenticated("Not authenticated")
+    if not is_well_formed(token.strip()):
+        raise Unauthenticated(NOT_VALID)
     return token.strip()
 
 
-async def authenticate(database: Database, token: str) -> ServiceUser:
+async def authenticate(tokens: Fresh[bytes, StoredToken], token: str) -> ServiceUser:
     """Return the service user whose token this is.
 
     Raises:
-        Unauthenticated: the token is mistyped, unknown, expired or revoked; which of them, it
-            does not say.
+        Unauthenticated: the token is unknown, expired or revoked; which of them, it does not say.
         Unavailable: the database can't answer.
     """
-    now = int(time.time())
-    stored = await accounts.find_token(database, sha256(token)) if is_well_formed(token) else None
+    key = sha256(token)
+    stored = (await tokens.get((key,))).get(key)
     if (
         stored is None
         or stored.service_user.revoked_at is not None
-        or (stored.expires_at is not None and stored.expires_at <= now)
+        or (stored.expires_at is not None and stored.expires_at <= time.time())
     ):
-        raise Unauthenticated("The token is not valid")
+        raise Unauthenticated(NOT_VALID)
     return stored.service_user
 
 
 async def readable(
-    database: Database, caller: ServiceUser, org_ids: AbstractSet[str]
+    versions: Fresh[str, int], caller: ServiceUser, org_ids: AbstractSet[str]
 ) -> AbstractSet[str]:
     """Return those of some organizations whose metrics the caller may read.
 
@@ -115,7 +120,7 @@ async def readable(
         return frozenset()
     if caller.org_id is not None:
         return org_ids & {caller.org_id}
-    return await known_organizations(database, org_ids)
+    return (await versions.get(org_ids)).keys()
 
 
 async def readable_organizations(database: Database, caller: ServiceUser, first: int) -> list[str]:

@@ -70,8 +70,12 @@ class Unavailable(MetricsError):
         super().__init__(message)
 
 
-class Overloaded(Unavailable):
+class Overloaded(MetricsError):
     """More was asked at once than is answered in time; nothing of this request ran."""
+
+    code = "UNAVAILABLE"
+    status = 503
+    headers: Mapping[str, str] = MappingProxyType({"Retry-After": "1"})
 
     def __init__(self) -> None:
         super().__init__("The server is busy. Try again later.")
@@ -129,3 +133,16 @@ class TooManyBuckets(BadUserInput):
             f" {seconds // length + 1:,} buckets, more than {maximum:,}: take a longer interval or"
             " a shorter period",
         )
+
+
+class UnknownPersistedQuery(MetricsError):
+    """A hash of a document that is not known: the client is to send the document with it.
+
+    The message is the one by which clients of "automatic persisted queries" know this error.
+    """
+
+    code = "PERSISTED_QUERY_NOT_FOUND"
+    status = 400
+
+    def __init__(self) -> None:
+        super().__init__("PersistedQueryNotFound")

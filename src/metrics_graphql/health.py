@@ -1,13 +1,19 @@
 """`/livez` and `/readyz`: whether to restart this process, and whether to send it requests."""
 
 from threading import Event
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from metrics_graphql.errors import Unavailable
+from metrics_graphql.deadlines import deadline_in
+from metrics_graphql.errors import TimedOut, Unavailable
 from metrics_graphql.store.engine import Database
+
+PROBE_SECONDS: Final = 0.9
+"""How long the database has to answer: those who probe rarely wait longer than a second."""
+PATHS: Final = frozenset({"/livez", "/readyz"})
 
 
 def routes(database: Database, draining: Event) -> list[Route]:
@@ -22,8 +28,9 @@ def routes(database: Database, draining: Event) -> list[Route]:
         if draining.is_set():
             return JSONResponse({"status": "draining"}, 503)
         try:
-            await database.ping()
-        except Unavailable:
+            with deadline_in(PROBE_SECONDS):
+                await database.ping()
+        except (Unavailable, TimedOut):
             return JSONResponse({"status": "the database is not available"}, 503)
         return JSONResponse({"status": "ok"})
 

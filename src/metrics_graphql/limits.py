@@ -4,7 +4,7 @@ import asyncio
 import math
 import time
 from collections import deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
@@ -13,6 +13,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.requests import Request
 
+from metrics_graphql.auth import bearer_token
 from metrics_graphql.deadlines import deadline_in
 from metrics_graphql.errors import Overloaded, RateLimited
 from metrics_graphql.service import MetricsService
@@ -21,7 +22,7 @@ from metrics_graphql.store.accounts import ServiceUser
 
 BURST_SECONDS: Final = 1.0
 """How long a request waits for its turn at most: as long as a burst may take to be worked off."""
-PATIENCE_SECONDS: Final = 0.015
+PATIENCE_SECONDS: Final = 0.02
 """The same, once there has been no place for everyone for `BURST_SECONDS`: then it is no burst, and
 waiting only makes every answer late."""
 BUSY_PLACES: Final = 2
@@ -54,10 +55,12 @@ class Admission:
             Unauthenticated: there is no bearer token, or it opens nothing.
             Unavailable: the database can't answer.
         """
+        token = bearer_token(request.headers.get("authorization"))
         with deadline_in(self._timeout):
+            # Not for strangers who bring nothing that could be a token.
             await self._gate.enter()
             try:
-                caller = await self._service.authenticate(request.headers.get("authorization"))
+                caller = await self._service.authenticate(token)
                 if self._rate:
                     quota = request.state.quota = self._rate.count(caller.service_user_id)
                     if quota.exceeded:
@@ -78,7 +81,17 @@ class Gate:
     once.
     """
 
-    def __init__(self, places: int, max_queue: int) -> None:
+    def __init__(
+        self,
+        places: int,
+        max_queue: int,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        computed: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """Have so many places; `clock` and `computed` tell the time, and how much was work."""
+        self._clock = clock
+        self._computed = computed
         self._places = places
         self._max_queue = max_queue
         self._taken = 0
@@ -142,10 +155,10 @@ class Gate:
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         """Find out, while there are requests, how much of its time the event loop computes."""
-        started, computed = time.monotonic(), time.thread_time()
+        started, computed = self._clock(), self._computed()
 
         def look() -> None:
-            share = (time.thread_time() - computed) / (time.monotonic() - started)
+            share = (self._computed() - computed) / (self._clock() - started)
             # Remembered for a while: it comes and goes with each answer.
             self._computing = max(share, self._computing * 0.9)
             self._next_look = None

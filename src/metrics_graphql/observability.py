@@ -7,7 +7,11 @@ from typing import Final
 
 logger = logging.getLogger(__name__)
 
-TOKEN: Final = re.compile(r"cog_\w+")
+TOKEN: Final = re.compile(r"cog_\w+", re.IGNORECASE)
+
+
+ACCESS_ARGUMENTS: Final = 5
+"""Of the server's line of a request: client, method, path with query, version, status."""
 
 
 class WithoutTokens(logging.Formatter):
@@ -18,6 +22,14 @@ class WithoutTokens(logging.Formatter):
         return TOKEN.sub("cog_…", super().format(record))
 
 
+def without_query(record: logging.LogRecord) -> bool:
+    """Cut the query off the address in the server's line of a request: it holds ids, or worse."""
+    if isinstance(record.args, tuple) and len(record.args) == ACCESS_ARGUMENTS:
+        client, method, path, *others = record.args
+        record.args = (client, method, str(path).partition("?")[0], *others)
+    return True
+
+
 def configure_logging(level: str) -> None:
     """Log to standard error: our own messages from a level up, those of libraries from warning.
 
@@ -26,6 +38,7 @@ def configure_logging(level: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(WithoutTokens("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("uvicorn.access").addFilter(without_query)
     for name in ("metrics_graphql", "uvicorn"):
         logging.getLogger(name).setLevel(level.upper())
 

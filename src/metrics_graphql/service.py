@@ -5,16 +5,21 @@ Does not know how a question is spelled outside.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Final
+
+from cachetools import TTLCache
 
 from metrics_graphql import auth
 from metrics_graphql.domain.breakdowns import Breakdown, BreakdownQuery
 from metrics_graphql.domain.metrics import SessionMetrics
 from metrics_graphql.errors import BadUserInput, Forbidden, MetricsError, TimedOut, Unavailable
+from metrics_graphql.freshness import MAX_KEPT, Fresh
 from metrics_graphql.store import breakdowns, questions
-from metrics_graphql.store.accounts import ServiceUser
+from metrics_graphql.store.accounts import ServiceUser, find_tokens
 from metrics_graphql.store.engine import Database
+from metrics_graphql.store.organizations import data_versions
 from metrics_graphql.store.questions import Asked
 
 logger = logging.getLogger(__name__)
@@ -28,20 +33,34 @@ CLOSING_SECONDS: Final = 2.0
 class MetricsService:
     """The room that both doors open on."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, freshness: float) -> None:
+        """Know callers and data versions for so many seconds before they are read again."""
         self._database = database
+        self._tokens = Fresh(partial(find_tokens, database), freshness)
+        self._versions = Fresh(partial(data_versions, database), freshness)
         self._recording: dict[str, asyncio.Task[None]] = {}
+        self._recorded: TTLCache[str, None] = TTLCache(MAX_KEPT, auth.USE_RESOLUTION)
 
-    async def authenticate(self, authorization: str | None) -> ServiceUser:
-        """Return who is asking, from the value of an `Authorization` header.
+    async def authenticate(self, token: str) -> ServiceUser:
+        """Return who is asking.
 
         Raises:
-            Unauthenticated: there is no bearer token, or it opens nothing.
+            Unauthenticated: the token opens nothing.
             Unavailable: the database can't answer.
         """
-        caller = await auth.authenticate(self._database, auth.bearer_token(authorization))
+        caller = await auth.authenticate(self._tokens, token)
         self._record_use(caller)
         return caller
+
+    async def versions(self, org_ids: Collection[str]) -> Mapping[str, int]:
+        """Return the data versions of those of some organizations that are known.
+
+        What is asked later is at least as new, and stays true while they are the same.
+
+        Raises:
+            Unavailable: the database can't answer.
+        """
+        return await self._versions.get(org_ids)
 
     async def session_metrics(
         self, caller: ServiceUser, asked: Sequence[Asked]
@@ -54,7 +73,7 @@ class MetricsService:
         """
         org_ids = {each.question.org_id for each in asked}
         try:
-            readable = await auth.readable(self._database, caller, org_ids)
+            readable = await auth.readable(self._versions, caller, org_ids)
         except (Unavailable, TimedOut) as error:
             return [error] * len(asked)
         allowed = [each for each in asked if each.question.org_id in readable]
@@ -71,7 +90,7 @@ class MetricsService:
             Unavailable: the database can't answer.
         """
         org_id = query.question.org_id
-        if org_id not in await auth.readable(self._database, caller, {org_id}):
+        if org_id not in await auth.readable(self._versions, caller, {org_id}):
             raise Forbidden
         return await breakdowns.breakdown(self._database, query)
 
@@ -96,14 +115,18 @@ class MetricsService:
 
     def _record_use(self, caller: ServiceUser) -> None:
         """Write down the caller's last use beside the request, which must not wait for a writer."""
-        if auth.use_is_recorded(caller) or caller.service_user_id in self._recording:
+        who = caller.service_user_id
+        if who in self._recorded or auth.use_is_recorded(caller):
             return
+        # Whoever records it next: what is known of the caller may be a moment old.
+        self._recorded[who] = None
         task = asyncio.create_task(self._try_to_record_use(caller))
-        self._recording[caller.service_user_id] = task
-        task.add_done_callback(lambda _: self._recording.pop(caller.service_user_id))
+        self._recording[who] = task
+        task.add_done_callback(lambda _: self._recording.pop(who, None))
 
     async def _try_to_record_use(self, caller: ServiceUser) -> None:
         try:
             await auth.record_use(self._database, caller)
         except Unavailable as error:
+            self._recorded.pop(caller.service_user_id, None)
             logger.warning("The last use of %s was not recorded: %r", caller.service_user_id, error)

@@ -1,9 +1,10 @@
 """The environment, read in one place: `METRICS_*` variables and `.env`."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from limits import parse
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveFloat, PositiveInt
+from limits import parse_many
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -18,14 +19,17 @@ def _split(value: object) -> object:
 def _rate(value: str) -> str:
     if value:
         try:
-            parse(value)
+            (rate,) = parse_many(value)
         except ValueError:
-            raise ValueError("should look like 6000/minute") from None
+            raise ValueError("should be one rate that looks like 6000/minute") from None
+        if rate.amount < 1:
+            raise ValueError("should allow a request; an empty rate allows all of them")
     return value
 
 
-Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
-"""Several, separated by commas."""
+Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")]
+Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9.-]+)$")]
+Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
@@ -41,10 +45,10 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe messages that are logged, to standard error."""
 
-    timeout: PositiveFloat = 10
+    timeout: Seconds = 10.0
     """Seconds until a request must be answered; then its work in the database is stopped."""
 
-    body_timeout: PositiveFloat = 10
+    body_timeout: Seconds = 10.0
     """Seconds until a request's body must have arrived."""
 
     max_concurrency: PositiveInt = 16
@@ -56,18 +60,35 @@ class Settings(BaseSettings):
     rate_limit: Annotated[str, AfterValidator(_rate)] = "6000/minute"
     """Requests of one service user to one process; nothing is no limit."""
 
-    drain_seconds: float = Field(5, ge=0)
+    drain_seconds: float = Field(5.0, ge=0, le=86_400, allow_inf_nan=False)
     """How long a process that is told to end (SIGTERM) goes on answering, while `/readyz` says that
     it ends."""
 
-    cors_origins: Names = []
+    cors_origins: Annotated[list[Origin], NoDecode, BeforeValidator(_split)] = []
     """Origins whose pages may read answers, like `https://app.example.com`; separated by commas."""
 
-    trusted_hosts: Names = ["*"]
-    """Host names that requests may be sent to, like `*.example.com`; separated by commas."""
+    trusted_hosts: Annotated[list[Host], NoDecode, BeforeValidator(_split), Field(min_length=1)] = [
+        "*"
+    ]
+    """Host names that requests may be sent to, like `*.example.com`; separated by commas. Probes of
+    `/livez` and `/readyz` may be sent to any."""
 
     suggestions: bool = True
     """Whether errors suggest names of the schema, to callers with a valid token."""
+
+    trusted_documents: Path | None = None
+    """A file of GraphQL documents by id, as graphql-codegen writes it (`persisted-documents.json`),
+    which may be asked for by `documentId`."""
+
+    trusted_documents_only: bool = False
+    """Whether no other documents run."""
+
+    freshness: float = Field(1.0, ge=0, le=86_400, allow_inf_nan=False)
+    """Seconds for which it is not asked again who a token's holder is, and whether an organization
+    has new sessions; 0 asks each time."""
+
+    cache_bytes: int = Field(32_000_000, ge=0)
+    """Bytes of answers that a process keeps; 0 keeps none."""
 
     max_tokens: PositiveInt = 2_000
     """Tokens of a GraphQL document."""
@@ -77,6 +98,9 @@ class Settings(BaseSettings):
 
     max_aliases: PositiveInt = 100
     """Aliases of a GraphQL operation, fragments expanded."""
+
+    max_alias_length: PositiveInt = 100
+    """Characters of an alias: a series repeats it with every row."""
 
     max_root_fields: PositiveInt = 20
     """Fields at the top of a GraphQL operation, fragments expanded."""

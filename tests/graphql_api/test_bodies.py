@@ -174,7 +174,7 @@ def test_a_parameter_of_the_wrong_type_is_named(
         f" \r\n\t{{ {ASK_NAME} }} ",
         f'{{{ASK_NAME}, "variables": null, "operationName": null, "extensions": null}}',
         f'{{{ASK_NAME}, "variables": {{}}, "operationName": "", "extensions": {{}}}}',
-        f'{{{ASK_NAME}, "extensions": {{"persistedQuery": {{"version": 1}}}}}}',
+        f'{{{ASK_NAME}, "extensions": {{"trace": {{"id": 1}}}}}}',
         f'{{{ASK_NAME}, "id": 7, "somethingElse": [1, 2]}}',
         f'{{{ASK_NAME}, "variables": {{"undeclared": "\\u0000\\ud83d\\ude00"}}}}',
         f'{{{ASK_NAME}, "variables": {{"undeclared": "\\\\ud800"}}}}',

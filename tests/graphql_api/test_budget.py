@@ -58,9 +58,9 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
     [
         ("{ a }", Size(1, 0, 1, 0, 0, 1)),
         ("{ a { b c } }", Size(3, 0, 1, 0, 0, 2)),
-        ("{ x: a y: b { z: c } }", Size(3, 3, 2, 0, 0, 2)),
+        ("{ x: a y: b { z: c } }", Size(3, 3, 2, 0, 0, 2, 1)),
         ("{ costly { costly } }", Size(2, 0, 1, 0, 2, 2)),
-        ("{ costly: cheap }", Size(1, 1, 1, 0, 0, 1)),
+        ("{ costly: cheap }", Size(1, 1, 1, 0, 0, 1, 6)),
         ("{ ... { a ... { b } } }", Size(2, 0, 2, 0, 0, 1)),
         ("query ($v: Int @v) @o { a @f ... @i { b } ...F @s } fragment F on Q @d { c }",
          Size(3, 0, 3, 6, 0, 1)),
@@ -108,6 +108,7 @@ def test_the_size_is_that_of_the_document_with_its_fragments_written_out(text: s
         directives=sum(line["directives"] for line in lines),
         cost=sum(line["cost"] for line in lines),
         depth=max((line["depth"] for line in lines if line["field"]), default=0),
+        alias_length=max((line["alias_length"] for line in lines), default=0),
     )
 
 
@@ -122,6 +123,9 @@ def written_out(
         yield {
             "field": is_field,
             "alias": isinstance(node, FieldNode) and node.alias is not None,
+            "alias_length": len(node.alias.value)
+            if isinstance(node, FieldNode) and node.alias
+            else 0,
             "cost": isinstance(node, FieldNode) and node.name.value == "costly",
             "directives": len(node.directives or ()),
             "depth": depth,
@@ -191,6 +195,7 @@ def repeated(text: str, times: int) -> str:
         (f"{{ {repeated('viewer { id }', 251)} }}", "fields", (502, 500)),
         (bomb(80), "fields", (MOST, 500)),
         (f"{{ viewer {{ {repeated('a#: id', 101)} }} }}", "aliases", (101, 100)),
+        ("{ " + "a" * 101 + ": __typename }", "alias_length", (101, 100)),
         (f"{{ {repeated('a#: __typename', 21)} }}", "root_fields", (21, 20)),
         (f"{{ {repeated('__typename', 21)} }}", "root_fields", (21, 20)),
         ("{ ...F } fragment F on Query { " + "__typename " * 21 + "}", "root_fields", (21, 20)),
@@ -251,6 +256,6 @@ def test_an_answer_with_too_many_values_is_refused_where_it_grows(ask: Ask) -> N
 def test_limits_are_settings() -> None:
     """Every maximum of the budget is one."""
     settings = Settings(max_tokens=1, max_fields=2, max_aliases=3, max_root_fields=4,
-                        max_directives=5, max_cost=6, max_depth=7)  # fmt: skip
+                        max_directives=5, max_cost=6, max_depth=7, max_alias_length=8)  # fmt: skip
 
-    assert Budget.of(settings) == Budget(1, Size(2, 3, 4, 5, 6, 7))
+    assert Budget.of(settings) == Budget(1, Size(2, 3, 4, 5, 6, 7, 8))

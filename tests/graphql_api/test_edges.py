@@ -35,8 +35,8 @@ def post(
         ({"query": "query A { __typename }", "operationName": "a"}, "a"),
         ({"query": "query A { a: __typename } query B { b: __typename }"}, "operation"),
         ({"query": "query A { __typename }", "operationName": "\0"}, "peration"),
-        ({"query": "fragment F on Query { __typename }"}, "peration"),
-        ({"query": "type Session { id: ID }"}, "peration"),
+        ({"query": "fragment F on Query { __typename }"}, "'F'"),
+        ({"query": "type Session { id: ID }"}, "'Session'"),
         ({"query": "mutation { load }"}, "utation"),
         ({"query": "mutation { __typename }"}, "utation"),
         ({"query": "subscription { sessions }"}, "ubscription"),
@@ -113,7 +113,7 @@ def test_a_failure_of_ours_before_execution_is_a_500(
         raise RuntimeError
 
     monkeypatch.setattr("metrics_graphql.graphql_api.documents.validate", fail)
-    response = post(shared, token, {"query": "{ __typename }"}, accept)
+    response = post(shared, token, {"query": f"{{ __typename }} # unseen, {accept}"}, accept)
 
     assert response.json()["errors"][0]["extensions"] == {"code": "INTERNAL"}
     assert response.status_code == 500

@@ -50,8 +50,8 @@ def serve(
         host=host,
         port=port,
         workers=workers,
-        # Whatever is still at work then has passed its deadline.
-        timeout_graceful_shutdown=math.ceil(settings.timeout) + 1,
+        # Whatever is still at work then has passed its deadlines.
+        timeout_graceful_shutdown=math.ceil(settings.body_timeout + settings.timeout) + 1,
         **SERVER,
     )
 

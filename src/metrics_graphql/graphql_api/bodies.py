@@ -23,6 +23,7 @@ BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 """A string of JSON, or a bracket outside of one."""
 SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 """The escape of a half of a pair."""
+SHA256: Final = re.compile(r"[0-9a-fA-F]{64}")
 OPENING: Final = frozenset("[{")
 CLOSING: Final = frozenset("]}")
 
@@ -43,11 +44,17 @@ class BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
-    """One operation to run, not yet parsed."""
+    """One operation to run, not yet parsed: of the document that it brings or names.
 
-    query: str
+    `sha256` is the hash of a document that the client hopes is known already ("automatic persisted
+    queries"), `document_id` the id of a trusted one.
+    """
+
+    query: str | None
     variables: dict[str, Any] | None
     operation_name: str | None
+    sha256: bytes | None = None
+    document_id: str | None = None
 
 
 def parse_request(request: Request, body: bytes) -> GraphQLRequest:
@@ -74,7 +81,11 @@ def content_type(headers: Headers) -> str:
     """Return the media type of a body; one in another charset than UTF-8 counts as none."""
     message = Message()
     message["content-type"] = headers.get("content-type", "")
-    in_utf_8 = message.get_content_charset("utf-8") in {"utf-8", "utf8"}
+    try:
+        in_utf_8 = message.get_content_charset("utf-8") in {"utf-8", "utf8"}
+    except ValueError:
+        # A parameter in parts that are numbered beyond all numbers.
+        return ""
     # Not Message's own reading of it, which takes text/plain for none.
     return str(message["content-type"]).partition(";")[0].strip().lower() if in_utf_8 else ""
 
@@ -167,15 +178,37 @@ def request_of(parameters: dict[str, Any]) -> GraphQLRequest:
         BadRequest: 400, naming a parameter of the wrong type.
     """
     query = parameters.get("query")
+    document_id = parameters.get("documentId")
     variables = parameters.get("variables")
     operation_name = parameters.get("operationName")
     extensions = parameters.get("extensions")
-    if not isinstance(query, str) or not query:
-        raise BadRequest(400, "`query` must be a GraphQL document, as a string.")
     if variables is not None and not isinstance(variables, dict):
         raise BadRequest(400, "`variables` must be an object.")
     if operation_name is not None and not isinstance(operation_name, str):
         raise BadRequest(400, "`operationName` must be a string.")
     if extensions is not None and not isinstance(extensions, dict):
         raise BadRequest(400, "`extensions` must be an object.")
-    return GraphQLRequest(query, variables, operation_name or None)
+    if document_id is not None and not isinstance(document_id, str):
+        raise BadRequest(400, "`documentId` must be a string.")
+    sha256 = persisted_hash((extensions or {}).get("persistedQuery"))
+    if (query is not None or not (document_id or sha256)) and not (
+        query and isinstance(query, str)
+    ):
+        raise BadRequest(400, "`query` must be a GraphQL document, as a string.")
+    return GraphQLRequest(query, variables, operation_name or None, sha256, document_id)
+
+
+def persisted_hash(persisted_query: object) -> bytes | None:
+    """Return the SHA-256 by which a document is asked for, if it is.
+
+    Raises:
+        BadRequest: 400, for another version of that extension, and for what is no such hash.
+    """
+    if persisted_query is None:
+        return None
+    if not isinstance(persisted_query, dict) or persisted_query.get("version") != 1:
+        raise BadRequest(400, "`extensions.persistedQuery` must have the version 1.")
+    text = persisted_query.get("sha256Hash")
+    if not isinstance(text, str) or not SHA256.fullmatch(text):
+        raise BadRequest(400, "`extensions.persistedQuery.sha256Hash` must be a SHA-256, in hex.")
+    return bytes.fromhex(text)

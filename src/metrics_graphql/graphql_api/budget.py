@@ -33,11 +33,16 @@ class Size(NamedTuple):
     """SQL statements, as `@cost` in the schema says."""
     depth: int = 0
     """How many fields are inside of one another at most."""
+    alias_length: int = 0
+    """Characters of the longest alias."""
 
     def beside(self, other: "Size") -> "Size":
         """Return the size of both together."""
         sums = Size(*(min(a + b, MOST) for a, b in zip(self, other, strict=True)))
-        return sums._replace(depth=max(self.depth, other.depth))
+        return sums._replace(
+            depth=max(self.depth, other.depth),
+            alias_length=max(self.alias_length, other.alias_length),
+        )
 
 
 NOTHING: Final = Size()
@@ -132,5 +137,6 @@ class Ruler:
                 root_fields=1,
                 cost=min(below.cost + self._costs.get(field.name.value, 0), MOST),
                 depth=below.depth + 1,
+                alias_length=max(below.alias_length, len(field.alias.value) if field.alias else 0),
             )
         )

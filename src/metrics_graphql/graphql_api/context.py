@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import strawberry
 from graphql import GraphQLError, GraphQLObjectType
@@ -20,6 +20,8 @@ from metrics_graphql.service import MetricsService
 from metrics_graphql.store.accounts import ServiceUser
 from metrics_graphql.store.questions import Asked
 
+T = TypeVar("T")
+
 
 class Context:
     """What a request brings to its resolvers."""
@@ -29,8 +31,15 @@ class Context:
         self._service = service
         self._values = 0
         self._max_values = max_values
+        self._found: dict[BreakdownQuery, Breakdown | MetricsError] = {}
+
+        self.versions: dict[str, int] = {}
+        """The data versions of the organizations asked about, from before the first question."""
+        self.is_repeatable = True
+        """Whether the answer depends on nothing but these versions and the caller's rights."""
 
         async def load(asked: list[Asked]) -> list[SessionMetrics | MetricsError]:
+            await self._note_versions({each.question.org_id for each in asked})
             return await service.session_metrics(caller, asked)
 
         # Resolvers of one request run side by side: what they ask goes to the service together.
@@ -47,6 +56,50 @@ class Context:
         """
         asked = (self._questions.load(Asked(question, measures)) for question in questions)
         return list(await asyncio.gather(*asked))
+
+    async def ask_all(
+        self, asked: Sequence[Asked], breakdowns: Sequence[BreakdownQuery]
+    ) -> tuple[Iterator[SessionMetrics], Iterator[Breakdown]]:
+        """Return the answers to questions and the breakdowns, in order, asked side by side.
+
+        What was found out is not asked again by the methods above and below, whatever this raises.
+
+        Raises:
+            Forbidden, Unavailable, TimedOut: one of them can't be answered.
+        """
+        await self._note_versions({each.question.org_id for each in asked})
+        if not breakdowns:  # The usual case does not pay for tasks.
+            answers = await self._service.session_metrics(self.caller, asked)
+        else:
+            answers, _ = await asyncio.gather(
+                self._service.session_metrics(self.caller, asked),
+                asyncio.gather(*map(self._found_out, breakdowns)),
+            )
+        try:
+            return (
+                iter([value_or_error(answer) for answer in answers]),
+                iter([value_or_error(self._found[query]) for query in breakdowns]),
+            )
+        except MetricsError:
+            for each, answer in zip(asked, answers, strict=True):
+                if not isinstance(answer, MetricsError):
+                    self._questions.prime(each, answer)
+            raise
+
+    async def _found_out(self, query: BreakdownQuery) -> None:
+        try:
+            self._found[query] = await self._service.breakdown(self.caller, query)
+        except MetricsError as error:
+            self._found[query] = error
+
+    def start_over(self) -> None:
+        """Forget what was spent on an answer that is not given."""
+        self._values = 0
+
+    async def _note_versions(self, org_ids: set[str]) -> None:
+        unknown = org_ids - self.versions.keys()
+        if unknown:
+            self.versions.update(await self._service.versions(unknown))
 
     def foresee(
         self, questions: Sequence[SessionMetricsQuery], measures: tuple[Measure, ...]
@@ -69,13 +122,20 @@ class Context:
         if self._values > self._max_values:
             raise QueryTooExpensive("values", self._values, self._max_values)
 
+    def can_afford(self, values: int) -> bool:
+        """Return whether so many more could be spent."""
+        return self._values + values <= self._max_values
+
     async def breakdown(self, query: BreakdownQuery) -> Breakdown:
         """Return the same measures for each user or playbook.
 
         Raises:
             BadUserInput, Forbidden, Unavailable: as the service does.
         """
-        return await self._service.breakdown(self.caller, query)
+        await self._note_versions({query.question.org_id})
+        if query not in self._found:
+            await self._found_out(query)
+        return value_or_error(self._found[query])
 
     async def organizations(self, first: int) -> list[str]:
         """Return the organizations whose metrics the caller may read.
@@ -83,7 +143,19 @@ class Context:
         Raises:
             BadUserInput, Unavailable: as the service does.
         """
+        self.is_repeatable = False
         return await self._service.organizations(self.caller, first)
+
+
+def value_or_error(found: T | MetricsError) -> T:
+    """Return a value.
+
+    Raises:
+        Forbidden, Unavailable, TimedOut: there is none.
+    """
+    if isinstance(found, MetricsError):
+        raise found
+    return found
 
 
 class Info(strawberry.Info[Context, None]):
@@ -112,15 +184,16 @@ class Info(strawberry.Info[Context, None]):
 
     def fields_below(
         self, parent: str, name: str
-    ) -> Iterator[tuple[dict[str, Any], tuple[Measure, ...]]]:
+    ) -> Iterator[tuple[dict[str, Any], tuple[Measure, ...], int]]:
         """Yield the arguments of the fields of one name under this one, which is of type `parent`.
 
-        With each come the measures selected under it. One whose arguments can't be taken is left
-        out: it will say so itself.
+        With each come the measures selected under it, and the number of fields. One whose arguments
+        can't be taken is left out: it will say so itself.
         """
         info = self._raw_info
         definition = cast("GraphQLObjectType", info.schema.get_type(parent)).fields[name]
         for node in fields_named(name, info.field_nodes, info.fragments):
             with suppress(GraphQLError):
                 arguments = get_argument_values(definition, node, info.variable_values)
-                yield arguments, selected_measures([node], info.fragments)
+                values = Ruler(info.fragments, {}).selections(node.selection_set).fields
+                yield arguments, selected_measures([node], info.fragments), values

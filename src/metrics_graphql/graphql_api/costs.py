@@ -11,8 +11,9 @@ from strawberry.schema_directive import Location
     locations=[Location.FIELD_DEFINITION],
     name="cost",
     description=(
-        "How many SQL statements selecting this field adds to the request, at most. A\n"
-        "request over the server's limit is refused before any of them runs."
+        "How many SQL statements selecting this field adds to the request, at most, beside\n"
+        "those that find out who asks. A request over the server's limit is refused before\n"
+        "any of them runs."
     ),
 )
 class Cost:

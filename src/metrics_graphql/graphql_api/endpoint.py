@@ -1,19 +1,22 @@
 """GraphQL over HTTP: one question in, one answer out, an error always in the promised shape."""
 
+import json
 from collections.abc import Awaitable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from graphql import ExecutionResult, execute
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.http.ides import get_graphql_ide_html
 
-from metrics_graphql.errors import MetricsError, QueryTooExpensive
+from metrics_graphql.answers import Answer, Answers
+from metrics_graphql.errors import MetricsError, QueryTooExpensive, UnknownPersistedQuery
 from metrics_graphql.graphql_api.bodies import BadRequest, GraphQLRequest, parse_request, read_body
 from metrics_graphql.graphql_api.budget import Budget
 from metrics_graphql.graphql_api.context import Context
-from metrics_graphql.graphql_api.documents import Documents, InvalidDocument
+from metrics_graphql.graphql_api.documents import Document, Documents, InvalidDocument
 from metrics_graphql.graphql_api.failures import bad_request, formatted, formatted_error, masked
 from metrics_graphql.graphql_api.negotiation import (
     JSON_TYPE,
@@ -25,6 +28,7 @@ from metrics_graphql.graphql_api.schema import graphql_schema
 from metrics_graphql.limits import Admission
 from metrics_graphql.service import MetricsService
 from metrics_graphql.settings import Settings
+from metrics_graphql.store.accounts import ServiceUser
 
 PAGE_POLICY: Final = (
     "default-src 'none'; script-src 'unsafe-inline' https://unpkg.com; "
@@ -38,10 +42,23 @@ PAGE_POLICY: Final = (
 class GraphQLEndpoint:
     """Answers `/graphql`: questions by POST and GET, and a page to explore for browsers."""
 
-    def __init__(self, service: MetricsService, admission: Admission, settings: Settings) -> None:
+    def __init__(
+        self, service: MetricsService, admission: Admission, answers: Answers, settings: Settings
+    ) -> None:
+        """Read the trusted documents.
+
+        Raises:
+            ValueError: they can't be read, or one of them can't run.
+        """
         self._service = service
         self._admission = admission
-        self._documents = Documents(Budget.of(settings), suggestions=settings.suggestions)
+        self._answers = answers
+        self._documents = Documents(
+            Budget.of(settings),
+            suggestions=settings.suggestions,
+            trusted=read_manifest(settings.trusted_documents),
+            trusted_only=settings.trusted_documents_only,
+        )
         self._body_timeout = settings.body_timeout
         self._max_values = settings.max_values
 
@@ -61,7 +78,7 @@ class GraphQLEndpoint:
             response = failure(MetricsError.status, masked(error), media_type)
         await response(scope, receive, send)
 
-    async def _answer(self, request: Request, media_type: str | None) -> Response:
+    async def _answer(self, request: Request, media_type: str | None) -> ASGIApp:
         if request.method not in {"GET", "POST"}:
             raise BadRequest(405, "Ask with GET or POST.", {"Allow": "GET, POST"})
         if wants_page(request):
@@ -73,21 +90,37 @@ class GraphQLEndpoint:
         # A place is for those who have said what they want, not for those who are still speaking.
         body = await read_body(request, self._body_timeout)
         async with self._admission.admitted(request) as caller:
-            asked = parse_request(request, body)
-            context = Context(self._service, caller, self._max_values)
-            return await self._execute(asked, context, media_type)
+            said = (request.method, request.headers.get("content-type"), request.url.query, body)
+            return await self._answers.get(
+                (caller.rights, media_type, *said),
+                media_type,
+                lambda: self._made(parse_request(request, body), caller, media_type),
+            )
 
-    async def _execute(self, asked: GraphQLRequest, context: Context, media_type: str) -> Response:
+    async def _made(self, asked: GraphQLRequest, caller: ServiceUser, media_type: str) -> Answer:
+        """Answer what has not been answered before."""
+        context = Context(self._service, caller, self._max_values)
         try:
-            operation = self._documents.read_operation(asked.query, asked.operation_name)
+            document = self._documents.find(asked)
+            plan = document.plan(asked.operation_name)
         except InvalidDocument as invalid:
             return nothing_ran([formatted(error) for error in invalid.errors], media_type)
-        except QueryTooExpensive as error:
+        except (QueryTooExpensive, UnknownPersistedQuery) as error:
             return nothing_ran([formatted_error(error)], media_type)
+        if plan is not None:
+            data = await plan.run(context, asked.variables or {})
+            if data is not None:
+                return Answer(f'{{"data":{data}}}'.encode(), context.versions)
+        return await self._executed(document, asked, context, media_type)
+
+    async def _executed(
+        self, document: Document, asked: GraphQLRequest, context: Context, media_type: str
+    ) -> Answer:
+        """Run on graphql-core what no plan answers."""
         result = await execution(
             execute(
                 graphql_schema,
-                operation.document,
+                document.ast,
                 context_value=context,
                 variable_values=asked.variables,
                 operation_name=asked.operation_name,
@@ -99,8 +132,8 @@ class GraphQLEndpoint:
             return nothing_ran(errors, media_type)
         body: dict[str, Any] = {"data": result.data}
         if errors:
-            body["errors"] = errors
-        return JSONResponse(body, media_type=media_type)
+            return Answer(as_json({**body, "errors": errors}), None)
+        return Answer(as_json(body), context.versions if context.is_repeatable else None)
 
 
 async def execution(result: ExecutionResult | Awaitable[ExecutionResult]) -> ExecutionResult:
@@ -108,11 +141,36 @@ async def execution(result: ExecutionResult | Awaitable[ExecutionResult]) -> Exe
     return await result if isinstance(result, Awaitable) else result
 
 
-def nothing_ran(errors: list[dict[str, Any]], media_type: str) -> Response:
+def nothing_ran(errors: list[dict[str, Any]], media_type: str) -> Answer:
     """Return the answer to a document or variables that could not be run."""
     # Clients of the older media type look at the body, not at the status.
     status = 400 if media_type == RESPONSE_TYPE else 200
-    return JSONResponse({"errors": errors}, status, media_type=media_type)
+    return Answer(as_json({"errors": errors}), None, status)
+
+
+def as_json(content: object) -> bytes:
+    """Return a body."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode()
+
+
+def read_manifest(path: Path | None) -> dict[str, str]:
+    """Return the trusted documents by id.
+
+    Raises:
+        ValueError: the file can't be read, or is not an object of texts in JSON.
+    """
+    if path is None:
+        return {}
+    try:
+        manifest = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f"the trusted documents can't be read: {error}") from None
+    if not isinstance(manifest, dict) or not all(
+        isinstance(text, str) for text in manifest.values()
+    ):
+        raise ValueError(f"{path} must be an object of documents by id")
+    return manifest
 
 
 def failure(

@@ -1,7 +1,7 @@
 """The answer to `sessionMetrics`: totals, and below them series, breakdowns and a comparison."""
 
 from contextlib import suppress
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
@@ -26,6 +26,14 @@ from metrics_graphql.graphql_api.context import Info
 from metrics_graphql.graphql_api.costs import ONE_STATEMENT
 from metrics_graphql.graphql_api.inputs import MOST_SESSIONS, SessionMetricsOrder, TimeInterval
 from metrics_graphql.graphql_api.scalars import Instant
+
+COMPARED: Final = (
+    SESSIONS_CREATED,
+    SESSIONS_WITH_PLAYBOOK,
+    SESSIONS_WITH_SEARCH,
+    SESSIONS_WITH_MERGED_PRS,
+)
+"""The counts that have a relative change."""
 
 
 def change_of(measure: Measure) -> Any:  # noqa: ANN401 - a field, where a class annotates its value
@@ -230,7 +238,14 @@ def foresee(query: SessionMetricsQuery, info: Info) -> None:
     questions, measures = compared(query, info, "previousPeriod")
     if measures:
         info.context.foresee(questions, measures)
-    for arguments, measures in info.fields_below("SessionMetrics", "timeSeries"):
+    series = []
+    values = 0
+    for arguments, measures, fields in info.fields_below("SessionMetrics", "timeSeries"):
         with suppress(BadUserInput):
             cut = buckets_of(query, arguments["interval"], arguments["timeZone"])
+            series.append((cut, measures))
+            values += len(cut) * fields
+    # Else they ask one after the other, until one is refused.
+    if info.context.can_afford(values):
+        for cut, measures in series:
             info.context.foresee([query.moved(period) for period in cut], measures)

@@ -7,7 +7,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from metrics_graphql.answers import Answer, Answers
 from metrics_graphql.domain.measures import AVERAGE_ACUS, MEASURES
 from metrics_graphql.domain.metrics import SessionMetrics
 from metrics_graphql.errors import MetricsError, Unavailable
@@ -16,22 +18,31 @@ from metrics_graphql.observability import report, report_unavailable
 from metrics_graphql.rest_api.openapi import SESSION_METRICS_PATH, document
 from metrics_graphql.rest_api.parameters import InvalidParameters, read_query
 from metrics_graphql.service import MetricsService
+from metrics_graphql.store.accounts import ServiceUser
 from metrics_graphql.store.questions import Asked
 
-Endpoint = Callable[[Request], Awaitable[Response]]
+Endpoint = Callable[[Request], Awaitable[ASGIApp]]
 
 
-def routes(service: MetricsService, admission: Admission) -> list[Route]:
+def routes(service: MetricsService, admission: Admission, answers: Answers) -> list[Route]:
     """Return the routes of this door."""
 
-    async def session_metrics(request: Request) -> Response:
+    async def session_metrics(request: Request) -> ASGIApp:
         """Answer one question: the token first, then the parameters, then the right to ask."""
         async with admission.admitted(request) as caller:
-            query = read_query(request.path_params["org_id"], request.query_params)
-            (answer,) = await service.session_metrics(caller, [Asked(query)])
+            return await answers.get(
+                (caller.rights, request.url.path, request.url.query),
+                JSONResponse.media_type,
+                lambda: answered(request, caller),
+            )
+
+    async def answered(request: Request, caller: ServiceUser) -> Answer:
+        query = read_query(request.path_params["org_id"], request.query_params)
+        versions = await service.versions({query.org_id})
+        (answer,) = await service.session_metrics(caller, [Asked(query)])
         if isinstance(answer, MetricsError):
             raise answer
-        return JSONResponse(body_of(answer))
+        return Answer(bytes(JSONResponse(body_of(answer)).body), versions)
 
     async def openapi(_request: Request) -> Response:
         """Show the document."""
@@ -42,17 +53,25 @@ def routes(service: MetricsService, admission: Admission) -> list[Route]:
 
 def get_only(path: str, endpoint: Endpoint) -> Route:
     """Return a route for GET; HEAD, which Starlette adds, is not allowed by the v3 API."""
-    route = Route(path, answering_errors(endpoint), methods=["GET"])
+    route = Route(path, Answering(endpoint), methods=["GET"])
     route.methods = {"GET"}
     return route
 
 
-def answering_errors(endpoint: Endpoint) -> Endpoint:
-    """Return an endpoint whose errors are answers in the shape of the v3 API."""
+class Answering:
+    """An endpoint whose errors are answers in the shape of the v3 API."""
 
-    async def answer(request: Request) -> Response:
+    def __init__(self, endpoint: Endpoint) -> None:
+        self._endpoint = endpoint
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        response = await self._answer(Request(scope, receive))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> ASGIApp:
         try:
-            return await endpoint(request)
+            return await self._endpoint(request)
         except InvalidParameters as error:
             return JSONResponse({"detail": error.detail}, 422)
         except MetricsError as error:
@@ -61,8 +80,6 @@ def answering_errors(endpoint: Endpoint) -> Endpoint:
             return JSONResponse({"detail": error.message}, error.status, error.headers)
         except Exception as error:  # noqa: BLE001 - the last line: nothing unmasked gets past it
             return JSONResponse({"detail": report(error)}, MetricsError.status)
-
-    return answer
 
 
 async def answer_http_exception(_request: Request, error: Exception) -> Response:

@@ -1,7 +1,7 @@
 """Service users and the hashes of their tokens, as they are stored."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -29,6 +29,11 @@ class ServiceUser:
     """Seconds from a token's making to its end; None is for ever."""
     revoked_at: int | None
     last_used_at: int | None
+
+    @property
+    def rights(self) -> tuple[str, ...]:
+        """All that an answer may depend on of who asks for it."""
+        return (self.service_user_id, self.name, self.org_id or "", *self.permissions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +87,17 @@ async def insert_token(
     )
 
 
-async def find_token(database: Database, sha256: bytes) -> StoredToken | None:
-    """Return the token with this hash and its service user, in one read."""
-    rows = await database.fetch(token_with_its_user(database.dialect), {"sha256": sha256})
-    if not rows:
-        return None
-    *user, expires_at = rows[0]
-    found = ServiceUser(*user)
-    # As the driver gives them: JSON.
-    permissions = json.loads(str(found.permissions))
-    return StoredToken(replace(found, permissions=tuple(permissions)), expires_at)
+async def find_tokens(database: Database, hashes: Collection[bytes]) -> dict[bytes, StoredToken]:
+    """Return the tokens with these hashes, each with its service user, in one read each."""
+    statement = token_with_its_user(database.dialect)
+    found = {}
+    for sha256 in hashes:
+        for *user, expires_at in await database.fetch(statement, {"sha256": sha256}):
+            service_user = ServiceUser(*user)
+            # As the driver gives them: JSON.
+            permissions = tuple(json.loads(str(service_user.permissions)))
+            found[sha256] = StoredToken(replace(service_user, permissions=permissions), expires_at)
+    return found
 
 
 @lru_cache

@@ -6,12 +6,15 @@ import sqlite3
 import time
 from collections.abc import Hashable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol, cast
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.sql.compiler import SQLCompiler
+
+WRITER_WAIT_SECONDS: Final = 60.0
+"""How long a writer waits for the one before it."""
 
 
 class Prepared(NamedTuple):
@@ -42,11 +45,16 @@ class Run(NamedTuple):
 class Dialect(Hashable, Protocol):
     """How one engine is opened, and how it spells what SQLAlchemy leaves to it."""
 
-    driver_errors: ClassVar[tuple[type[Exception], ...]]
-    """What the driver raises when the database can't answer."""
+    driver_error: ClassVar[type[Exception]]
+    """What all errors of the driver are."""
 
-    def create_engine(self, url: sa.URL) -> AsyncEngine:
-        """Return an engine whose connections read in autocommit.
+    def is_unavailable(self, error: Exception) -> bool:
+        """Return whether an error of the driver says that the database can't answer."""
+
+    def create_engine(
+        self, url: sa.URL, *, wait_seconds: float = WRITER_WAIT_SECONDS
+    ) -> AsyncEngine:
+        """Return an engine whose connections read in autocommit, and wait so long for a lock.
 
         A connection with the execution option `writes` holds a write transaction from its begin.
         """
@@ -90,16 +98,19 @@ class Dialect(Hashable, Protocol):
 class SQLite:
     """SQLite through aiosqlite, in WAL mode."""
 
-    driver_errors: ClassVar[tuple[type[Exception], ...]] = (sqlite3.OperationalError,)
+    driver_error: ClassVar[type[Exception]] = sqlite3.DatabaseError
 
-    busy_timeout = 60.0
-    """Seconds a writer waits for the one before it."""
+    def is_unavailable(self, error: Exception) -> bool:
+        """Tell a lock, a full disk or a damaged file, which has no kind of its own, from faults."""
+        return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
-    def create_engine(self, url: sa.URL) -> AsyncEngine:
+    def create_engine(
+        self, url: sa.URL, *, wait_seconds: float = WRITER_WAIT_SECONDS
+    ) -> AsyncEngine:
         """Open a file. Every acknowledged commit is on the disk (`synchronous=FULL`)."""
         engine = create_async_engine(
             url.set(drivername="sqlite+aiosqlite"),
-            connect_args={"timeout": self.busy_timeout},
+            connect_args={"timeout": wait_seconds},
             isolation_level="AUTOCOMMIT",
             # Reads leave nothing to reset, and a write transaction ends with its block.
             pool_reset_on_return=None,
@@ -119,13 +130,14 @@ class SQLite:
         return engine
 
     async def _set_pragmas(self, connection: Any) -> None:  # noqa: ANN401 - what the driver calls one
-        give_up = time.monotonic() + self.busy_timeout
+        give_up = time.monotonic() + WRITER_WAIT_SECONDS
         while True:
             try:
                 await connection.execute_fetchall("PRAGMA journal_mode=WAL")
             except sqlite3.OperationalError as error:
                 # Somebody opens a new file at the same time: here SQLite does not wait by itself.
-                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                is_busy = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
+                if not is_busy or time.monotonic() > give_up:
                     raise
                 await asyncio.sleep(0.01)
             else:
@@ -156,6 +168,7 @@ class SQLite:
             # Again and again: it may not have begun yet.
             await connection.interrupt()
             await asyncio.wait([idle], timeout=0.01)
+        idle.exception()
 
     def prepare(self, statement: sa.ClauseElement) -> Prepared:
         """Return a statement with `?` for each parameter."""

@@ -1,8 +1,9 @@
 """A database that is open: connections to read from and to write with."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
@@ -13,6 +14,12 @@ from sqlalchemy.util import greenlet_spawn
 from metrics_graphql.deadlines import within_deadline
 from metrics_graphql.errors import Unavailable
 from metrics_graphql.store.dialects import Prepared, dialect_for
+from metrics_graphql.store.tables import organizations
+
+MAX_READERS: Final = 16
+"""Statements that one process has at work at once."""
+READER_WAIT_SECONDS: Final = 1.0
+"""How long a read waits for a lock; in the usual modes of the engines there is none."""
 
 Connection = AsyncConnection
 """What other rooms pass on without looking into it."""
@@ -36,8 +43,12 @@ class Database:
             ) from None
         self.dialect = dialect_for(parsed)
         self._engine = self.dialect.create_engine(parsed)
-        self._ping = self.dialect.prepare(sa.select(sa.literal_column("1")))
         self._writer = self._engine.execution_options(writes=True)
+        self._readers = self.dialect.create_engine(parsed, wait_seconds=READER_WAIT_SECONDS)
+        self._places = asyncio.Semaphore(MAX_READERS)
+        self._idle: list[sa.PoolProxiedConnection] = []
+        # Of a table, so that the file is really read.
+        self._ping = self.dialect.prepare(sa.select(organizations.c.data_version).limit(1))
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection]:
@@ -61,12 +72,25 @@ class Database:
         """
         with self._failures_as_unavailable():
             async with within_deadline():
-                connection = await self._engine.raw_connection()
-                try:
-                    return await self.dialect.fetch(connection.driver_connection, prepared, values)
-                finally:
-                    # One that the pool has no place for is really closed, which takes its time.
-                    await greenlet_spawn(connection.close)
+                await self._places.acquire()
+            try:
+                return await self._fetch(prepared, values)
+            finally:
+                self._places.release()
+
+    async def _fetch(self, prepared: Prepared, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
+        """Read on a connection that is kept open: taking one from a pool costs as much again."""
+        connection = self._idle.pop() if self._idle else None
+        try:
+            async with within_deadline():
+                connection = connection or await self._readers.raw_connection()
+                rows = await self.dialect.fetch(connection.driver_connection, prepared, values)
+        except BaseException:
+            if connection is not None:
+                await greenlet_spawn(connection.invalidate)
+            raise
+        self._idle.append(connection)
+        return rows
 
     async def ping(self) -> None:
         """Find out whether the database answers.
@@ -101,11 +125,16 @@ class Database:
             if type(error) is not DatabaseError:
                 raise
             raise Unavailable from error
-        except self.dialect.driver_errors as error:
+        except self.dialect.driver_error as error:
+            if not self.dialect.is_unavailable(error):
+                raise
             raise Unavailable from error
 
     async def close(self) -> None:
         """Close every connection."""
+        while self._idle:
+            await greenlet_spawn(self._idle.pop().close)
+        await self._readers.dispose()
         await self._engine.dispose()
 
     async def __aenter__(self) -> Self:

@@ -11,14 +11,17 @@ from metrics_graphql.store.engine import Database
 from metrics_graphql.store.tables import organizations
 
 
-async def known_organizations(database: Database, org_ids: Iterable[str]) -> set[str]:
-    """Return those of some organizations that are known: sessions or a service user named them.
+async def data_versions(database: Database, org_ids: Iterable[str]) -> dict[str, int]:
+    """Return the data version of those of some organizations that are known.
+
+    An organization is known when sessions or a service user named it.
 
     Raises:
         Unavailable: the database can't answer.
     """
     ids = database.dialect.bind_ids(org_ids)
-    return {row[0] for row in await database.fetch(known(database.dialect), {"org_ids": ids})}
+    rows = await database.fetch(versions_of(database.dialect), {"org_ids": ids})
+    return {org_id: version for org_id, version in rows}  # noqa: C416 - of sequences, not of pairs
 
 
 async def first_organizations(database: Database, first: int) -> list[str]:
@@ -31,10 +34,10 @@ async def first_organizations(database: Database, first: int) -> list[str]:
 
 
 @lru_cache
-def known(dialect: Dialect) -> Prepared:
-    """Return the statement for those of `org_ids` that are known."""
-    column = organizations.c.org_id
-    return dialect.prepare(sa.select(column).where(dialect.one_of(column, "org_ids")))
+def versions_of(dialect: Dialect) -> Prepared:
+    """Return the statement for those of `org_ids` that are known, each with its data version."""
+    columns = organizations.c.org_id, organizations.c.data_version
+    return dialect.prepare(sa.select(*columns).where(dialect.one_of(columns[0], "org_ids")))
 
 
 @lru_cache
