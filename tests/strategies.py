@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from graphql import IntValueNode
 from hypothesis import strategies as st
 
 ORIGINS = [
@@ -130,3 +131,8 @@ def rest_parameters(period: dict[str, Any], filters: dict[str, Any]) -> dict[str
 def quoted(text: str) -> str:
     """Return a text as a GraphQL string."""
     return json.dumps(text)
+
+
+def literal(instant: int) -> IntValueNode:
+    """Return Unix seconds as GraphQL spells them."""
+    return IntValueNode(value=str(instant))

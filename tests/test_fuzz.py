@@ -11,11 +11,11 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import pytest
-from graphql import IntValueNode
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis_graphql import queries
 
+from tests import strategies
 from tests.conftest import Gateway
 from tests.graphql_api.test_schema import PRINTED
 
@@ -180,9 +180,7 @@ def test_any_json_and_any_words_of_graphql(door: Door, request: object) -> None:
 @given(
     query=queries(
         PRINTED,
-        custom_scalars={
-            "DateTime": st.integers(0, 10**9).map(lambda at: IntValueNode(value=str(at)))
-        },
+        custom_scalars={"DateTime": st.integers(0, 10**9).map(strategies.literal)},
     )
 )
 def test_any_query_that_the_schema_allows(door: Door, query: str) -> None:

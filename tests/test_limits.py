@@ -9,7 +9,14 @@ import pytest
 
 from metrics_graphql.deadlines import deadline_in
 from metrics_graphql.errors import Overloaded, TimedOut
-from metrics_graphql.limits import BURST_SECONDS, LOOK_SECONDS, PATIENCE_SECONDS, Gate
+from metrics_graphql.limits import (
+    BURST_SECONDS,
+    GAP_SECONDS,
+    LOOK_SECONDS,
+    PATIENCE_SECONDS,
+    Gate,
+    Used,
+)
 from metrics_graphql.settings import Settings
 from metrics_graphql.store import breakdowns
 from metrics_graphql.store.dialects import Prepared
@@ -52,6 +59,11 @@ def clock() -> Clock:
     return loop
 
 
+def idle_gate(places: int, max_queue: int) -> Gate:
+    """Return a gate of a process that never computes."""
+    return Gate(places, max_queue, clock=clock().time, used=lambda: Used(0.0, 0.0))
+
+
 async def settle() -> None:
     """Let every task run until it waits for something."""
     for _ in range(5):
@@ -71,7 +83,7 @@ def test_a_burst_waits_its_turn() -> None:
     """First come, first served; as many at once as there are places."""
 
     async def scenario() -> None:
-        gate = Gate(places=2, max_queue=10)
+        gate = idle_gate(2, 10)
         tasks = await waiting(gate, 5)
         assert [task.done() for task in tasks] == [True, True, False, False, False]
         clock().now += BURST_SECONDS / 2
@@ -89,7 +101,7 @@ def test_a_full_queue_refuses_at_once() -> None:
     """What came before keeps its turn."""
 
     async def scenario() -> None:
-        gate = Gate(places=1, max_queue=2)
+        gate = idle_gate(1, 2)
         tasks = await waiting(gate, 3)
         with pytest.raises(Overloaded):
             await gate.enter()
@@ -101,10 +113,10 @@ def test_a_full_queue_refuses_at_once() -> None:
 
 
 def test_a_burst_that_does_not_end_serves_the_newest_and_refuses_the_late() -> None:
-    """A moment in which a place is free makes what comes then a burst again."""
+    """A moment in which nobody waits long makes what comes then a burst again."""
 
     async def scenario() -> None:
-        gate = Gate(places=1, max_queue=10)
+        gate = idle_gate(1, 10)
         await gate.enter()
         clock().now += 10
         old, _ = await waiting(gate, 2)
@@ -122,6 +134,7 @@ def test_a_burst_that_does_not_end_serves_the_newest_and_refuses_the_late() -> N
         gate.leave()
         await newest
         gate.leave()
+        clock().now += 2 * GAP_SECONDS
 
         first, second, third = await waiting(gate, 3)
         await first
@@ -139,7 +152,7 @@ def test_who_gives_up_waiting_takes_no_place() -> None:
     """Nor does one that gives up in the moment in which it gets its turn."""
 
     async def scenario() -> None:
-        gate = Gate(places=1, max_queue=10)
+        gate = idle_gate(1, 10)
         await gate.enter()
         gone, unlucky, last = await waiting(gate, 3)
         gone.cancel()
@@ -154,7 +167,7 @@ def test_who_gives_up_waiting_takes_no_place() -> None:
     on_a_clock(scenario())
 
 
-def test_while_computing_fills_the_time_there_are_two_places() -> None:
+def test_while_computing_fills_the_time_there_is_one_place() -> None:
     """Once it does not, there are all of them again."""
 
     async def look_again() -> None:
@@ -162,13 +175,13 @@ def test_while_computing_fills_the_time_there_are_two_places() -> None:
         await settle()
 
     async def scenario() -> None:
-        computed = 0.0
-        gate = Gate(places=4, max_queue=10, clock=clock().time, computed=lambda: computed)
+        computed = Used(0.0, 0.0)
+        gate = Gate(places=4, max_queue=10, clock=clock().time, used=lambda: computed)
         await gate.enter()
-        computed += LOOK_SECONDS
+        computed = Used(LOOK_SECONDS, 0.0)
         await look_again()
         tasks = await waiting(gate, 4)
-        assert [task.done() for task in tasks] == [True, False, False, False]
+        assert [task.done() for task in tasks] == [False, False, False, False]
         for _ in range(10):
             await look_again()
         assert [task.done() for task in tasks] == [True, True, True, False]
@@ -182,7 +195,7 @@ def test_nobody_waits_longer_than_a_burst_may_last() -> None:
     """Where nothing comes and nothing goes, time alone refuses."""
 
     async def scenario() -> None:
-        gate = Gate(places=1, max_queue=10)
+        gate = idle_gate(1, 10)
         tasks = await waiting(gate, 3)
         clock().now += BURST_SECONDS
         await settle()

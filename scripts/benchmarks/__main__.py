@@ -11,7 +11,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from scripts.benchmarks import budget, core, load, overload, series
+from scripts.benchmarks import budget, core, http, load, overload, series
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to a file.")]
@@ -62,6 +62,16 @@ def run_overload(
     show(rows, json_file)
     for line in overload.conclusions(rows):
         typer.echo(line)
+
+
+@app.command("http")
+def run_http(
+    size: Annotated[int, typer.Option(help="Sessions.")] = 1_000_000,
+    folder: Annotated[Path | None, typer.Option(help="Where to keep the database.")] = None,
+    json_file: Json = None,
+) -> None:
+    """Requests per second of both doors, against FastAPI, Strawberry and a bare application."""
+    show(measured(http.measure, str(size), folder), json_file)
 
 
 @app.command("budget")

@@ -1,9 +1,11 @@
-"""A plain HTTP client: one question, asked again and again over connections that stay open."""
+"""A plain HTTP client: questions, each another one, over connections that stay open."""
 
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from statistics import quantiles
 from typing import Final, NamedTuple
 
@@ -38,18 +40,21 @@ def percentile(seconds: list[float], percent: int) -> float:
 
 
 class Client:
-    """Asks one question of a server on this machine."""
+    """Asks a server on this machine; `body_of` returns the body of each request by its number."""
 
-    def __init__(self, port: int, token: str, body: bytes) -> None:
+    def __init__(self, port: int, token: str, body_of: Callable[[int], bytes]) -> None:
         self._port = port
+        self._body_of = body_of
+        self._numbers = count()
         self._idle: deque[Idle] = deque()
-        self._request = (
+        self._head = (
             f"POST /graphql HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
-            f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-        ).encode() + body
+            "Content-Type: application/json\r\nContent-Length: "
+        ).encode()
 
     async def ask(self, answers: Answers) -> None:
         """Ask once, over a connection of its own, and note what came back."""
+        body = self._body_of(next(self._numbers))
         started = time.perf_counter()
         while self._idle and started - self._idle[0].since > KEPT_SECONDS:
             self._idle.popleft().writer.close()
@@ -57,7 +62,7 @@ class Client:
             reader, writer, _ = self._idle.pop()
         else:
             reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
-        writer.write(self._request)
+        writer.write(self._head + str(len(body)).encode() + b"\r\n\r\n" + body)
         head = await reader.readuntil(b"\r\n\r\n")
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
         await reader.readexactly(int(length))

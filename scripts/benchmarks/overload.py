@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from metrics_graphql.auth import create_service_user
+from metrics_graphql.domain.periods import DAY
 from metrics_graphql.store.engine import Database
 from scripts.benchmarks.client import Client, percentile
 from scripts.benchmarks.core import fill, is_filled
@@ -42,14 +43,11 @@ async def measure(folder: Path, size: int) -> list[Row]:
         if not await is_filled(database):
             await fill(database, size)
         token = (await create_service_user(database, "overload", org_id=ORG)).token
-    after = START + YEAR - 30 * 86_400
-    filters = {"timeAfter": after + 1, "timeBefore": START + YEAR - 1}
-    body = json.dumps({"query": DASHBOARD, "variables": {"org": ORG, "filters": filters}}).encode()
     server_core, client_core = sorted(os.sched_getaffinity(0))[:2]
     os.sched_setaffinity(0, {server_core})
     with served(url, folder / "overload.log", rate_limit="") as server:
         os.sched_setaffinity(0, {client_core})
-        client = Client(server.port, token, body)
+        client = Client(server.port, token, unseen)
         await client.in_turn(1, WARM_UP)
         unloaded = await client.in_turn(1, SECONDS)
         busy = await client.in_turn(8, SECONDS)
@@ -62,6 +60,13 @@ async def measure(folder: Path, size: int) -> list[Row]:
         row_of("eight at a time", busy.of(200), busy.of(503)),
         row_of(f"{TIMES} times as often", overloaded.of(200), overloaded.of(503)),
     ]
+
+
+def unseen(number: int) -> bytes:
+    """Return a request for a dashboard of about 30 days that was not asked before."""
+    after = START + number % YEAR
+    filters = {"timeAfter": after, "timeBefore": after + 30 * DAY + number // YEAR}
+    return json.dumps({"query": DASHBOARD, "variables": {"org": ORG, "filters": filters}}).encode()
 
 
 def row_of(load: str, answered: list[float], refused: list[float]) -> Row:
@@ -81,8 +86,9 @@ def row_of(load: str, answered: list[float], refused: list[float]) -> Row:
 def conclusions(rows: list[Row]) -> list[str]:
     """Return what is promised, as ratios of one run."""
     unloaded, busy, overloaded = rows
+    most = max(unloaded["answered/s"], busy["answered/s"])
     return [
-        f"goodput under overload / at most: {overloaded['answered/s'] / busy['answered/s']:.2f}",
+        f"goodput under overload / at most: {overloaded['answered/s'] / most:.2f}",
         f"p99 of answers under overload / unloaded: {overloaded['p99'] / unloaded['p99']:.2f}",
         f"slowest refusal: {overloaded['refused max']:.0f} ms",
     ]

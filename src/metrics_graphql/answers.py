@@ -6,14 +6,17 @@ from base64 import urlsafe_b64encode
 from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Final
+from operator import attrgetter
+from typing import Final, NamedTuple
 
 from cachetools import LRUCache
 from starlette.types import Receive, Scope, Send
 
 from metrics_graphql.errors import Overloaded
 
-OVERHEAD: Final = 1_000
+MAX_REPEATS: Final = 2_000_000
+"""Bytes of requests that are remembered for a moment."""
+OVERHEAD: Final = 3_000
 """Bytes that an answer takes beside its own: its key, its headers, its place in the table."""
 
 FOR_BROWSERS: Final = [
@@ -63,18 +66,34 @@ class AnswerResponse:
                 status, body = 304, b""
             else:
                 headers += self._content
-        await send({"type": "http.response.start", "status": status, "headers": headers[:]})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 
 def has_it(scope: Scope, etag: bytes) -> bool:
     """Return whether the client says that it has the answer with this validator."""
-    named = b",".join(value for name, value in scope["headers"] if name == b"if-none-match")
-    return any(each.strip().removeprefix(b"W/") in {etag, b"*"} for each in named.split(b","))
+    named = [value for name, value in scope["headers"] if name == b"if-none-match"]
+    return any(
+        each.strip().removeprefix(b"W/") in {etag, b"*"}
+        for value in named
+        for each in value.split(b",")
+    )
+
+
+class Repeat(NamedTuple):
+    """What was decided about a request: its answer, for whom, and until when that may be reused."""
+
+    response: AnswerResponse
+    caller_id: str
+    until: float
+    size: int
 
 
 class Answers:
     """Keeps answers, up to some bytes, while their versions are what `current` says.
+
+    A request that is repeated to the byte within half of the `freshness` is not even read again:
+    what was decided about it was read no longer ago than that half before.
 
     `current` returns the versions of some organizations, read at most `freshness` seconds ago.
     Equal questions that arrive while one of them is being answered, and for no longer than that,
@@ -94,6 +113,28 @@ class Answers:
             max_bytes, getsizeof=lambda response: len(response.answer.body) + OVERHEAD
         )
         self._coming: dict[Hashable, tuple[float, asyncio.Future[AnswerResponse]]] = {}
+        self._repeats: LRUCache[Hashable, Repeat] = LRUCache(MAX_REPEATS, attrgetter("size"))
+
+    def repeated(self, said: tuple[bytes | str, ...]) -> Repeat | None:
+        """Return what was decided a moment ago about a request that said the same."""
+        repeat = self._repeats.get(said)
+        return repeat if repeat is not None and time.monotonic() < repeat.until else None
+
+    def remember(
+        self,
+        said: tuple[bytes | str, ...],
+        caller_id: str,
+        asked_at: float,
+        response: AnswerResponse,
+    ) -> None:
+        """Remember for a moment what was decided about a request.
+
+        `asked_at` is an instant of the monotonic clock before anything was decided.
+        """
+        size = sum(map(len, said)) + OVERHEAD
+        if self._freshness and response.answer.versions is not None and size <= MAX_REPEATS:
+            until = asked_at + self._freshness / 2
+            self._repeats[said] = Repeat(response, caller_id, until, size)
 
     async def get(
         self, key: Hashable, media_type: str, make: Callable[[], Awaitable[Answer]]

@@ -1,7 +1,7 @@
 """The only place that wires: settings in, Starlette out."""
 
 import gc
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from threading import Event
 from typing import Any
@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from metrics_graphql import health
@@ -20,7 +20,7 @@ from metrics_graphql.draining import draining_on_sigterm
 from metrics_graphql.graphql_api.endpoint import GraphQLEndpoint
 from metrics_graphql.headers import AnswerHeaders
 from metrics_graphql.limits import Admission
-from metrics_graphql.observability import configure_logging
+from metrics_graphql.observability import RequestLog, configure_logging
 from metrics_graphql.rest_api import shim
 from metrics_graphql.service import MetricsService
 from metrics_graphql.settings import Settings
@@ -40,6 +40,7 @@ def create_app(settings: Settings | None = None, *, drains: bool = False) -> Sta
     """
     settings = settings or Settings()
     draining = Event()
+    log = RequestLog()
     configure_logging(settings.log_level)
     database = Database(settings.database_url)
     service = MetricsService(database, settings.freshness)
@@ -60,14 +61,14 @@ def create_app(settings: Settings | None = None, *, drains: bool = False) -> Sta
             with draining_on_sigterm(draining, settings.drain_seconds) if drains else nullcontext():
                 yield
             await service.close()
+            log.write()
 
+    doors = [Route("/graphql", graphql), *shim.routes(service, admission, answers)]
     return Gateway(
         draining,
-        routes=[
-            Route("/graphql", graphql),
-            *shim.routes(service, admission, answers),
-            *health.routes(database, draining),
-        ],
+        log,
+        doors,
+        routes=[*doors, *health.routes(database, draining)],
         middleware=list(middleware(settings)),
         exception_handlers={HTTPException: shim.answer_http_exception},
         lifespan=lifespan,
@@ -75,15 +76,44 @@ def create_app(settings: Settings | None = None, *, drains: bool = False) -> Sta
 
 
 class Gateway(Starlette):
-    """Starlette, with headers that every answer carries, whoever gave it."""
+    """Starlette, with headers that every answer carries, and a short way to the two doors."""
 
-    def __init__(self, draining: Event, **kwargs: Any) -> None:  # noqa: ANN401 - Starlette's own
+    def __init__(
+        self,
+        draining: Event,
+        log: RequestLog,
+        doors: Sequence[Route],
+        **kwargs: Any,  # noqa: ANN401 - Starlette's own
+    ) -> None:
         super().__init__(**kwargs)
         self._draining = draining
+        self._log = log
+        self._doors = doors
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return what a request passes through, outermost first."""
-        return AnswerHeaders(super().build_middleware_stack(), self._draining)
+        usual = super().build_middleware_stack()
+        # What the settings ask for on the way is not to be passed by.
+        app = usual if self.user_middleware else self._short(usual)
+        return AnswerHeaders(app, self._draining, self._log)
+
+    def _short(self, usual: ASGIApp) -> ASGIApp:
+        """Return what goes straight to a door, which answers its own errors.
+
+        The usual way costs more than an answer that is kept.
+        """
+
+        async def app(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] == "http":
+                for door in self._doors:
+                    match, found = door.matches(scope)
+                    if match is Match.FULL:
+                        scope.update(found)
+                        await door.app(scope, receive, send)
+                        return
+            await usual(scope, receive, send)
+
+        return app
 
 
 def create_draining_app() -> Starlette:

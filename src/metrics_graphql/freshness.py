@@ -28,6 +28,14 @@ class Kept(Generic[V]):
     read_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Reading(Generic[K, V]):
+    """A read that is under way, and when it began, on the monotonic clock."""
+
+    task: asyncio.Task[Mapping[K, V]]
+    began: float
+
+
 class Fresh(Generic[K, V]):
     """Values by key, each read again after so many seconds; `read` returns those that there are.
 
@@ -41,7 +49,7 @@ class Fresh(Generic[K, V]):
         self._read = read
         self._seconds = seconds
         self._values: LRUCache[K, Kept[V]] = LRUCache(MAX_KEPT)
-        self._reading: dict[K, asyncio.Task[Mapping[K, V]]] = {}
+        self._reading: dict[K, Reading[K, V]] = {}
 
     async def get(self, keys: Collection[K]) -> Mapping[K, V]:
         """Return the values of those keys that have one.
@@ -67,23 +75,27 @@ class Fresh(Generic[K, V]):
             self._start(due)
         if missing:
             self._start(missing)
-            reads = {self._reading[key] for key in missing}
+            reads = {self._reading[key].task for key in missing}
             async with within_deadline():
                 for values in await asyncio.gather(*map(asyncio.shield, reads)):
                     found.update((key, values[key]) for key in missing if key in values)
         return found
 
     def _start(self, keys: Collection[K]) -> None:
-        """Read those that are not being read."""
-        new = [key for key in keys if key not in self._reading]
+        """Read those that are not being read, or whose reading takes so long that it is old."""
+        now = time.monotonic()
+        new = [
+            key
+            for key in keys
+            if key not in self._reading or now - self._reading[key].began >= self._seconds
+        ]
         if new:
             # Not in the context of the request: it belongs to all who wait for it.
-            task = asyncio.create_task(self._read_and_keep(new), context=Context())
-            self._reading.update(dict.fromkeys(new, task))
+            task = asyncio.create_task(self._read_and_keep(new, now), context=Context())
+            self._reading.update(dict.fromkeys(new, Reading(task, now)))
             task.add_done_callback(lambda _: self._done(new, task))
 
-    async def _read_and_keep(self, keys: Collection[K]) -> Mapping[K, V]:
-        now = time.monotonic()
+    async def _read_and_keep(self, keys: Collection[K], now: float) -> Mapping[K, V]:
         with deadline_in(READ_SECONDS):
             values = await self._read(keys)
         for key in keys:
@@ -93,7 +105,8 @@ class Fresh(Generic[K, V]):
 
     def _done(self, keys: Collection[K], task: asyncio.Task[Mapping[K, V]]) -> None:
         for key in keys:
-            del self._reading[key]
+            if key in self._reading and self._reading[key].task is task:
+                del self._reading[key]
         if not task.cancelled():
             # Whoever waited has it; a value that nobody waited for is asked for again in time.
             task.exception()

@@ -1,40 +1,57 @@
-"""What every answer carries: what browsers may do with it, and what its caller may still ask."""
+"""What every answer carries, what browsers may do with it above all; and its line in the log."""
 
+import time
 from threading import Event
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-DATA_POLICY: Final = "default-src 'none'; frame-ancestors 'none'"
-"""The Content-Security-Policy of an answer that is no page: a browser that shows it runs nothing.
-A page brings its own."""
+from metrics_graphql.observability import RequestLog
+
+ALWAYS: Final = [
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+]
+UNLESS_GIVEN: Final = {
+    # A browser that shows the answer runs nothing. A page brings its own policy.
+    b"content-security-policy": b"default-src 'none'; frame-ancestors 'none'",
+    # Numbers of one organization, for one caller: not for a cache on the way.
+    b"cache-control": b"no-store",
+}
 
 
 class AnswerHeaders:
-    """Middleware that completes the headers of every answer."""
+    """Middleware that completes the headers of every answer, and logs it."""
 
-    def __init__(self, app: ASGIApp, draining: Event) -> None:
+    def __init__(self, app: ASGIApp, draining: Event, log: RequestLog) -> None:
         self._app = app
         self._draining = draining
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and its answer back with more headers."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
 
         async def send_completed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._complete(MutableHeaders(scope=message), scope)
+                message["headers"] = self._completed(list(message.get("headers", ())), scope)
+                milliseconds = (time.perf_counter() - started) * 1e3
+                self._log.add(scope["method"], scope["path"], message["status"], milliseconds)
             await send(message)
 
         await self._app(scope, receive, send_completed)
 
-    def _complete(self, headers: MutableHeaders, scope: Scope) -> None:
-        headers["X-Content-Type-Options"] = "nosniff"
-        headers["Referrer-Policy"] = "no-referrer"
-        headers.setdefault("Content-Security-Policy", DATA_POLICY)
-        # Numbers of one organization, for one caller: not for a cache on the way.
-        headers.setdefault("Cache-Control", "no-store")
+    def _completed(
+        self, headers: list[tuple[bytes, bytes]], scope: Scope
+    ) -> list[tuple[bytes, bytes]]:
+        names = {name for name, _ in headers}
+        headers += ALWAYS
+        headers += [each for each in UNLESS_GIVEN.items() if each[0] not in names]
         if quota := scope.get("state", {}).get("quota"):
-            headers.update(quota.headers())
+            headers += quota.headers()
         if self._draining.is_set():
-            headers["Connection"] = "close"
+            headers.append((b"connection", b"close"))
+        return headers

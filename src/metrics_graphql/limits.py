@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import os
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
@@ -9,28 +10,48 @@ from contextlib import asynccontextmanager
 from typing import Final, NamedTuple
 
 from limits import RateLimitItem, parse
-from limits.storage import MemoryStorage
-from limits.strategies import SlidingWindowCounterRateLimiter
+from limits.storage import Storage
+from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import Request
 
 from metrics_graphql.auth import bearer_token
 from metrics_graphql.deadlines import deadline_in
 from metrics_graphql.errors import Overloaded, RateLimited
+from metrics_graphql.freshness import MAX_KEPT
 from metrics_graphql.service import MetricsService
 from metrics_graphql.settings import Settings
 from metrics_graphql.store.accounts import ServiceUser
 
 BURST_SECONDS: Final = 1.0
 """How long a request waits for its turn at most: as long as a burst may take to be worked off."""
-PATIENCE_SECONDS: Final = 0.02
-"""The same, once there has been no place for everyone for `BURST_SECONDS`: then it is no burst, and
-waiting only makes every answer late."""
-BUSY_PLACES: Final = 2
-"""Places while it is computing that fills the time: one request computes, one asks the database."""
-BUSY_SHARE: Final = 0.5
-"""The share of its time that the event loop computes, from which on it counts as full."""
+PATIENCE_SECONDS: Final = 0.01
+"""The same, once somebody has waited that long at every moment of `BURST_SECONDS`: then it is no
+burst, and waiting only makes every answer late."""
+GAP_SECONDS: Final = 0.1
+"""How long nobody may have waited that long for it to be the same moment still."""
+CORES: Final = (
+    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+)
+"""What this process may compute on."""
+BUSY_PLACES: Final = 1
+"""Places while the event loop is busy computing: a second request would only make both late. While
+it is the database's work in this process that takes all cores, there is one for each of them."""
+BUSY_SHARE: Final = 0.6
+"""The share of its time that the event loop, or all cores, compute from which on they are busy."""
 LOOK_SECONDS: Final = 0.05
 """How often that is looked at, while there are requests."""
+
+
+class Used(NamedTuple):
+    """Seconds of computing: of the thread of the event loop, and of the process for each core."""
+
+    loop: float
+    cores: float
+
+
+def used() -> Used:
+    """Return how much this process has computed."""
+    return Used(time.thread_time(), time.process_time() / CORES)
 
 
 class Admission:
@@ -61,20 +82,28 @@ class Admission:
             await self._gate.enter()
             try:
                 caller = await self._service.authenticate(token)
-                if self._rate:
-                    quota = request.state.quota = self._rate.count(caller.service_user_id)
-                    if quota.exceeded:
-                        raise RateLimited(quota.seconds)
+                self.count(request, caller.service_user_id)
                 yield caller
             finally:
                 self._gate.leave()
+
+    def count(self, request: Request, caller_id: str) -> None:
+        """Count a request of a caller; `request.state.quota` becomes what it may still ask.
+
+        Raises:
+            RateLimited: it has used up its rate.
+        """
+        if self._rate:
+            quota = request.state.quota = self._rate.count(caller_id)
+            if quota.exceeded:
+                raise RateLimited(quota.seconds)
 
 
 class Gate:
     """A number of places, and a queue for them.
 
-    Requests that wait for the database get in each other's way little, those that compute much:
-    while the event loop is busy computing, there are only `BUSY_PLACES`. A burst waits its turn.
+    Requests that wait for a database elsewhere get in each other's way little, those that compute
+    much: while no more can be computed at once, there are few places. A burst waits its turn.
     When it does not end, the newest waits least and what has waited for `PATIENCE_SECONDS` is
     refused: "adaptive LIFO" and "controlled delay", as described in "Fail at Scale" (ACM Queue
     13(8), 2015). Those who are served are then served about as fast as ever, and the others know at
@@ -87,18 +116,19 @@ class Gate:
         max_queue: int,
         *,
         clock: Callable[[], float] = time.monotonic,
-        computed: Callable[[], float] = time.thread_time,
+        used: Callable[[], Used] = used,
     ) -> None:
-        """Have so many places; `clock` and `computed` tell the time, and how much was work."""
+        """Have so many places; `clock` and `used` tell the time, and how much was computing."""
         self._clock = clock
-        self._computed = computed
+        self._used = used
         self._places = places
         self._max_queue = max_queue
         self._taken = 0
         self._queue: deque[tuple[float, asyncio.Future[None]]] = deque()
-        self._waited_for_since: float | None = None
-        """When somebody first had to wait, since there was last a place for everyone."""
-        self._computing = 0.0
+        self._late_since = self._late_until = -math.inf
+        """When, of late, somebody has waited for longer than `PATIENCE_SECONDS`."""
+        self._busy = Used(0.0, 0.0)
+        self._places_when_busy = places
         self._next_look: asyncio.TimerHandle | None = None
 
     async def enter(self) -> None:
@@ -112,8 +142,6 @@ class Gate:
         if not self._queue and self._taken < self._open_places():
             self._take(loop)
             return
-        if self._waited_for_since is None:
-            self._waited_for_since = now
         self._refuse_late(now)
         if len(self._queue) >= self._max_queue:
             raise Overloaded
@@ -135,7 +163,7 @@ class Gate:
         self._let_in(asyncio.get_running_loop())
 
     def _open_places(self) -> int:
-        return min(BUSY_PLACES, self._places) if self._computing > BUSY_SHARE else self._places
+        return min(self._places, self._places_when_busy)
 
     def _take(self, loop: asyncio.AbstractEventLoop) -> None:
         self._taken += 1
@@ -150,27 +178,39 @@ class Gate:
             if not turn.done():
                 self._take(loop)
                 turn.set_result(None)
-        if not self._queue and self._taken < self._open_places():
-            self._waited_for_since = None
 
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Find out, while there are requests, how much of its time the event loop computes."""
-        started, computed = self._clock(), self._computed()
+        """Find out, while there are requests, how much of the time is spent computing."""
+        started, before = self._clock(), self._used()
 
         def look() -> None:
-            share = (self._computed() - computed) / (self._clock() - started)
+            passed, now = self._clock() - started, self._used()
             # Remembered for a while: it comes and goes with each answer.
-            self._computing = max(share, self._computing * 0.9)
+            self._busy = Used(
+                max((now.loop - before.loop) / passed, self._busy.loop * 0.9),
+                max((now.cores - before.cores) / passed, self._busy.cores * 0.9),
+            )
+            if self._busy.loop > BUSY_SHARE:
+                self._places_when_busy = BUSY_PLACES
+            elif self._busy.cores > BUSY_SHARE:
+                self._places_when_busy = CORES
+            else:
+                self._places_when_busy = self._places
             self._next_look = None
             self._let_in(loop)
-            if self._taken or self._computing > BUSY_SHARE:
+            if self._taken or self._places_when_busy < self._places:
                 self._watch(loop)
 
         self._next_look = loop.call_later(LOOK_SECONDS, look)
 
     def _is_overloaded(self, now: float) -> bool:
-        since = self._waited_for_since
-        return since is not None and now - since > BURST_SECONDS
+        """Return whether waiting has been long for so long that it is no burst any more."""
+        if self._queue and now - self._queue[0][0] > PATIENCE_SECONDS:
+            late_from = self._queue[0][0] + PATIENCE_SECONDS
+            if late_from - self._late_until > GAP_SECONDS:
+                self._late_since = late_from
+            self._late_until = now
+        return now - self._late_until < GAP_SECONDS and now - self._late_since > BURST_SECONDS
 
     def _refuse_late(self, now: float) -> None:
         """Refuse those who have waited longer than it makes sense to."""
@@ -196,20 +236,23 @@ class Quota(NamedTuple):
     seconds: int
     exceeded: bool
 
-    def headers(self) -> dict[str, str]:
+    def headers(self) -> list[tuple[bytes, bytes]]:
         """Return it as draft-ietf-httpapi-ratelimit-headers-10 spells it."""
-        return {
-            "RateLimit-Policy": f'"caller";q={self.limit};w={self.window}',
-            "RateLimit": f'"caller";r={self.remaining};t={self.seconds}',
-        }
+        return [
+            (b"ratelimit-policy", b'"caller";q=%d;w=%d' % (self.limit, self.window)),
+            (b"ratelimit", b'"caller";r=%d;t=%d' % (self.remaining, self.seconds)),
+        ]
+
+
+NO_COUNT: Final = (0, 0.0)
 
 
 class CallerRate:
-    """Counts the requests of each caller to this process."""
+    """Counts the requests of each caller to this process, in windows of time."""
 
     def __init__(self, rate: RateLimitItem) -> None:
         self._rate = rate
-        self._limiter = SlidingWindowCounterRateLimiter(MemoryStorage())
+        self._limiter = FixedWindowRateLimiter(Counts())
 
     def count(self, caller_id: str) -> Quota:
         """Count one request, if it is still allowed; return what is left."""
@@ -219,3 +262,55 @@ class CallerRate:
         return Quota(
             self._rate.amount, self._rate.get_expiry(), remaining, seconds, exceeded=not allowed
         )
+
+
+class Counts(Storage):
+    """The counts of one process, for the library that knows what they mean.
+
+    Its own storage in memory starts a thread to forget old counts, a hundred a second under load.
+    """
+
+    base_exceptions = KeyError
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._counts: dict[str, tuple[int, float]] = {}
+
+    def incr(self, key: str, expiry: int, amount: int = 1) -> int:
+        """Count, for `expiry` seconds from the first."""
+        now = time.time()
+        count, until = self._counts.get(key, NO_COUNT)
+        if until <= now:
+            self._forget(now)
+            count, until = 0, now + expiry
+        self._counts[key] = (count + amount, until)
+        return count + amount
+
+    def get(self, key: str) -> int:
+        """Return a count."""
+        count, until = self._counts.get(key, NO_COUNT)
+        return count if until > time.time() else 0
+
+    def get_expiry(self, key: str) -> float:
+        """Return when a count ends, in Unix seconds."""
+        return max(self._counts.get(key, NO_COUNT)[1], time.time())
+
+    def check(self) -> bool:
+        """Return whether counting works."""
+        return True
+
+    def reset(self) -> int | None:
+        """Forget every count."""
+        self._counts.clear()
+        return None
+
+    def clear(self, key: str) -> None:
+        """Forget one count."""
+        self._counts.pop(key, None)
+
+    def _forget(self, now: float) -> None:
+        """Forget what has ended, once there is much of it."""
+        if len(self._counts) >= MAX_KEPT:
+            ended = [key for key, (_, until) in self._counts.items() if until <= now]
+            for key in ended:
+                del self._counts[key]

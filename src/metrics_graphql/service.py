@@ -34,10 +34,13 @@ class MetricsService:
     """The room that both doors open on."""
 
     def __init__(self, database: Database, freshness: float) -> None:
-        """Know callers and data versions for so many seconds before they are read again."""
+        """Know callers and data versions for half of so many seconds, then read them again.
+
+        The other half is for what was decided on them.
+        """
         self._database = database
-        self._tokens = Fresh(partial(find_tokens, database), freshness)
-        self._versions = Fresh(partial(data_versions, database), freshness)
+        self._tokens = Fresh(partial(find_tokens, database), freshness / 2)
+        self._versions = Fresh(partial(data_versions, database), freshness / 2)
         self._recording: dict[str, asyncio.Task[None]] = {}
         self._recorded: TTLCache[str, None] = TTLCache(MAX_KEPT, auth.USE_RESOLUTION)
 

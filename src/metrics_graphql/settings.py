@@ -52,7 +52,7 @@ class Settings(BaseSettings):
     """Seconds until a request's body must have arrived."""
 
     max_concurrency: PositiveInt = 16
-    """Requests that a process works on at once; two, while it is computing that keeps it busy."""
+    """Requests that a process works on at once; fewer, while it is computing that keeps it busy."""
 
     max_queue: PositiveInt = 1_000
     """Requests that wait for their turn at most, for a second."""
@@ -87,7 +87,7 @@ class Settings(BaseSettings):
     """Seconds for which it is not asked again who a token's holder is, and whether an organization
     has new sessions; 0 asks each time."""
 
-    cache_bytes: int = Field(32_000_000, ge=0)
+    cache_bytes: int = Field(16_000_000, ge=0)
     """Bytes of answers that a process keeps; 0 keeps none."""
 
     max_tokens: PositiveInt = 2_000

@@ -24,8 +24,11 @@ Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0
 
 
 SERVER: Final[dict[str, Any]] = {
-    # Ours strikes out tokens.
+    # Ours strikes out tokens, and has a line for each request.
     "log_config": None,
+    "access_log": False,
+    # Nothing depends on the address that a proxy tells.
+    "proxy_headers": False,
     # Nobody needs to know what we run on.
     "server_header": False,
     # There is no route for them: a WebSocket's request is one for an unknown upgrade.
@@ -68,7 +71,7 @@ def demo(
     until = int(time.time())
     created = with_database(lambda database: fill_demo(database, sessions, until), settings)
     typer.echo(demo_text(created.token, port, until))
-    uvicorn.run(create_app(settings), port=port, access_log=False, **SERVER)
+    uvicorn.run(create_app(settings), port=port, **SERVER)
 
 
 async def fill_demo(database: Database, sessions: int, until: int) -> auth.NewToken:

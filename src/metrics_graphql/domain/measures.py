@@ -4,6 +4,7 @@ Everything else follows from these rows: the columns a statement reads, the fiel
 types, the keys of the REST answer.
 """
 
+import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -34,10 +35,13 @@ class Measure:
     adds: Literal["sessions", "acus"] = "sessions"
     """One per session, or the session's ACUs in millionths."""
 
-    @property
-    def name(self) -> str:
-        """Unique in the table; also the name of a column that holds it."""
-        return self.field if self.member is None else f"{self.field}_{self.member}"
+    name: str = dataclasses.field(init=False)
+    """Unique in the table; also the name of a column that holds it."""
+
+    def __post_init__(self) -> None:
+        """Put the name together, once: it is looked at for every answer."""
+        name = self.field if self.member is None else f"{self.field}_{self.member}"
+        object.__setattr__(self, "name", name)
 
 
 SIZE_NAMES: Final = dict(

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from starlette.datastructures import Headers
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 MAX_BODY_BYTES: Final = 100_000
 """A question with a thousand ids of each kind, of the usual 35 characters, takes 80,000."""
@@ -96,21 +96,26 @@ async def read_body(request: Request, seconds: float) -> bytes:
     Raises:
         BadRequest: 413, as soon as there is more of it than `MAX_BODY_BYTES`; 408, when it takes
             longer than so many seconds to arrive.
+        ClientDisconnect: the client went away.
     """
-    body = bytearray()
-    if request.method == "POST":
-        try:
-            async with asyncio.timeout(seconds):
-                async for chunk in request.stream():
-                    body += chunk
-                    if len(body) > MAX_BODY_BYTES:
-                        reason = f"The body must not be larger than {MAX_BODY_BYTES} bytes."
-                        raise BadRequest(413, reason, HANG_UP)
-        except TimeoutError:
-            raise BadRequest(
-                408, f"The body must arrive in {seconds:g} seconds.", HANG_UP
-            ) from None
-    return bytes(body)
+    if request.method != "POST":
+        return b""
+    try:
+        async with asyncio.timeout(seconds):
+            message = await request.receive()
+            body: bytes = message.get("body", b"")
+            while message.get("more_body") and len(body) <= MAX_BODY_BYTES:
+                message = await request.receive()
+                body += message.get("body", b"")
+    except TimeoutError:
+        reason = f"The body must arrive in {seconds:g} seconds."
+        raise BadRequest(408, reason, HANG_UP) from None
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    if len(body) > MAX_BODY_BYTES:
+        reason = f"The body must not be larger than {MAX_BODY_BYTES} bytes."
+        raise BadRequest(413, reason, HANG_UP)
+    return body
 
 
 def parse_json(text: bytes | str, name: str) -> Any:  # noqa: ANN401 - any JSON value

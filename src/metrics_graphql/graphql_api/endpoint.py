@@ -1,6 +1,7 @@
 """GraphQL over HTTP: one question in, one answer out, an error always in the promised shape."""
 
 import json
+import time
 from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -89,13 +90,24 @@ class GraphQLEndpoint:
             raise BadRequest(406, f"The Accept header must allow {RESPONSE_TYPE} or {JSON_TYPE}.")
         # A place is for those who have said what they want, not for those who are still speaking.
         body = await read_body(request, self._body_timeout)
+        given, scope = request.headers, request.scope
+        asked = (
+            *(scope["method"], media_type, given.get("content-type", "")),
+            *(scope["query_string"], body),
+        )
+        said = (given.get("authorization", ""), *asked)
+        if repeat := self._answers.repeated(said):
+            self._admission.count(request, repeat.caller_id)
+            return repeat.response
+        asked_at = time.monotonic()
         async with self._admission.admitted(request) as caller:
-            said = (request.method, request.headers.get("content-type"), request.url.query, body)
-            return await self._answers.get(
-                (caller.rights, media_type, *said),
+            response = await self._answers.get(
+                (caller.rights, *asked),
                 media_type,
                 lambda: self._made(parse_request(request, body), caller, media_type),
             )
+        self._answers.remember(said, caller.service_user_id, asked_at, response)
+        return response
 
     async def _made(self, asked: GraphQLRequest, caller: ServiceUser, media_type: str) -> Answer:
         """Answer what has not been answered before."""

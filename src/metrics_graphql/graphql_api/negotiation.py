@@ -1,6 +1,7 @@
 """Which media type a client wants its answer in."""
 
 import re
+from functools import lru_cache
 from typing import Final
 
 from starlette.requests import Request
@@ -17,11 +18,12 @@ def wants_page(request: Request) -> bool:
     """Return whether a browser opened the address, rather than a client asked something."""
     return (
         request.method == "GET"
-        and "query" not in request.query_params
         and "text/html" in request.headers.get("accept", "")
+        and "query" not in request.query_params
     )
 
 
+@lru_cache(maxsize=256)
 def response_type(accept: str | None) -> str | None:
     """Return the media type to answer in, or None where the client takes neither.
 

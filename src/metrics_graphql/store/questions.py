@@ -105,11 +105,14 @@ def parameters_of(
 ) -> dict[str, Any]:
     """Return what to bind to a statement: the question's organization and filters, and the runs."""
     creators = question.creators
-    return {
+    parameters = {
         "org_id": question.org_id,
-        "user_ids": dialect.bind_ids(creators.user_ids or ()),
-        "service_user_ids": dialect.bind_ids(creators.service_user_ids or ()),
         "playbook_id": question.playbook_id,
-        "rolled_up": dialect.bind_runs(run for run in runs if run.grain),
-        "raw": dialect.bind_runs(run for run in runs if not run.grain),
+        "rolled_up": dialect.bind_runs([run for run in runs if run.grain]),
+        "raw": dialect.bind_runs([run for run in runs if not run.grain]),
     }
+    if creators.user_ids is not None:
+        parameters["user_ids"] = dialect.bind_ids(creators.user_ids)
+    if creators.service_user_ids is not None:
+        parameters["service_user_ids"] = dialect.bind_ids(creators.service_user_ids)
+    return parameters
