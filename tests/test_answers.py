@@ -207,12 +207,13 @@ def test_a_post_and_an_error_are_never_304(gateway: Gateway) -> None:
 
 
 @both
+@pytest.mark.parametrize("freshness", [0, 10])
 def test_with_no_room_every_answer_is_counted(
-    gateway: Gateway, counted: list[str], path: str
+    gateway: Gateway, counted: list[str], path: str, freshness: int
 ) -> None:
     """Right all the same."""
     gateway.load([session(1)])
-    with gateway.configured(freshness=0, cache_bytes=0) as door:
+    with gateway.configured(freshness=freshness, cache_bytes=0) as door:
         token = door.token("org-1")
         answers = [ask(door, path, token) for _ in range(3)]
 
@@ -220,11 +221,75 @@ def test_with_no_room_every_answer_is_counted(
     assert len(counted) == 3
 
 
+def test_what_an_answer_is_kept_under_takes_room_too(gateway: Gateway, counted: list[str]) -> None:
+    """A long question with a short answer does not hide from the bound."""
+    with gateway.configured(freshness=0, cache_bytes=50_000) as door:
+        token = door.token("org-1")
+        for _ in range(2):
+            door.graphql(QUERY + " " * 60_000, token)
+            door.graphql(QUERY, token)
+
+    assert len(counted) == 3
+
+
+def test_an_expired_token_opens_nothing_though_the_request_is_remembered(
+    gateway: Gateway, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its end is its end."""
+    token = gateway.token("org-1", days=1)
+    with gateway.configured(freshness=86_400) as door:
+        assert ask(door, REST, token).status_code == 200
+        assert ask(door, REST, token).status_code == 200
+        later(86_400)
+        tomorrow = time.time() + 86_400
+        monkeypatch.setattr(time, "time", lambda: tomorrow)
+        refused = ask(door, REST, token)
+
+    assert refused.status_code == 401
+
+
+def test_who_gets_the_answer_of_another_request_does_not_keep_it_for_longer(
+    gateway: Gateway, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow answer, one that arrives while it is made, and one that repeats that."""
+    gateway.load([session(1)])
+    with gateway.configured(freshness=10) as door:
+        token = door.token("org-1")
+        headers = {"authorization": f"Bearer {token}"}
+        read, go_on = asyncio.Event(), asyncio.Event()
+        fetch = Database.fetch
+
+        async def slow(self: Database, prepared: Any, values: Any) -> Any:  # noqa: ANN401 - passed on
+            rows = await fetch(self, prepared, values)
+            if "rollups" in prepared.sql and not read.is_set():
+                read.set()
+                await go_on.wait()
+            return rows
+
+        async def scenario() -> list[httpx.Response]:
+            monkeypatch.setattr(Database, "fetch", slow)
+            leader = asyncio.ensure_future(door.client.get(REST, params=PERIOD, headers=headers))
+            await read.wait()
+            later(4)
+            follower = asyncio.ensure_future(door.client.get(REST, params=PERIOD, headers=headers))
+            await asyncio.sleep(0.05)
+            go_on.set()
+            return list(await asyncio.gather(leader, follower))
+
+        answers = door.run(scenario())
+        gateway.load([session(2)])
+        later(6)
+        after = ask(door, REST, token)
+
+    assert [count_in(answer) for answer in answers] == [1, 1]
+    assert count_in(after) == 2
+
+
 def test_answers_that_were_not_asked_for_longest_make_room(
     gateway: Gateway, counted: list[str]
 ) -> None:
-    """For four answers there is room here."""
-    with gateway.configured(freshness=0, cache_bytes=15_000) as door:
+    """For four answers there is room here: each takes 2,000 bytes, and its own some 600."""
+    with gateway.configured(freshness=0, cache_bytes=11_000) as door:
         token = door.token("org-1")
         for _ in range(2):
             for before in (1, 2, 3, 4, 1, 5, 1):

@@ -1,10 +1,13 @@
 """Answers under data versions: what was answered is the answer, until its organizations change."""
 
 import asyncio
+import math
 import time
 from base64 import urlsafe_b64encode
-from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from operator import attrgetter
 from typing import Final, NamedTuple
@@ -12,12 +15,13 @@ from typing import Final, NamedTuple
 from cachetools import LRUCache
 from starlette.types import Receive, Scope, Send
 
-from metrics_graphql.errors import Overloaded
+from metrics_graphql.deadlines import within_deadline
+from metrics_graphql.errors import Overloaded, TimedOut
 
-MAX_REPEATS: Final = 2_000_000
-"""Bytes of requests that are remembered for a moment."""
-OVERHEAD: Final = 3_000
-"""Bytes that an answer takes beside its own: its key, its headers, its place in the table."""
+MAX_REPEATS: Final = 4_000_000
+"""Bytes of requests, with their answers, that are remembered for a moment."""
+OVERHEAD: Final = 2_000
+"""Bytes that an answer takes beside its own and its key's: its headers, its place in the table."""
 
 FOR_BROWSERS: Final = [
     (b"cache-control", b"private, no-cache"),
@@ -25,6 +29,8 @@ FOR_BROWSERS: Final = [
 ]
 """Browsers may keep it for its caller, if they ask each time whether it is still true."""
 
+Key = tuple[bytes | str, ...]
+"""What tells one question from another."""
 Versions = Mapping[str, int]
 """The data version of each organization that an answer depends on."""
 
@@ -40,11 +46,6 @@ class Answer:
     versions: Versions | None
     status: int = 200
 
-    @property
-    def etag(self) -> str:
-        """The strong validator of this body."""
-        return f'"{urlsafe_b64encode(sha256(self.body).digest()[:18]).decode()}"'
-
 
 class AnswerResponse:
     """An answer ready to be sent, however often."""
@@ -55,7 +56,11 @@ class AnswerResponse:
             (b"content-type", media_type.encode()),
             (b"content-length", str(len(answer.body)).encode()),
         ]
-        self._validator = (b"etag", answer.etag.encode())
+
+    @cached_property
+    def _validator(self) -> tuple[bytes, bytes]:
+        """The strong validator of the body; nobody needs it but for a GET."""
+        return b"etag", b'"%b"' % urlsafe_b64encode(sha256(self.answer.body).digest()[:18])
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it in answer to a request; a GET that has it already gets 304 instead."""
@@ -80,6 +85,13 @@ def has_it(scope: Scope, etag: bytes) -> bool:
     )
 
 
+class Kept(NamedTuple):
+    """An answer that is kept, and the bytes that it takes with all that belongs to it."""
+
+    response: AnswerResponse
+    size: int
+
+
 class Repeat(NamedTuple):
     """What was decided about a request: its answer, for whom, and until when that may be reused."""
 
@@ -92,12 +104,9 @@ class Repeat(NamedTuple):
 class Answers:
     """Keeps answers, up to some bytes, while their versions are what `current` says.
 
-    A request that is repeated to the byte within half of the `freshness` is not even read again:
-    what was decided about it was read no longer ago than that half before.
-
-    `current` returns the versions of some organizations, read at most `freshness` seconds ago.
-    Equal questions that arrive while one of them is being answered, and for no longer than that,
-    get its answer.
+    `current` returns the versions of some organizations, read at most half of `freshness` seconds
+    ago. Within the other half, a request that is repeated to the byte is not even read again, and
+    equal questions that arrive while one of them is being answered get its answer.
     """
 
     def __init__(
@@ -108,53 +117,57 @@ class Answers:
         freshness: float,
     ) -> None:
         self._current = current
-        self._freshness = freshness
-        self._kept: LRUCache[Hashable, AnswerResponse] = LRUCache(
-            max_bytes, getsizeof=lambda response: len(response.answer.body) + OVERHEAD
+        self._moment = freshness / 2
+        self._kept: LRUCache[Key, Kept] = LRUCache(max_bytes, attrgetter("size"))
+        self._coming: dict[Key, tuple[float, asyncio.Future[AnswerResponse]]] = {}
+        self._repeats: LRUCache[Key, Repeat] = LRUCache(
+            min(MAX_REPEATS, max_bytes), attrgetter("size")
         )
-        self._coming: dict[Hashable, tuple[float, asyncio.Future[AnswerResponse]]] = {}
-        self._repeats: LRUCache[Hashable, Repeat] = LRUCache(MAX_REPEATS, attrgetter("size"))
 
-    def repeated(self, said: tuple[bytes | str, ...]) -> Repeat | None:
+    def repeated(self, said: Key) -> Repeat | None:
         """Return what was decided a moment ago about a request that said the same."""
         repeat = self._repeats.get(said)
-        return repeat if repeat is not None and time.monotonic() < repeat.until else None
+        if repeat is None or time.monotonic() < repeat.until:
+            return repeat
+        del self._repeats[said]
+        return None
 
-    def remember(
-        self,
-        said: tuple[bytes | str, ...],
-        caller_id: str,
-        asked_at: float,
-        response: AnswerResponse,
-    ) -> None:
-        """Remember for a moment what was decided about a request.
-
-        `asked_at` is an instant of the monotonic clock before anything was decided.
-        """
-        size = sum(map(len, said)) + OVERHEAD
-        if self._freshness and response.answer.versions is not None and size <= MAX_REPEATS:
-            until = asked_at + self._freshness / 2
+    def remember(self, said: Key, caller_id: str, until: float, response: AnswerResponse) -> None:
+        """Remember what was decided about a request, until an instant of the monotonic clock."""
+        size = size_of(said, response.answer)
+        if response.answer.versions is not None and size <= self._repeats.maxsize:
             self._repeats[said] = Repeat(response, caller_id, until, size)
 
     async def get(
-        self, key: Hashable, media_type: str, make: Callable[[], Awaitable[Answer]]
+        self, key: Key, media_type: str, make: Callable[[], Awaitable[Answer]]
     ) -> AnswerResponse:
         """Return the answer to a question: the kept one, the one that is coming, or a new one.
 
         `key` has everything that the answer depends on but the versions: the question, and what its
         caller may read.
+
+        Raises:
+            TimedOut: the one that is coming does not come in time.
         """
         kept = self._kept.get(key)
         if kept is not None:
-            versions = kept.answer.versions or {}
+            versions = kept.response.answer.versions or {}
             if await self._current(versions.keys()) == versions:
-                return kept
-        started, coming = self._coming.get(key, (0.0, None))
-        now = time.monotonic()
-        if coming is not None and now - started < self._freshness:
-            return await asyncio.shield(coming)
+                return kept.response
+        began, coming = self._coming.get(key, (-math.inf, None))
+        if coming is not None and time.monotonic() - began < self._moment:
+            # Whoever makes it may have less time left, or be gone: that is no answer to this one.
+            with suppress(Overloaded, TimedOut):
+                async with within_deadline():
+                    return await asyncio.shield(coming)
+        return await self._made(key, media_type, make)
+
+    async def _made(
+        self, key: Key, media_type: str, make: Callable[[], Awaitable[Answer]]
+    ) -> AnswerResponse:
+        """Make an answer, for all who ask the same meanwhile."""
         coming = asyncio.get_running_loop().create_future()
-        self._coming[key] = (now, coming)
+        self._coming[key] = (time.monotonic(), coming)
         try:
             response = AnswerResponse(await make(), media_type)
         except BaseException as error:
@@ -167,9 +180,12 @@ class Answers:
             if self._coming.get(key, (0.0, None))[1] is coming:
                 del self._coming[key]
         coming.set_result(response)
-        if response.answer.versions is not None and self._fits(response.answer):
-            self._kept[key] = response
+        size = size_of(key, response.answer)
+        if response.answer.versions is not None and size <= self._kept.maxsize:
+            self._kept[key] = Kept(response, size)
         return response
 
-    def _fits(self, answer: Answer) -> bool:
-        return len(answer.body) + OVERHEAD <= self._kept.maxsize
+
+def size_of(key: Key, answer: Answer) -> int:
+    """Return the bytes that a key and its answer take."""
+    return sum(map(len, key)) + len(answer.body) + OVERHEAD

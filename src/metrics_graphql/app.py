@@ -58,10 +58,16 @@ def create_app(settings: Settings | None = None, *, drains: bool = False) -> Sta
                 # What is loaded by now stays: a collection of it all would hold requests up.
                 gc.collect()
                 gc.freeze()
-            with draining_on_sigterm(draining, settings.drain_seconds) if drains else nullcontext():
-                yield
-            await service.close()
-            log.write()
+            try:
+                with (
+                    draining_on_sigterm(draining, settings.drain_seconds)
+                    if drains
+                    else nullcontext()
+                ):
+                    yield
+                await service.close()
+            finally:
+                log.write()
 
     doors = [Route("/graphql", graphql), *shim.routes(service, admission, answers)]
     return Gateway(

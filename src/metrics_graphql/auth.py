@@ -87,8 +87,8 @@ def bearer_token(authorization: str | None) -> str:
     return token.strip()
 
 
-async def authenticate(tokens: Fresh[bytes, StoredToken], token: str) -> ServiceUser:
-    """Return the service user whose token this is.
+async def authenticate(tokens: Fresh[bytes, StoredToken], token: str) -> StoredToken:
+    """Return what is known of a token that opens something.
 
     Raises:
         Unauthenticated: the token is unknown, expired or revoked; which of them, it does not say.
@@ -102,7 +102,7 @@ async def authenticate(tokens: Fresh[bytes, StoredToken], token: str) -> Service
         or (stored.expires_at is not None and stored.expires_at <= time.time())
     ):
         raise Unauthenticated(NOT_VALID)
-    return stored.service_user
+    return stored
 
 
 async def readable(

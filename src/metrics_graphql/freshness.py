@@ -99,8 +99,12 @@ class Fresh(Generic[K, V]):
         with deadline_in(READ_SECONDS):
             values = await self._read(keys)
         for key in keys:
+            kept = self._values.get(key)
+            if kept is not None and kept.read_at > now:
+                continue
             self._values.pop(key, None)
-        self._values.update((key, Kept(value, now)) for key, value in values.items())
+            if key in values:
+                self._values[key] = Kept(values[key], now)
         return values
 
     def _done(self, keys: Collection[K], task: asyncio.Task[Mapping[K, V]]) -> None:

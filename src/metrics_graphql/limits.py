@@ -14,7 +14,7 @@ from limits.storage import Storage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.requests import Request
 
-from metrics_graphql.auth import bearer_token
+from metrics_graphql.auth import USE_RESOLUTION, bearer_token
 from metrics_graphql.deadlines import deadline_in
 from metrics_graphql.errors import Overloaded, RateLimited
 from metrics_graphql.freshness import MAX_KEPT
@@ -54,17 +54,25 @@ def used() -> Used:
     return Used(time.thread_time(), time.process_time() / CORES)
 
 
+class Admitted(NamedTuple):
+    """Who is asking, and until when, on the monotonic clock, that need not be found out again."""
+
+    caller: ServiceUser
+    until: float
+
+
 class Admission:
     """Lets the requests of both doors in."""
 
     def __init__(self, service: MetricsService, settings: Settings) -> None:
         self._service = service
         self._timeout = settings.timeout
+        self._moment = settings.freshness / 2
         self._gate = Gate(settings.max_concurrency, settings.max_queue)
         self._rate = CallerRate(parse(settings.rate_limit)) if settings.rate_limit else None
 
     @asynccontextmanager
-    async def admitted(self, request: Request) -> AsyncGenerator[ServiceUser]:
+    async def admitted(self, request: Request) -> AsyncGenerator[Admitted]:
         """Lend a request its place, and say who is asking; what the block does has a deadline.
 
         `request.state.quota` becomes what the caller may still ask.
@@ -77,13 +85,17 @@ class Admission:
             Unavailable: the database can't answer.
         """
         token = bearer_token(request.headers.get("authorization"))
+        asked_at = time.monotonic()
         with deadline_in(self._timeout):
             # Not for strangers who bring nothing that could be a token.
             await self._gate.enter()
             try:
-                caller = await self._service.authenticate(token)
-                self.count(request, caller.service_user_id)
-                yield caller
+                stored = await self._service.authenticate(token)
+                self.count(request, stored.service_user.service_user_id)
+                lasts = min(self._moment, USE_RESOLUTION)
+                if stored.expires_at is not None:
+                    lasts = min(lasts, stored.expires_at - time.time())
+                yield Admitted(stored.service_user, asked_at + lasts)
             finally:
                 self._gate.leave()
 

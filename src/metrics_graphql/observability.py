@@ -4,6 +4,8 @@ import asyncio
 import logging
 import re
 import secrets
+import time
+from functools import lru_cache
 from typing import Final
 
 logger = logging.getLogger(__name__)
@@ -22,19 +24,26 @@ TOKEN: Final = re.compile(r"cog_\w+", re.IGNORECASE)
 class WithoutTokens(logging.Formatter):
     """Writes log lines, tracebacks too, with every token struck out, whoever put it there."""
 
-    _second = -1
-    _spelled = ""
-
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
-        return TOKEN.sub("cog_…", super().format(record))
+        """Return the line, or the lines of requests, which begin as others do already."""
+        is_whole = record.name == request_logger.name
+        line = record.getMessage() if is_whole else super().format(record)
+        return TOKEN.sub("cog_…", line)
 
-    def formatTime(self, record: logging.LogRecord, _datefmt: str | None = None) -> str:  # noqa: N802 - logging's own name
-        """Return the instant of a line; the second is spelled out once, for all its lines."""
-        second = int(record.created)
-        if second != self._second:
-            self._second, self._spelled = second, super().formatTime(record, "%Y-%m-%dT%H:%M:%S")
-        return f"{self._spelled}.{int(record.msecs):03}"
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: ARG002, N802 - logging's own
+        """Return the instant of a line."""
+        return instant_of(record.created)
+
+
+def instant_of(seconds: float) -> str:
+    """Return Unix seconds as ISO 8601 in UTC, to the millisecond."""
+    return f"{second_of(int(seconds))}.{int(seconds % 1 * 1_000):03}Z"
+
+
+@lru_cache(maxsize=4)
+def second_of(seconds: int) -> str:
+    """Return Unix seconds as ISO 8601 in UTC; most lines share theirs with others."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def configure_logging(level: str) -> None:
@@ -57,20 +66,24 @@ class RequestLog:
 
     def __init__(self) -> None:
         self._lines: list[str] = []
+        self._writing: asyncio.AbstractEventLoop | None = None
 
     def add(self, method: str, path: str, status: int, milliseconds: float) -> None:
         """Note a request, without its query: that holds ids, or a token in the wrong place."""
         if not request_logger.isEnabledFor(logging.INFO):
             return
-        if not self._lines:
-            asyncio.get_running_loop().call_later(LATE_SECONDS, self.write)
-        self._lines.append(f"{method} {path} {status} {milliseconds:.1f} ms")
+        loop = asyncio.get_running_loop()
+        if self._writing is not loop:
+            self._writing = loop
+            loop.call_later(LATE_SECONDS, self.write)
+        what = f"{method} {path} {status} {milliseconds:.1f} ms".translate(ONE_LINE)
+        self._lines.append(f"{instant_of(time.time())} INFO {request_logger.name}: {what}")
 
     def write(self) -> None:
-        """Write what was noted, each request in a line of its own."""
-        lines, self._lines = self._lines, []
+        """Write what was noted."""
+        lines, self._lines, self._writing = self._lines, [], None
         if lines:
-            request_logger.info("%s", "\n".join(line.translate(ONE_LINE) for line in lines))
+            request_logger.info("%s", "\n".join(lines))
 
 
 def report(error: BaseException) -> str:

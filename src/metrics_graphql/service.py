@@ -17,7 +17,7 @@ from metrics_graphql.domain.metrics import SessionMetrics
 from metrics_graphql.errors import BadUserInput, Forbidden, MetricsError, TimedOut, Unavailable
 from metrics_graphql.freshness import MAX_KEPT, Fresh
 from metrics_graphql.store import breakdowns, questions
-from metrics_graphql.store.accounts import ServiceUser, find_tokens
+from metrics_graphql.store.accounts import ServiceUser, StoredToken, find_tokens
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.organizations import data_versions
 from metrics_graphql.store.questions import Asked
@@ -44,16 +44,16 @@ class MetricsService:
         self._recording: dict[str, asyncio.Task[None]] = {}
         self._recorded: TTLCache[str, None] = TTLCache(MAX_KEPT, auth.USE_RESOLUTION)
 
-    async def authenticate(self, token: str) -> ServiceUser:
-        """Return who is asking.
+    async def authenticate(self, token: str) -> StoredToken:
+        """Return who is asking, and until when with this token.
 
         Raises:
             Unauthenticated: the token opens nothing.
             Unavailable: the database can't answer.
         """
-        caller = await auth.authenticate(self._tokens, token)
-        self._record_use(caller)
-        return caller
+        stored = await auth.authenticate(self._tokens, token)
+        self._record_use(stored.service_user)
+        return stored
 
     async def versions(self, org_ids: Collection[str]) -> Mapping[str, int]:
         """Return the data versions of those of some organizations that are known.

@@ -4,16 +4,16 @@ import json
 from typing import Any
 
 import pytest
-from graphql import execute, parse
+from graphql import parse
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis_graphql import queries
 
 from metrics_graphql.graphql_api.documents import Document
 from metrics_graphql.graphql_api.plans import Plan
+from metrics_graphql.store.engine import Database
 from tests import strategies
 from tests.conftest import Gateway
-from tests.graphql_api.conftest import Ask
 from tests.graphql_api.test_budget import DASHBOARD
 from tests.graphql_api.test_schema import PRINTED
 
@@ -182,23 +182,39 @@ def test_what_is_out_of_the_ordinary_is_answered_all_the_same(
     assert finished == 0
 
 
-def test_a_plan_asks_no_more_than_graphql_core(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where one question has no answer, the others are not asked a second time."""
-    executed = []
+THEIRS = QUESTION.replace("org-1", "org-2")
 
-    def noted(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
-        executed.append(arguments)
-        return execute(*arguments, **options)
 
-    monkeypatch.setattr("metrics_graphql.graphql_api.endpoint.execute", noted)
-    theirs = QUESTION.replace("org-1", "org-2")
-    body = ask(
-        f"{{ ours: {QUESTION} {{ sessionsCreatedCount }} "
-        f"theirs: {theirs} {{ sessionsCreatedCount }} }}"
-    )
+@pytest.mark.parametrize(
+    ("query", "statements"),
+    [
+        (f"{{ a: {QUESTION} {{ n: sessionsCreatedCount }} b: {THEIRS} {{ __typename }} }}", 1),
+        (about("byUser { totalCount } timeSeries(interval: HOUR) { period { startsAt } }"), 1),
+        (
+            about("sessionsCreatedCount byUser { totalCount } byPlaybook { nodes { __typename } }"),
+            3,
+        ),
+    ],
+    ids=["refused", "over the limit", "too large a number"],
+)
+def test_what_a_plan_found_out_is_not_asked_again(
+    shared: Gateway, token: str, monkeypatch: pytest.MonkeyPatch, query: str, statements: int
+) -> None:
+    """Where graphql-core has to tell what is wrong."""
+    run: list[str] = []
+    fetch = Database.fetch
 
-    assert len(executed) == 1
-    assert body["data"] == {"ours": {"sessionsCreatedCount": 10}, "theirs": None}
+    async def noted(self: Database, prepared: Any, values: Any) -> Any:  # noqa: ANN401 - passed on
+        if "sessions" in prepared.sql:
+            run.append(prepared.sql)
+        return await fetch(self, prepared, values)
+
+    monkeypatch.setattr(Database, "fetch", noted)
+    monkeypatch.setattr("metrics_graphql.graphql_api.writers.GRAPHQL_MAX_INT", 9)
+    with shared.configured(max_values=1) as door:
+        assert door.graphql(query, token).status_code == 200
+
+    assert len(run) == statements
 
 
 def test_a_plan_is_made_once_for_each_operation() -> None:

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metrics_graphql.deadlines import deadline_in
 from metrics_graphql.domain.measures import MEASURES, SESSIONS_CREATED
 from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
-from metrics_graphql.errors import Unavailable
+from metrics_graphql.errors import MetricsError, Unavailable
 from metrics_graphql.store import questions
-from metrics_graphql.store.engine import Database
+from metrics_graphql.store.engine import MAX_READERS, Database
 from metrics_graphql.store.questions import Asked
 from tests import oracle, strategies
 from tests.conftest import Gateway, new_organization
@@ -141,8 +142,10 @@ def test_more_questions_at_once_than_the_pool_has_places_leave_nothing_open(
     """As many connections as at first, each with its thread, and nothing is logged."""
 
     async def ask_at_once() -> None:
-        questions_of = (asked(user_ids=[str(number)]) for number in range(12))
-        await questions.session_metrics(gateway.database, list(questions_of))
+        questions_of = (asked(user_ids=[str(number)]) for number in range(2 * MAX_READERS))
+        with deadline_in(30):
+            answers = await questions.session_metrics(gateway.database, list(questions_of))
+        assert not any(isinstance(answer, MetricsError) for answer in answers)
 
     gateway.run(ask_at_once())
     threads = threading.active_count()

@@ -32,6 +32,7 @@ class Context:
         self._values = 0
         self._max_values = max_values
         self._found: dict[BreakdownQuery, Breakdown | MetricsError] = {}
+        self._answered: tuple[Sequence[Asked], Sequence[SessionMetrics | MetricsError]] = ((), ())
 
         self.versions: dict[str, int] = {}
         """The data versions of the organizations asked about, from before the first question."""
@@ -39,8 +40,13 @@ class Context:
         """Whether the answer depends on nothing but these versions and the caller's rights."""
 
         async def load(asked: list[Asked]) -> list[SessionMetrics | MetricsError]:
-            await self._note_versions({each.question.org_id for each in asked})
-            return await service.session_metrics(caller, asked)
+            known = dict(zip(*self._answered, strict=True))
+            unknown = [each for each in asked if each not in known]
+            if unknown:
+                await self._note_versions({each.question.org_id for each in unknown})
+                answers = await service.session_metrics(caller, unknown)
+                known |= dict(zip(unknown, answers, strict=True))
+            return [known[each] for each in asked]
 
         # Resolvers of one request run side by side: what they ask goes to the service together.
         self._questions = DataLoader(load)
@@ -75,16 +81,11 @@ class Context:
                 self._service.session_metrics(self.caller, asked),
                 asyncio.gather(*map(self._found_out, breakdowns)),
             )
-        try:
-            return (
-                iter([value_or_error(answer) for answer in answers]),
-                iter([value_or_error(self._found[query]) for query in breakdowns]),
-            )
-        except MetricsError:
-            for each, answer in zip(asked, answers, strict=True):
-                if not isinstance(answer, MetricsError):
-                    self._questions.prime(each, answer)
-            raise
+        self._answered = (asked, answers)
+        return (
+            iter([value_or_error(answer) for answer in answers]),
+            iter([value_or_error(self._found[query]) for query in breakdowns]),
+        )
 
     async def _found_out(self, query: BreakdownQuery) -> None:
         try:

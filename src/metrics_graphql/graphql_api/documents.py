@@ -30,6 +30,8 @@ from metrics_graphql.graphql_api.schema import COSTS, graphql_schema
 
 MAX_KEPT: Final = 500_000
 """Characters of the documents that are kept; parsed, one takes some hundred times its text."""
+MAX_PLANS: Final = 8
+"""Operations of one document whose plans are kept."""
 MAX_ERRORS: Final = 20
 """More of them help nobody, and each that suggests a name takes a millisecond to find."""
 
@@ -47,7 +49,7 @@ class Document:
     """A document that is within the budget and valid against the schema."""
 
     ast: DocumentNode
-    _plans: dict[str | None, Plan | None] = field(default_factory=dict)
+    _plans: LRUCache[str | None, Plan | None] = field(default_factory=lambda: LRUCache(MAX_PLANS))
 
     def plan(self, name: str | None) -> Plan | None:
         """Return the plan of the operation that is to run; None where graphql-core is to run it.

@@ -1,7 +1,6 @@
 """GraphQL over HTTP: one question in, one answer out, an error always in the promised shape."""
 
 import json
-import time
 from collections.abc import Awaitable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -13,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from strawberry.http.ides import get_graphql_ide_html
 
 from metrics_graphql.answers import Answer, Answers
+from metrics_graphql.auth import sha256
 from metrics_graphql.errors import MetricsError, QueryTooExpensive, UnknownPersistedQuery
 from metrics_graphql.graphql_api.bodies import BadRequest, GraphQLRequest, parse_request, read_body
 from metrics_graphql.graphql_api.budget import Budget
@@ -95,18 +95,17 @@ class GraphQLEndpoint:
             *(scope["method"], media_type, given.get("content-type", "")),
             *(scope["query_string"], body),
         )
-        said = (given.get("authorization", ""), *asked)
+        said = (sha256(given.get("authorization", "")), *asked)
         if repeat := self._answers.repeated(said):
             self._admission.count(request, repeat.caller_id)
             return repeat.response
-        asked_at = time.monotonic()
-        async with self._admission.admitted(request) as caller:
+        async with self._admission.admitted(request) as (caller, until):
             response = await self._answers.get(
                 (caller.rights, *asked),
                 media_type,
                 lambda: self._made(parse_request(request, body), caller, media_type),
             )
-        self._answers.remember(said, caller.service_user_id, asked_at, response)
+        self._answers.remember(said, caller.service_user_id, until, response)
         return response
 
     async def _made(self, asked: GraphQLRequest, caller: ServiceUser, media_type: str) -> Answer:

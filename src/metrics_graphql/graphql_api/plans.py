@@ -173,6 +173,14 @@ class Bound(NamedTuple):
         )
         return [Asked(self.query, self.field.measures), *below]
 
+    def values_of_series(self) -> int:
+        """Return how many fields the rows of all series will have: known before they are asked."""
+        return sum(
+            below.values * len(need.asked)
+            for below, need in zip(self.field.below, self.needs, strict=True)
+            if below.name == "timeSeries"
+        )
+
     def written(
         self, answers: Iterator[SessionMetrics], breakdowns: Iterator[Breakdown], context: Context
     ) -> str:
@@ -214,6 +222,8 @@ class Plan:
             return None
         try:
             bound = [field.bound(values) for field in self.metrics]
+            if not context.can_afford(sum(each.values_of_series() for each in bound)):
+                return None
             answers, breakdowns = await context.ask_all(
                 [asked for each in bound for asked in each.asked()],
                 [

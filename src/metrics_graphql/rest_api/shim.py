@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from metrics_graphql.answers import Answer, Answers
+from metrics_graphql.auth import sha256
 from metrics_graphql.domain.measures import AVERAGE_ACUS, MEASURES
 from metrics_graphql.domain.metrics import SessionMetrics
 from metrics_graphql.errors import MetricsError, Unavailable
@@ -33,16 +33,15 @@ def routes(service: MetricsService, admission: Admission, answers: Answers) -> l
     async def session_metrics(request: Request) -> ASGIApp:
         """Answer one question: the token first, then the parameters, then the right to ask."""
         asked = (request.scope["path"], request.scope["query_string"])
-        said = (request.headers.get("authorization", ""), *asked)
+        said = (sha256(request.headers.get("authorization", "")), *asked)
         if repeat := answers.repeated(said):
             admission.count(request, repeat.caller_id)
             return repeat.response
-        asked_at = time.monotonic()
-        async with admission.admitted(request) as caller:
+        async with admission.admitted(request) as (caller, until):
             response = await answers.get(
                 (caller.rights, *asked), JSONResponse.media_type, lambda: answered(request, caller)
             )
-        answers.remember(said, caller.service_user_id, asked_at, response)
+        answers.remember(said, caller.service_user_id, until, response)
         return response
 
     async def answered(request: Request, caller: ServiceUser) -> Answer:

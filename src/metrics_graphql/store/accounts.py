@@ -31,9 +31,9 @@ class ServiceUser:
     last_used_at: int | None
 
     @property
-    def rights(self) -> tuple[str, ...]:
-        """All that an answer may depend on of who asks for it."""
-        return (self.service_user_id, self.name, self.org_id or "", *self.permissions)
+    def rights(self) -> str:
+        """All that an answer may depend on of who asks for it; none of it has a NUL."""
+        return "\0".join((self.service_user_id, self.name, self.org_id or "", *self.permissions))
 
 
 @dataclass(frozen=True, slots=True)

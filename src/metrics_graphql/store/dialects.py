@@ -52,10 +52,11 @@ class Dialect(Hashable, Protocol):
         """Return whether an error of the driver says that the database can't answer."""
 
     def create_engine(
-        self, url: sa.URL, *, wait_seconds: float = WRITER_WAIT_SECONDS
+        self, url: sa.URL, *, connections: int = 15, wait_seconds: float = WRITER_WAIT_SECONDS
     ) -> AsyncEngine:
-        """Return an engine whose connections read in autocommit, and wait so long for a lock.
+        """Return an engine with so many connections at most, which wait so long for a lock.
 
+        They read in autocommit.
         A connection with the execution option `writes` holds a write transaction from its begin.
         """
 
@@ -105,12 +106,14 @@ class SQLite:
         return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
     def create_engine(
-        self, url: sa.URL, *, wait_seconds: float = WRITER_WAIT_SECONDS
+        self, url: sa.URL, *, connections: int = 15, wait_seconds: float = WRITER_WAIT_SECONDS
     ) -> AsyncEngine:
         """Open a file. Every acknowledged commit is on the disk (`synchronous=FULL`)."""
         engine = create_async_engine(
             url.set(drivername="sqlite+aiosqlite"),
             connect_args={"timeout": wait_seconds},
+            pool_size=connections,
+            max_overflow=0,
             isolation_level="AUTOCOMMIT",
             # Reads leave nothing to reset, and a write transaction ends with its block.
             pool_reset_on_return=None,

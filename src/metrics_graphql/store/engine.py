@@ -44,9 +44,12 @@ class Database:
         self.dialect = dialect_for(parsed)
         self._engine = self.dialect.create_engine(parsed)
         self._writer = self._engine.execution_options(writes=True)
-        self._readers = self.dialect.create_engine(parsed, wait_seconds=READER_WAIT_SECONDS)
+        self._readers = self.dialect.create_engine(
+            parsed, connections=MAX_READERS, wait_seconds=READER_WAIT_SECONDS
+        )
         self._places = asyncio.Semaphore(MAX_READERS)
         self._idle: list[sa.PoolProxiedConnection] = []
+        self._closed = False
         # Of a table, so that the file is really read.
         self._ping = self.dialect.prepare(sa.select(organizations.c.data_version).limit(1))
 
@@ -89,7 +92,10 @@ class Database:
             if connection is not None:
                 await greenlet_spawn(connection.invalidate)
             raise
-        self._idle.append(connection)
+        if self._closed:
+            await greenlet_spawn(connection.close)
+        else:
+            self._idle.append(connection)
         return rows
 
     async def ping(self) -> None:
@@ -131,7 +137,8 @@ class Database:
             raise Unavailable from error
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; one that is reading is closed when it has read."""
+        self._closed = True
         while self._idle:
             await greenlet_spawn(self._idle.pop().close)
         await self._readers.dispose()
