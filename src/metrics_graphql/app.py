@@ -4,7 +4,7 @@ import gc
 from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from threading import Event
-from typing import Any
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -26,6 +26,9 @@ from metrics_graphql.service import MetricsService
 from metrics_graphql.settings import Settings
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.migrate import migrate
+
+YOUNG_OBJECTS: Final = 20_000
+"""New objects after which the garbage collector looks at them: those of some hundred requests."""
 
 
 def create_app(settings: Settings | None = None, *, drains: bool = False) -> Starlette:
@@ -55,9 +58,11 @@ def create_app(settings: Settings | None = None, *, drains: bool = False) -> Sta
         async with database:
             await migrate(database)
             if drains:
-                # What is loaded by now stays: a collection of it all would hold requests up.
+                # What is loaded by now stays: a collection of it all would hold requests up. The
+                # young are looked at less often than a script would want, which has few of them.
                 gc.collect()
                 gc.freeze()
+                gc.set_threshold(YOUNG_OBJECTS)
             try:
                 with (
                     draining_on_sigterm(draining, settings.drain_seconds)

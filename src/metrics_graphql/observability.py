@@ -72,11 +72,12 @@ class RequestLog:
         """Note a request, without its query: that holds ids, or a token in the wrong place."""
         if not request_logger.isEnabledFor(logging.INFO):
             return
-        loop = asyncio.get_running_loop()
-        if self._writing is not loop:
-            self._writing = loop
-            loop.call_later(LATE_SECONDS, self.write)
-        what = f"{method} {path} {status} {milliseconds:.1f} ms".translate(ONE_LINE)
+        if self._writing is None or self._writing.is_closed():
+            self._writing = asyncio.get_running_loop()
+            self._writing.call_later(LATE_SECONDS, self.write)
+        what = f"{method} {path} {status} {milliseconds:.1f} ms"
+        if not what.isprintable():
+            what = what.translate(ONE_LINE)
         self._lines.append(f"{instant_of(time.time())} INFO {request_logger.name}: {what}")
 
     def write(self) -> None:
