@@ -9,7 +9,7 @@ import pytest
 
 from metrics_graphql.deadlines import deadline_in
 from metrics_graphql.errors import Overloaded, TimedOut
-from metrics_graphql.limits import (
+from metrics_graphql.gate import (
     BURST_SECONDS,
     GAP_SECONDS,
     LOOK_SECONDS,

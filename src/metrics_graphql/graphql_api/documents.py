@@ -25,7 +25,8 @@ from graphql import (
 from metrics_graphql.errors import BadUserInput, QueryTooExpensive, UnknownPersistedQuery
 from metrics_graphql.graphql_api.bodies import GraphQLRequest
 from metrics_graphql.graphql_api.budget import Budget
-from metrics_graphql.graphql_api.plans import Plan, plan_of
+from metrics_graphql.graphql_api.compiler import plan_of
+from metrics_graphql.graphql_api.plans import Plan
 from metrics_graphql.graphql_api.schema import COSTS, graphql_schema
 
 MAX_KEPT: Final = 500_000
