@@ -71,7 +71,7 @@ class Gate:
         self._late_since = self._late_until = -math.inf
         """When, of late, somebody has waited for longer than `PATIENCE_SECONDS`."""
         self._busy = Used(0.0, 0.0)
-        self._places_when_busy = places
+        self._places_now = places
         self._next_look: asyncio.TimerHandle | None = None
 
     async def enter(self) -> None:
@@ -106,7 +106,7 @@ class Gate:
         self._let_in(asyncio.get_running_loop())
 
     def _open_places(self) -> int:
-        return min(self._places, self._places_when_busy)
+        return min(self._places, self._places_now)
 
     def _take(self, loop: asyncio.AbstractEventLoop) -> None:
         self._taken += 1
@@ -134,14 +134,14 @@ class Gate:
                 max((now.cores - before.cores) / passed, self._busy.cores * 0.9),
             )
             if self._busy.loop > BUSY_SHARE:
-                self._places_when_busy = BUSY_PLACES
+                self._places_now = BUSY_PLACES
             elif self._busy.cores > BUSY_SHARE:
-                self._places_when_busy = CORES
+                self._places_now = CORES
             else:
-                self._places_when_busy = self._places
+                self._places_now = self._places
             self._next_look = None
             self._let_in(loop)
-            if self._taken or self._places_when_busy < self._places:
+            if self._taken or self._places_now < self._places:
                 self._watch(loop)
 
         self._next_look = loop.call_later(LOOK_SECONDS, look)

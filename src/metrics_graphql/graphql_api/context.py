@@ -58,7 +58,7 @@ class Context:
 
         Raises:
             Forbidden: the caller may not read the organization, or there is none.
-            Unavailable: the database can't answer.
+            Unavailable, TimedOut: the database can't answer, or not in time.
         """
         asked = (self._questions.load(Asked(question, measures)) for question in questions)
         return list(await asyncio.gather(*asked))
@@ -131,7 +131,7 @@ class Context:
         """Return the same measures for each user or playbook.
 
         Raises:
-            BadUserInput, Forbidden, Unavailable: as the service does.
+            Forbidden, Unavailable, TimedOut: as the service does.
         """
         await self._note_versions({query.question.org_id})
         if query not in self._found:

@@ -161,8 +161,7 @@ def nothing_ran(errors: list[dict[str, Any]], media_type: str) -> Answer:
 
 def as_json(content: object) -> bytes:
     """Return a body."""
-    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode()
+    return bytes(JSONResponse(content).body)
 
 
 def read_manifest(path: Path | None) -> dict[str, str]:
