@@ -142,3 +142,17 @@ def gateway(tmp_path: Path) -> Generator[Gateway]:
         gateway.run(gateway.start())
         yield gateway
         gateway.run(gateway.stop())
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Lend a list to which each statement that reads adds its text."""
+    texts: list[str] = []
+    fetch = Database.fetch
+
+    async def noted(self: Database, prepared: Any, values: Any) -> Any:  # noqa: ANN401 - passed on
+        texts.append(prepared.sql)
+        return await fetch(self, prepared, values)
+
+    monkeypatch.setattr(Database, "fetch", noted)
+    return texts
