@@ -13,6 +13,8 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from metrics_graphql.store.inline import InlineReader
+
 WRITER_WAIT_SECONDS: Final = 60.0
 """How long a writer waits for the one before it."""
 
@@ -70,6 +72,9 @@ class Dialect(Hashable, Protocol):
 
         When cancelled, the database stops working on it before this ends.
         """
+
+    def inline_reader(self, url: sa.URL) -> InlineReader | None:
+        """Return what reads without a thread, of a database that is open; None if nothing does."""
 
     def prepare(self, statement: sa.ClauseElement) -> Prepared:
         """Return a statement as the driver takes it."""
@@ -172,6 +177,13 @@ class SQLite:
             await connection.interrupt()
             await asyncio.wait([idle], timeout=0.01)
         idle.exception()
+
+    def inline_reader(self, url: sa.URL) -> InlineReader | None:
+        """Read the same file on the event loop, as long as it is quickly done."""
+        try:
+            return InlineReader(str(url.database))
+        except sqlite3.Error:
+            return None
 
     def prepare(self, statement: sa.ClauseElement) -> Prepared:
         """Return a statement with `?` for each parameter."""

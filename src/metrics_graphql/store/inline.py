@@ -1,0 +1,49 @@
+"""Reads a SQLite file where it is asked, without a thread: only what is read at once."""
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final
+
+STEPS: Final = 5_000
+"""Instructions of SQLite's virtual machine between two looks at how many it were."""
+MAX_LOOKS: Final = 4
+"""Looks after which a statement is given up: a fraction of a millisecond, less than what it then
+takes in a thread, so trying costs it less than its time again."""
+
+
+class InlineReader:
+    """A connection whose statements are short, or given up.
+
+    Handing a statement to a thread, and its rows back, takes longer than most statements do. The
+    event loop can't wait for the others, so they have a budget of instructions, and no patience
+    for locks.
+    """
+
+    def __init__(self, path: str) -> None:
+        """Open a file that exists.
+
+        Raises:
+            sqlite3.Error: it can't be opened.
+        """
+        self._connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+        self._looks = 0
+        self._connection.set_progress_handler(self._is_over_budget, STEPS)
+
+    def fetch(self, sql: str, values: Sequence[Any]) -> list[Sequence[Any]] | None:
+        """Return the rows of a statement; None if it is to be asked in a thread.
+
+        That is also where an error is found out again, and said.
+        """
+        self._looks = 0
+        try:
+            return self._connection.execute(sql, values).fetchall()
+        except sqlite3.Error:
+            return None
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _is_over_budget(self) -> bool:
+        self._looks += 1
+        return self._looks > MAX_LOOKS
