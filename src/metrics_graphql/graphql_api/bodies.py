@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import Message
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
-from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 
 MAX_BODY_BYTES: Final = 100_000
@@ -69,7 +69,7 @@ def parse_request(request: Request, body: bytes) -> GraphQLRequest:
             text = parameters.pop(name, "")
             parameters[name] = parse_json(text, f"`{name}`") if text else None
         return request_of(parameters)
-    if content_type(request.headers) != "application/json":
+    if media_type(request.headers.get("content-type", "")) != "application/json":
         raise BadRequest(415, "The Content-Type must be application/json, in UTF-8.")
     parsed = parse_json(body, "The body")
     if not isinstance(parsed, dict):
@@ -77,10 +77,11 @@ def parse_request(request: Request, body: bytes) -> GraphQLRequest:
     return request_of(parsed)
 
 
-def content_type(headers: Headers) -> str:
+@lru_cache(maxsize=64)
+def media_type(content_type: str) -> str:
     """Return the media type of a body; one in another charset than UTF-8 counts as none."""
     message = Message()
-    message["content-type"] = headers.get("content-type", "")
+    message["content-type"] = content_type
     try:
         in_utf_8 = message.get_content_charset("utf-8") in {"utf-8", "utf8"}
     except ValueError:
@@ -130,10 +131,11 @@ def parse_json(text: bytes | str, name: str) -> Any:  # noqa: ANN401 - any JSON 
         decoded.encode()
     except UnicodeError:
         raise BadRequest(400, f"{name} must be UTF-8.") from None
-    if nesting(decoded) > MAX_NESTING:
+    opened = decoded.count("[") + decoded.count("{")
+    if opened > MAX_NESTING and nesting(decoded) > MAX_NESTING:
         raise BadRequest(400, f"{name} must not be nested more than {MAX_NESTING} deep.")
     try:
-        parsed = json.loads(decoded, parse_int=read_integer, parse_constant=refuse_constant)
+        parsed = STRICT_JSON.decode(decoded)
     except json.JSONDecodeError as error:
         raise BadRequest(400, f"{name} must be JSON: {error.msg}.") from None
     except ValueError as error:
@@ -174,6 +176,9 @@ def read_integer(digits: str) -> int:
 def refuse_constant(name: str) -> NoReturn:
     """Refuse NaN and the infinities, which Python would read."""
     raise ValueError(name)
+
+
+STRICT_JSON: Final = json.JSONDecoder(parse_int=read_integer, parse_constant=refuse_constant)
 
 
 def request_of(parameters: dict[str, Any]) -> GraphQLRequest:
