@@ -4,17 +4,19 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
+import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from metrics_graphql.domain.measures import SESSIONS_CREATED
 from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
 from metrics_graphql.store import questions, verification
 from metrics_graphql.store.engine import Database
-from metrics_graphql.store.migrate import MIGRATIONS, migrate
+from metrics_graphql.store.migrate import MIGRATIONS, NEWEST, migrate
 from metrics_graphql.store.tables import metadata
 from tests.conftest import Gateway
 
@@ -44,6 +46,14 @@ def test_sessions_are_clustered_by_time(gateway: Gateway) -> None:
     assert sql.rstrip().endswith("WITHOUT ROWID")
 
 
+def test_the_newest_revision_is_that_of_alembic() -> None:
+    """It is read off the names of the files, as most processes do without Alembic."""
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+
+    assert ScriptDirectory.from_config(config).get_current_head() == NEWEST
+
+
 def test_migrating_at_the_same_time_is_migrating_once(tmp_path: Path) -> None:
     """Eight that start together all end well, and the tables are there."""
     url = f"sqlite:///{tmp_path / 'metrics.db'}"
@@ -61,7 +71,10 @@ def test_migrating_at_the_same_time_is_migrating_once(tmp_path: Path) -> None:
     connection.close()
 
 
-def test_a_filled_database_of_the_first_revision_gets_its_roll_ups(tmp_path: Path) -> None:
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_a_filled_database_of_an_older_revision_gets_its_roll_ups(
+    tmp_path: Path, revision: str
+) -> None:
     """Upgraded, it answers as if its sessions had been loaded today, and a recount agrees."""
     url = f"sqlite:///{tmp_path / 'metrics.db'}"
     with sqlite3.connect(tmp_path / "metrics.db") as connection:
@@ -69,9 +82,9 @@ def test_a_filled_database_of_the_first_revision_gets_its_roll_ups(tmp_path: Pat
         with engine.begin() as lent:
             config = Config(attributes={"connection": lent})
             config.set_main_option("script_location", str(MIGRATIONS))
-            command.upgrade(config, "0001")
+            command.upgrade(config, revision)
         engine.dispose()
-        connection.execute("INSERT INTO organizations VALUES ('org-1')")
+        connection.execute("INSERT INTO organizations (org_id) VALUES ('org-1')")
         connection.executemany(
             "INSERT INTO sessions VALUES ('org-1', ?, ?, 'cli', 's', 'u', NULL, 'p', 1, 1, 7)",
             [(f"s{number}", number * 50_000) for number in range(1_000)],

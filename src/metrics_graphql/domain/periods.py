@@ -1,6 +1,6 @@
 """Spans of time: half-open, in whole Unix seconds, UTC."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
@@ -11,6 +11,7 @@ MIN_INSTANT: Final = -62_135_596_800
 MAX_INSTANT: Final = 253_402_300_799
 """9999-12-31T23:59:59Z, the last one. Every stored session was created before it."""
 
+QUARTER_HOUR: Final = 900
 HOUR: Final = 3_600
 DAY: Final = 86_400
 THIRTY_DAYS: Final = 30 * DAY
@@ -61,27 +62,25 @@ class TimePeriod:
         """Return the period of equal length that ends where this one starts."""
         return type(self)(clamp_instant(2 * self.start - self.end), self.start)
 
-    def segments(self, grains: Sequence[int]) -> Iterator[Segment]:
+    def segments(self, grains: Sequence[int]) -> list[Segment]:
         """Cut the period into runs of the coarsest buckets that fit, and raw runs at its ends.
 
         `grains` are lengths in seconds, coarsest first. The runs tile the period: they come in
         order, none is empty, and there are at most two of each grain but the coarsest, two raw
         ones included.
         """
-        yield from _cut(self.start, self.end, tuple(grains))
-
-
-def _cut(start: int, end: int, grains: tuple[int, ...]) -> Iterator[Segment]:
-    if start == end:
-        return
-    if not grains:
-        yield Segment(None, start, end)
-        return
-    grain, *finer = grains
-    first, last = -(-start // grain) * grain, end // grain * grain
-    if first >= last:
-        yield from _cut(start, end, tuple(finer))
-        return
-    yield from _cut(start, first, tuple(finer))
-    yield Segment(grain, first, last)
-    yield from _cut(last, end, tuple(finer))
+        before: list[Segment] = []
+        after: list[Segment] = []
+        start, end, finer = self.start, self.end, None
+        for grain in reversed(grains):
+            first, last = -(-start // grain) * grain, end // grain * grain
+            if first >= last:
+                break
+            if start < first:
+                before.append(Segment(finer, start, first))
+            if last < end:
+                after.append(Segment(finer, last, end))
+            start, end, finer = first, last, grain
+        if start < end:
+            before.append(Segment(finer, start, end))
+        return before + after[::-1]

@@ -6,7 +6,7 @@ from operator import itemgetter
 from typing import Final, NamedTuple
 
 from metrics_graphql.domain.measures import MEASURES, Present
-from metrics_graphql.domain.periods import DAY, HOUR, THIRTY_DAYS
+from metrics_graphql.domain.periods import DAY, HOUR, QUARTER_HOUR, THIRTY_DAYS
 from metrics_graphql.domain.sessions import Session
 
 
@@ -25,7 +25,7 @@ class Scope(NamedTuple):
 # breakdowns, which read all users, and service users with them. Playbooks are few, and days do for
 # them: docs/decisions/0003 has the measurements. The raw rows at the ends of a period, up to a day
 # of one user's, come from that user's index.
-ORGANIZATION: Final = Scope(0, None, (THIRTY_DAYS, DAY, HOUR))
+ORGANIZATION: Final = Scope(0, None, (THIRTY_DAYS, DAY, HOUR, QUARTER_HOUR))
 USER: Final = Scope(1, "user_id", (THIRTY_DAYS, DAY))
 SERVICE_USER: Final = Scope(2, "service_user_id", (THIRTY_DAYS, DAY))
 PLAYBOOK: Final = Scope(3, "playbook_id", (DAY,))

@@ -1,0 +1,16 @@
+"""Roll-ups of an organization by quarter hours: what each time zone's days and hours begin with."""
+
+revision = "0003"
+down_revision = "0002"
+branch_labels = None
+depends_on = None
+
+rebuilds_rollups = True
+
+
+def upgrade() -> None:
+    """Change no table: `migrate` fills in the new roll-ups."""
+
+
+def downgrade() -> None:
+    """Leave the roll-ups: an older version does not read them."""
