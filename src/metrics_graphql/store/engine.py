@@ -75,9 +75,10 @@ class Database:
             Unavailable: the database can't be reached or can't answer.
             TimedOut: the request at hand is due; the database works on the statement no more.
         """
-        rows = self._inline and self._inline.fetch(prepared.sql, prepared.bound(values))
-        if rows is not None:
-            return rows
+        if self._inline is not None:
+            found = self._inline.fetch(prepared.sql, prepared.bound(values))
+            if found is not None:
+                return found
         with self._failures_as_unavailable():
             async with within_deadline():
                 await self._places.acquire()
