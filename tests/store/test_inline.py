@@ -19,11 +19,11 @@ COUNT_TO = "SELECT count(*) FROM generated WHERE n < ?"
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    """Return a file with a table of ten thousand rows."""
+    """Return a file with a table of a hundred thousand rows."""
     path = tmp_path / "some.db"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE generated (n INTEGER PRIMARY KEY)")
-        connection.executemany("INSERT INTO generated VALUES (?)", ((n,) for n in range(10_000)))
+        connection.executemany("INSERT INTO generated VALUES (?)", ((n,) for n in range(100_000)))
     connection.close()
     return path
 
@@ -41,7 +41,7 @@ def test_a_long_statement_is_given_up_and_the_next_one_is_answered(file: Path) -
     reader = InlineReader(str(file))
 
     assert reader.fetch(ENDLESS, ()) is None
-    assert reader.fetch(COUNT_TO, (10_000,)) is None
+    assert reader.fetch(COUNT_TO, (100_000,)) is None
     assert reader.fetch(COUNT_TO, (10,)) == [(10,)]
     reader.close()
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 STEPS: Final = 5_000
 """Instructions of SQLite's virtual machine between two looks at how many it were."""
-MAX_LOOKS: Final = 4
-"""Looks after which a statement is given up: a fraction of a millisecond, less than what it then
+MAX_LOOKS: Final = 12
+"""Looks after which a statement is given up: some third of a millisecond, less than what it then
 takes in a thread, so trying costs it less than its time again."""
 
 
