@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from metrics_graphql import health
 from metrics_graphql.answers import Answers
 from metrics_graphql.draining import draining_on_sigterm
-from metrics_graphql.graphql_api.endpoint import GraphQLEndpoint
+from metrics_graphql.graphql_api.endpoint import GraphQLEndpoint, strawberrys_page
 from metrics_graphql.headers import AnswerHeaders
 from metrics_graphql.limits import Admission
 from metrics_graphql.observability import RequestLog, configure_logging
@@ -26,17 +26,20 @@ from metrics_graphql.service import MetricsService
 from metrics_graphql.settings import Settings
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.migrate import migrate
+from metrics_graphql.web import pages
 
 YOUNG_OBJECTS: Final = 20_000
 """New objects after which the garbage collector looks at them: those of some hundred requests."""
 
 
-def create_app(settings: Settings | None = None, *, drains: bool = False) -> Starlette:
+def create_app(
+    settings: Settings | None = None, *, drains: bool = False, demo_token: str = ""
+) -> Starlette:
     """Return the gateway; without settings, it reads them from the environment.
 
     The database is opened, and a SQLite file brought up to date, when the application starts. One
     that `drains` has the process to itself: SIGTERM, handled in the main thread, is announced at
-    `/readyz` before it reaches the server.
+    `/readyz` before it reaches the server. The pages of a demo have its token filled in.
 
     Raises:
         ValueError: a setting can't be used.
@@ -51,7 +54,8 @@ def create_app(settings: Settings | None = None, *, drains: bool = False) -> Sta
     answers = Answers(
         service.versions, max_bytes=settings.cache_bytes, freshness=settings.freshness
     )
-    graphql = GraphQLEndpoint(service, admission, answers, settings)
+    explorer = pages.explorer(strawberrys_page(), demo_token)
+    graphql = GraphQLEndpoint(service, admission, answers, settings, explorer)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
@@ -79,7 +83,11 @@ def create_app(settings: Settings | None = None, *, drains: bool = False) -> Sta
         draining,
         log,
         doors,
-        routes=[*doors, *health.routes(database, draining)],
+        routes=[
+            *doors,
+            *health.routes(database, draining),
+            *pages.routes(pages.dashboard(demo_token)),
+        ],
         middleware=list(middleware(settings)),
         exception_handlers={HTTPException: shim.answer_http_exception},
         lifespan=lifespan,

@@ -71,7 +71,7 @@ def demo(
     until = int(time.time())
     created = with_database(lambda database: fill_demo(database, sessions, until), settings)
     typer.echo(demo_text(created.token, port, until))
-    uvicorn.run(create_app(settings), port=port, **SERVER)
+    uvicorn.run(create_app(settings, demo_token=created.token), port=port, **SERVER)
 
 
 async def fill_demo(database: Database, sessions: int, until: int) -> auth.NewToken:
@@ -98,6 +98,8 @@ def demo_text(token: str, port: int, until: int) -> str:
     body = json.dumps({"query": question})
     base = f"http://127.0.0.1:{port}"
     return f"""
+Open in a browser:      {base}/?org={org}
+
 The last 30 days of {org}, over GraphQL:
 
   curl -s {base}/graphql -H 'Authorization: Bearer {token}' \\
@@ -108,7 +110,7 @@ and over REST:
   curl -s '{base}/v3/organizations/{org}/metrics/sessions?time_after={after}&time_before={until}' \\
     -H 'Authorization: Bearer {token}'
 
-Explore in a browser:   {base}/graphql   (header: {{"Authorization": "Bearer {token}"}})
+Explore with GraphiQL:  {base}/graphql
 The REST document:      {base}/openapi.json
 Organizations:          {", ".join(DEMO_ORGANIZATIONS)}
 Token:                  {token}

@@ -1,0 +1,14 @@
+/** The page at `/`: what came of an organization's sessions. */
+
+import "./style.css";
+
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+
+import { App } from "./App";
+
+createRoot(document.getElementById("page")!).render(
+  <StrictMode>
+    <App />
+  </StrictMode>,
+);
