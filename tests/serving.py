@@ -42,9 +42,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def served(database_url: str, log: Path, *options: str, **settings: object) -> Generator[Server]:
-    """Serve a database with some settings until the block ends."""
-    port = free_port()
+def served(
+    database_url: str, log: Path, *options: str, port: int | None = None, **settings: object
+) -> Generator[Server]:
+    """Serve a database with some settings until the block ends, on some port or on this one."""
+    port = port or free_port()
     environment = {f"METRICS_{name.upper()}": str(value) for name, value in settings.items()}
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -1,0 +1,272 @@
+"""The dashboard in a real browser."""
+
+import csv
+import io
+import json
+import re
+import shlex
+import subprocess
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.conftest import Gateway
+from tests.serving import Server, free_port, served
+from tests.web.browser import browsing, needs_browser, violations
+from tests.web.conftest import SCRIPT
+
+pytestmark = needs_browser
+
+
+def total(page: Page, label: str) -> str:
+    """Return one of the totals as it is shown."""
+    term = page.locator("dt", has_text=re.compile(f"^{label}$"))
+    return term.locator("xpath=following-sibling::dd[1]").inner_text()
+
+
+def shown(page: Page) -> dict[str, str]:
+    """Return the totals, once nothing newer is being asked for."""
+    expect(page.locator(".cards:not(.stale)")).to_be_visible()
+    return {
+        label: total(page, label)
+        for label in ("Sessions", "With merged pull requests", "From a playbook", "With search")
+    }
+
+
+def answered(server: Server, token: str, asked: dict[str, Any]) -> dict[str, str]:
+    """Return what the REST door says of the question that the page asked."""
+    given = asked["variables"]["filters"]
+    parameters = {
+        "time_after": instant(given["timeAfter"]),
+        "time_before": instant(given["timeBefore"]),
+        "user_ids": given.get("userIds"),
+        "service_user_ids": given.get("serviceUserIds"),
+        "playbook_id": given.get("playbookId"),
+    }
+    response = httpx.get(
+        f"{server.url}/v3/organizations/{asked['variables']['org']}/metrics/sessions",
+        params={name: value for name, value in parameters.items() if value is not None},
+        headers={"Authorization": f"Bearer {token}"},
+    )
+    answer = response.json()
+    return {
+        "Sessions": f"{answer['sessions_created_count']:,}",
+        "With merged pull requests": f"{answer['sessions_with_merged_prs_count']:,}",
+        "From a playbook": f"{answer['sessions_created_with_playbook_count']:,}",
+        "With search": f"{answer['sessions_created_with_search_count']:,}",
+    }
+
+
+def instant(text: str) -> int:
+    """Return an instant of the page in Unix seconds."""
+    return int(datetime.fromisoformat(text).timestamp())
+
+
+def test_it_shows_what_the_api_answers_and_follows_its_controls(token: str, server: Server) -> None:
+    """Every view is one request; the address says which view it is, and never the token."""
+    with browsing(server.url) as seen:
+        page = seen.open("/", token)
+        first = shown(page)
+        assert first == answered(server, token, seen.asked[-1])
+        assert int(first["Sessions"]) > 100
+        # Who is asking, and the view.
+        assert len(seen.asked) == 2
+
+        page.get_by_role("button", name="7 days").click()
+        page.wait_for_url("**/?period=7d*")
+        expect(page.get_by_role("button", name="7 days")).to_have_attribute("aria-pressed", "true")
+        page.get_by_role("button", name="email|1").click()
+        page.wait_for_url("**user=email*")
+        filtered = shown(page)
+        assert filtered == answered(server, token, seen.asked[-1])
+        assert seen.asked[-1]["variables"]["filters"]["userIds"] == ["email|1"]
+        assert int(filtered["Sessions"]) < int(first["Sessions"])
+
+        service_users = page.get_by_label("Service users", exact=True)
+        service_users.fill("service-user-1")
+        service_users.press("Enter")
+        page.wait_for_url("**service_user=service-user-1*")
+        assert shown(page) == answered(server, token, seen.asked[-1])
+        assert len(seen.asked) == 5
+
+        page.get_by_label("First day").fill("2024-02-01")
+        page.wait_for_url("**from=2024-02-01*")
+        assert seen.asked[-1]["variables"]["filters"]["timeAfter"] == "2024-01-31T23:00:00.000Z"
+        page.go_back()
+        page.wait_for_url("**period=7d*")
+        assert shown(page) == answered(server, token, seen.asked[-1])
+
+        address = page.url
+        page.goto(address)
+        assert shown(page) == answered(server, token, seen.asked[-1])
+        assert token not in page.content()
+        assert "cog_" not in address
+        assert seen.problems == []
+
+
+def test_a_playbook_with_markup_stays_text(token: str, server: Server) -> None:
+    """In the list, as a filter, in the address and in the table."""
+    with browsing(server.url) as seen:
+        page = seen.open("/", token)
+        page.get_by_role("button", name=SCRIPT).click()
+        expect(page.get_by_role("button", name=f"Playbook: remove {SCRIPT}")).to_be_visible()
+        page.goto(page.url)
+        shown(page)
+
+        assert page.title() == "Session metrics"
+        assert seen.asked[-1]["variables"]["filters"]["playbookId"] == SCRIPT
+        assert seen.problems == []
+
+
+def test_numbers_can_be_taken_elsewhere(token: str, server: Server) -> None:
+    """As a table, a file, GraphQL and a command: all say what the chart shows."""
+    with browsing(server.url, permissions=["clipboard-read", "clipboard-write"]) as seen:
+        page = seen.open("/?split=size", token)
+        card = page.get_by_role("region", name="Sessions over time", exact=True)
+        menu = card.get_by_role("button", name="Sessions over time: more")
+        sessions = int(shown(page)["Sessions"])
+
+        def choose(item: str) -> None:
+            if not card.locator("details[open]").count():
+                menu.click()
+            card.get_by_role("menuitem", name=item).click()
+
+        choose("Copy as GraphQL")
+        query = page.evaluate("navigator.clipboard.readText()")
+        choose("Copy as curl")
+        expect(card.get_by_text("Copied").last).to_be_visible()
+        command = page.evaluate("navigator.clipboard.readText()")
+        with page.expect_download() as download:
+            choose("Download CSV")
+        text = Path(download.value.path()).read_text()
+        choose("Show as a table")
+        expect(card.get_by_role("table")).to_be_visible()
+        in_table = card.get_by_role("table").locator("tbody tr td:nth-of-type(1)").all_inner_texts()
+        assert seen.problems == []
+
+    headers = {"Authorization": f"Bearer {token}"}
+    answer = httpx.post(f"{server.url}/graphql", json={"query": query}, headers=headers).json()
+    buckets = answer["data"]["sessionMetrics"]["timeSeries"]
+    assert sum(bucket["sessionsCreatedCount"] for bucket in buckets) == sessions
+    assert token not in command
+    ran = subprocess.run(
+        ["sh", "-c", command],  # noqa: S607 - as somebody would paste it
+        env={"METRICS_TOKEN": token, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        check=True,
+    )
+    assert shlex.split(command)[0] == "curl"
+    assert json.loads(ran.stdout)["data"]["sessionMetrics"]["timeSeries"] == buckets
+    head, *lines = csv.reader(io.StringIO(text, newline=""))
+    assert head == ["From", "Sessions", "XS", "S", "M", "L", "XL", "No size", "With merged PRs"]
+    assert sum(int(line[1]) for line in lines) == sessions
+    assert all(int(line[1]) == sum(map(int, line[2:8])) for line in lines)
+    assert sum(map(int, in_table)) == sessions
+
+
+def test_a_wrong_token_signs_out_and_a_right_one_in(token: str, server: Server) -> None:
+    """The page says why, takes another, and forgets it when asked to."""
+    with browsing(server.url) as seen:
+        page = seen.open("/")
+        expect(page.get_by_role("button", name="Show the metrics")).to_be_visible()
+        assert seen.asked == []
+        page.get_by_label("Token of a service user").fill("cog_wrong")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("opens nothing")
+        page.get_by_label("Token of a service user").fill(token)
+        page.keyboard.press("Enter")
+        assert int(shown(page)["Sessions"]) > 100
+        page.reload()
+        shown(page)
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_label("Token of a service user")).to_be_visible()
+        page.reload()
+        expect(page.get_by_label("Token of a service user")).to_be_visible()
+        # The browser itself reports a 401 to its console.
+        assert [each for each in seen.problems if "401" not in each] == []
+
+
+def test_an_organization_without_sessions_and_one_that_is_not_ours(
+    token: str, server: Server
+) -> None:
+    """The first says that there are none, the second that it may not be read."""
+    with browsing(server.url) as seen:
+        page = seen.open("/?from=2001-01-01&to=2001-01-02", token)
+        expect(page.get_by_role("heading", name="No sessions")).to_be_visible()
+        assert shown(page)["Sessions"] == "0"
+        page.goto(f"{server.url}/?org=org-2")
+        expect(page.get_by_role("alert")).to_be_visible()
+        assert seen.problems == []
+
+
+def test_a_database_without_organizations(gateway: Gateway, tmp_path: Path) -> None:
+    """The page says so, and asks nothing that can't be answered."""
+    token = gateway.token()
+    with served(gateway.database_url, tmp_path / "log") as server, browsing(server.url) as seen:
+        page = seen.open("/", token)
+        expect(page.locator(".notice")).to_contain_text("no organization")
+        assert len(seen.asked) == 1
+        assert seen.problems == []
+
+
+def test_a_server_that_goes_away_and_comes_back(
+    filled: Gateway, token: str, tmp_path: Path
+) -> None:
+    """The numbers stay, the page says that the server is away, and recovers by itself."""
+    port = free_port()
+    with browsing(f"http://127.0.0.1:{port}") as seen:
+        with served(filled.database_url, tmp_path / "log", port=port):
+            page = seen.open("/", token)
+            before = shown(page)["Sessions"]
+        page.get_by_role("button", name="90 days").click()
+        expect(page.get_by_role("alert")).to_contain_text("can't be reached")
+        assert total(page, "Sessions") == before
+        with served(filled.database_url, tmp_path / "log", port=port):
+            expect(page.get_by_role("alert")).to_have_count(0)
+            assert shown(page)["Sessions"] == before
+        assert all("ERR_" in each for each in seen.problems)
+
+
+def test_the_keyboard_is_enough(token: str, server: Server) -> None:
+    """Menus open, move and close; what has the focus can be seen."""
+    with browsing(server.url) as seen:
+        page = seen.open("/", token)
+        shown(page)
+        menu = page.get_by_role("button", name="Totals: more")
+        menu.focus()
+        page.keyboard.press("Enter")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("ArrowDown")
+        expect(page.get_by_role("menuitem", name="Open in GraphiQL").first).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(menu).to_be_focused()
+        expect(page.locator("details[open]")).to_have_count(0)
+        outline = menu.evaluate("element => getComputedStyle(element).outlineStyle")
+        assert outline == "solid"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1360])
+def test_it_can_be_read_by_all(token: str, server: Server, scheme: str, width: int) -> None:
+    """axe-core finds nothing serious, and nothing is wider than the screen."""
+    size = {"width": width, "height": 900}
+    with browsing(server.url, color_scheme=scheme, viewport=size) as seen:
+        page = seen.open("/")
+        expect(page.get_by_role("button", name="Show the metrics")).to_be_visible()
+        assert violations(page) == []
+        page = seen.open("/?user=email%7C1", token)
+        shown(page)
+        expect(page.locator(".chart svg")).to_have_count(3)
+        page.get_by_role("button", name="Merged, by size: more").click()
+        page.get_by_role("menuitem", name="Show as a table").click()
+        page.get_by_role("button", name="Merged, by size: more").click()
+
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        described = page.locator("[role=img]").first.get_attribute("aria-label")
+        assert described
+        assert "Sessions over time by origin" in described
