@@ -1,0 +1,57 @@
+"""Pictures of both pages, taken from a demo in a browser."""
+
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+
+from metrics_graphql.loading.demo import DEMO_ORGANIZATIONS
+from tests.serving import free_port
+from tests.web.browser import browsing
+
+DOCS = Path(__file__).parents[1] / "docs"
+PATIENCE_SECONDS = 120
+VIEWPORT = {"width": 1280, "height": 900}
+
+
+@contextmanager
+def demo() -> Generator[str]:
+    """Serve a demo until the block ends."""
+    port = free_port()
+    with TemporaryDirectory() as folder:
+        process = subprocess.Popen(  # noqa: S603 - ourselves
+            [sys.executable, "-m", "metrics_graphql", "demo", "--port", str(port)], cwd=folder
+        )
+        url = f"http://127.0.0.1:{port}"
+        try:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=PATIENCE_SECONDS)) as client:
+                client.get(url)
+            yield url
+        finally:
+            process.terminate()
+            process.wait(PATIENCE_SECONDS)
+
+
+def main() -> None:
+    """Take them."""
+    with demo() as url:
+        for scheme in ("light", "dark"):
+            with browsing(url, color_scheme=scheme, viewport=VIEWPORT) as seen:
+                page = seen.open(f"/?org={DEMO_ORGANIZATIONS[0]}")
+                page.locator(".chart svg").last.wait_for()
+                page.wait_for_load_state("networkidle")
+                page.screenshot(path=DOCS / f"dashboard-{scheme}.png")
+                page.goto(f"{url}/graphql")
+                page.get_by_role("tab", name="Top").click()
+                page.wait_for_timeout(1000)
+                page.get_by_role("button", name="Execute query").click()
+                page.locator(".result-window", has_text="totalCount").wait_for()
+                page.wait_for_load_state("networkidle")
+                page.screenshot(path=DOCS / f"graphiql-{scheme}.png")
+
+
+main()
