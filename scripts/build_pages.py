@@ -25,17 +25,19 @@ class BuildPages(BuildHookInterface[Any]):
         """Build them, but for an editable install, which `scripts/setup` makes."""
         del build_data
         if version != "editable" and not build():
-            self.app.display_warning("Without Node there are no pages in it: npm was not found.")
+            self.app.display_warning(
+                "Without Node its pages are missing, or old: npm was not found."
+            )
 
 
 def build() -> bool:
-    """Build the pages; return whether there are some, for they can't be built without Node."""
+    """Build the pages; return whether they are up to date, for they can't be built without Node."""
     stamp = digest()
     if STAMP.is_file() and STAMP.read_text() == stamp:
         return True
     npm = shutil.which("npm")
     if npm is None:
-        return BUILT.is_dir()
+        return False
     environment = {**os.environ, "NO_UPDATE_NOTIFIER": "1"}
     for arguments in (["ci", "--no-audit", "--no-fund", "--loglevel=error"], ["run", "build"]):
         # What npm says goes where a build's messages belong.
@@ -47,9 +49,11 @@ def build() -> bool:
 def digest() -> str:
     """Return what tells these sources from others."""
     found = sha256()
-    for path in sorted(WEB.rglob("*")):
-        made = {"dist", "node_modules", "__pycache__"}.intersection(path.relative_to(WEB).parts)
-        if path.is_file() and not made and path.suffix != ".py":
+    sources = (
+        path for pattern in ("*.*", "*/*.ts*", "*/*.css", "*/*.svg") for path in WEB.glob(pattern)
+    )
+    for path in sorted(sources):
+        if path.parts[-2] != "dist" and path.suffix != ".py":
             found.update(f"{path.relative_to(WEB)}\0".encode() + path.read_bytes())
     return found.hexdigest()
 

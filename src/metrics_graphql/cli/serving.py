@@ -65,7 +65,9 @@ def demo(
 ) -> None:
     """Fill ./metrics-demo.db with made-up sessions, replacing it, and serve it with a token."""
     path = Path("metrics-demo.db")
-    settings = read_settings().model_copy(update={"database_url": f"sqlite:///{path}"})
+    # Its pages hold a token, which is for nobody but whoever sits here.
+    here = {"trusted_hosts": ["127.0.0.1", "localhost"], "cors_origins": []}
+    settings = read_settings().model_copy(update={"database_url": f"sqlite:///{path}", **here})
     for leftover in ("", "-wal", "-shm"):
         path.with_name(path.name + leftover).unlink(missing_ok=True)
     until = int(time.time())

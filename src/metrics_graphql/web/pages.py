@@ -105,6 +105,7 @@ def routes(page: Page) -> list[Route]:
             "assets",
             allow_all_origins=False,
             add_headers_function=for_good,
+            mimetypes={".ttf": "font/ttf"},
         )
         found.append(Route("/assets/{name}", files, methods=["GET"]))
     return found

@@ -1,52 +1,47 @@
 /** Signed out, or a view with its controls and cards. */
 
-import { useState } from "react";
+import { useEffect, useState } from "react";
 
 import type { AskError } from "../shared/api";
 import { keepToken, readToken } from "../shared/token";
-import { useMetrics, useViewer } from "./answers";
+import { retryIn, type SignedIn, useMetrics, useViewer } from "./answers";
 import { Cards } from "./Cards";
 import { Filters, Header } from "./Controls";
 import { SignIn } from "./SignIn";
 import { useView } from "./view";
 
 export function App() {
-  const [token, setToken] = useState(readToken);
+  const [signedIn, setSignedIn] = useState<SignedIn>(() => ({ token: readToken(), attempt: 0 }));
   const [view, change] = useView();
-  const viewer = useViewer(token);
+  const viewer = useViewer(signedIn);
   const organizations = viewer.data?.organizations?.map(({ id }) => id) ?? [];
-  const chosen = { ...view, org: view.org || (organizations[0] ?? "") };
-  const metrics = useMetrics(viewer.data ? token : "", viewer.data ? chosen : { ...chosen, org: "" });
-  const signIn = (given: string) => {
-    keepToken(given);
-    setToken(given);
+  // Nothing is asked about an organization before it is known who asks.
+  const org = viewer.data ? view.org || (organizations[0] ?? "") : "";
+  const metrics = useMetrics(signedIn, { ...view, org });
+  const signIn = (token: string) => {
+    keepToken(token);
+    setSignedIn({ token, attempt: signedIn.attempt + 1 });
   };
+  useEffect(() => {
+    // Whoever gets this address shall see the same.
+    if (org && !view.org) change({ org }, "replace");
+  });
 
-  const refused = [viewer.error, metrics.error].find((error) => error?.code === "UNAUTHENTICATED");
-  if (!token || refused) {
-    return <SignIn message={refused ? "That token opens nothing: it may be mistyped, revoked or expired." : ""} onToken={signIn} />;
-  }
   const error = viewer.error ?? metrics.error;
-  const mayReadNone = viewer.data !== null && !chosen.org;
+  if (!signedIn.token || error?.code === "UNAUTHENTICATED") {
+    return <SignIn message={error ? "That token opens nothing: it may be mistyped, revoked or expired." : ""} onToken={signIn} />;
+  }
+  const chosen = { ...view, org: org || view.org };
+  const shown = metrics.data;
   return (
     <>
       <Header view={chosen} organizations={organizations} name={viewer.data?.name ?? ""} onChange={change} onSignOut={() => signIn("")} />
       <main aria-busy={viewer.isLoading || metrics.isLoading}>
-        <Filters view={chosen} shown={metrics.data} onChange={change} />
+        <Filters view={chosen} shown={shown} onChange={change} />
         {error && <Problem error={error} />}
-        {mayReadNone && <p className="notice">There is no organization yet that this token may read.</p>}
-        {!error && metrics.data && !metrics.data.metrics && (
-          <p className="notice" role="alert">
-            {metrics.data.errors[0]?.message ?? "The sessions could not be read."}
-          </p>
-        )}
-        {!mayReadNone && (metrics.data?.metrics || !error) && metrics.data?.metrics !== undefined ? (
-          metrics.data.metrics && (
-            <Cards view={chosen} shown={metrics.data} metrics={metrics.data.metrics} isStale={metrics.isLoading || error !== null} onChange={change} />
-          )
-        ) : (
-          !error && !mayReadNone && <Skeleton />
-        )}
+        {viewer.data && !org && <p className="notice">There is no organization yet that this token may read.</p>}
+        {shown && <Cards view={chosen} shown={shown} isStale={metrics.isLoading || error !== null} onChange={change} />}
+        {!shown && (viewer.isLoading || metrics.isLoading) && <Skeleton />}
       </main>
     </>
   );
@@ -55,7 +50,7 @@ export function App() {
 function Problem({ error }: { error: AskError }) {
   return (
     <p className="notice problem" role="alert">
-      {error.message} {error.code === "UNREACHABLE" && "Trying again every few seconds."}
+      {error.message} {retryIn(error) > 0 && `The page asks again by itself, every ${retryIn(error)} seconds.`}
     </p>
   );
 }

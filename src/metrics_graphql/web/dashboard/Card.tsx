@@ -1,8 +1,9 @@
 /** A card: what it shows as a picture or as a table, and the ways to take it elsewhere. */
 
-import { type ReactNode, useRef, useState } from "react";
+import { type ReactNode, useEffect, useRef, useState } from "react";
 
 import type { Part, Question } from "./question";
+import { percent } from "./Ranking";
 import { asCsv, asCurl, asGraphQL, download, explorerUrl, type Table } from "./sharing";
 
 interface CardProps {
@@ -30,16 +31,16 @@ export function Card({ title, hint, part, question, table, controls, children, c
         {controls}
         <Menu title={title}>
           {children && (
-            <button role="menuitem" onClick={() => setAsTable(!asTable)}>
+            <button onClick={closing(() => setAsTable(!asTable))}>
               {asTable ? "Hide the table" : "Show as a table"}
             </button>
           )}
-          <a role="menuitem" href={explorerUrl(part, question)}>
+          <a href={explorerUrl(part, question)}>
             Open in GraphiQL
           </a>
           <Copy text={() => asGraphQL(part, question)}>Copy as GraphQL</Copy>
           <Copy text={() => asCurl(part, question)}>Copy as curl</Copy>
-          <button role="menuitem" onClick={() => download(`${question.org}-${part}.csv`, asCsv(table))}>
+          <button onClick={closing(() => download(`${question.org}-${part}.csv`, asCsv(table)))}>
             Download CSV
           </button>
         </Menu>
@@ -47,6 +48,16 @@ export function Card({ title, hint, part, question, table, controls, children, c
       {asTable || !children ? <Numbers title={title} table={table} /> : children}
     </section>
   );
+}
+
+/** Does something, and closes the menu that it was chosen from. */
+function closing(act: () => void) {
+  return (event: React.MouseEvent<HTMLElement>) => {
+    const menu = event.currentTarget.closest("details");
+    act();
+    if (menu) menu.open = false;
+    menu?.querySelector("summary")?.focus();
+  };
 }
 
 /** A table of numbers. */
@@ -72,7 +83,7 @@ export function Numbers({ title, table }: { title: string; table: Table }) {
                     {value}
                   </th>
                 ) : (
-                  <td key={column}>{typeof value === "number" ? value.toLocaleString() : value}</td>
+                  <td key={column}>{column === table.shares ? percent(Number(value)) : value.toLocaleString()}</td>
                 ),
               )}
             </tr>
@@ -83,39 +94,35 @@ export function Numbers({ title, table }: { title: string; table: Table }) {
   );
 }
 
-/** A menu that opens below its button; Escape closes it, and arrows go through it. */
+/** Buttons that a button shows below itself. Escape, a choice, and a click elsewhere close them. */
 function Menu({ title, children }: { title: string; children: ReactNode }) {
   const menu = useRef<HTMLDetailsElement>(null);
-  const close = () => {
-    if (menu.current) menu.current.open = false;
-  };
-  const move = (event: React.KeyboardEvent) => {
-    if (event.key === "Escape") {
-      close();
-      menu.current?.querySelector("summary")?.focus();
-    }
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (!step || !menu.current?.open) return;
-    event.preventDefault();
-    const items = [...menu.current.querySelectorAll<HTMLElement>("[role=menuitem]")];
-    const at = items.indexOf(document.activeElement as HTMLElement);
-    items.at((at + step + (at < 0 && step < 0 ? 1 : 0)) % items.length)?.focus();
+  useEffect(() => {
+    const elsewhere = (event: Event) => {
+      if (menu.current && !menu.current.contains(event.target as Node)) menu.current.open = false;
+    };
+    document.addEventListener("pointerdown", elsewhere);
+    document.addEventListener("focusin", elsewhere);
+    return () => {
+      document.removeEventListener("pointerdown", elsewhere);
+      document.removeEventListener("focusin", elsewhere);
+    };
+  }, []);
+  const close = (event: React.KeyboardEvent) => {
+    if (event.key !== "Escape" || !menu.current?.open) return;
+    menu.current.open = false;
+    menu.current.querySelector("summary")?.focus();
   };
   return (
-    <details
-      className="menu"
-      ref={menu}
-      onKeyDown={move}
-      onBlur={(event) => !event.currentTarget.contains(event.relatedTarget) && close()}
-    >
-      <summary aria-label={`${title}: more`} role="button">
+    <details className="menu" ref={menu} onKeyDown={close}>
+      <summary aria-label={`${title}: more`}>
         <svg viewBox="0 0 20 20" aria-hidden="true">
           <circle cx="4" cy="10" r="1.6" />
           <circle cx="10" cy="10" r="1.6" />
           <circle cx="16" cy="10" r="1.6" />
         </svg>
       </summary>
-      <div role="menu" aria-label={title}>
+      <div role="group" aria-label={`${title}: more`}>
         {children}
       </div>
     </details>
@@ -124,6 +131,10 @@ function Menu({ title, children }: { title: string; children: ReactNode }) {
 
 function Copy({ text, children }: { text: () => string; children: ReactNode }) {
   const [said, setSaid] = useState("");
+  useEffect(() => {
+    const end = said && setTimeout(() => setSaid(""), 2000);
+    return () => clearTimeout(end || undefined);
+  }, [said]);
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text());
@@ -131,11 +142,11 @@ function Copy({ text, children }: { text: () => string; children: ReactNode }) {
     } catch {
       setSaid("The browser does not allow it");
     }
-    setTimeout(() => setSaid(""), 2000);
   };
   return (
-    <button role="menuitem" onClick={copy}>
-      <span aria-live="polite">{said || children}</span>
+    <button onClick={copy}>
+      {children}
+      <span role="status">{said}</span>
     </button>
   );
 }

@@ -3,7 +3,7 @@
 import type { Shown } from "./answers";
 import { Card } from "./Card";
 import { MergedBySize, OverTime, AcusOverTime } from "./Charts";
-import type { Metrics, PlaybookRow, Ranked, Row, UserRow } from "./question";
+import type { PlaybookRow, Ranked, Row, UserRow } from "./question";
 import { Ranking } from "./Ranking";
 import { Totals } from "./Totals";
 import type { View } from "./view";
@@ -11,14 +11,13 @@ import type { View } from "./view";
 interface CardsProps {
   view: View;
   shown: Shown;
-  metrics: Metrics;
   /** Whether something newer is being asked for, or could not be had. */
   isStale: boolean;
   onChange: (change: Partial<View>) => void;
 }
 
-export function Cards({ view, shown, metrics, isStale, onChange }: CardsProps) {
-  const { question, errors } = shown;
+export function Cards({ view, shown, isStale, onChange }: CardsProps) {
+  const { question, metrics, errors } = shown;
   const missing = [...new Set(errors.map(({ message }) => message))];
   const toggleUser = ({ user }: UserRow) =>
     onChange(user.kind === "USER" ? { users: toggled(view.users, user.id) } : { serviceUsers: toggled(view.serviceUsers, user.id) });
@@ -41,7 +40,7 @@ export function Cards({ view, shown, metrics, isStale, onChange }: CardsProps) {
           </div>
           <div className="pair">
             {metrics.byUser && (
-              <Card title="Top users" hint={counted(metrics.byUser, "user")} part="users" question={question} table={rankingTable("User", metrics.byUser.nodes, ({ user }) => user.id)}>
+              <Card title="Top users" hint={counted(metrics.byUser, "user")} part="users" question={question} table={rankingTable(["User", "Kind"], metrics.byUser.nodes, ({ user }) => [user.id, user.kind])}>
                 <Ranking
                   rows={metrics.byUser.nodes}
                   idOf={({ user }) => user.id}
@@ -57,7 +56,7 @@ export function Cards({ view, shown, metrics, isStale, onChange }: CardsProps) {
                 hint={counted(metrics.byPlaybook, "playbook")}
                 part="playbooks"
                 question={question}
-                table={rankingTable("Playbook", metrics.byPlaybook.nodes, ({ playbook }) => playbook.id)}
+                table={rankingTable(["Playbook"], metrics.byPlaybook.nodes, ({ playbook }) => [playbook.id])}
               >
                 <Ranking
                   rows={metrics.byPlaybook.nodes}
@@ -93,9 +92,9 @@ function counted({ nodes, totalCount }: Ranked<Row>, name: string): string {
   return nodes.length < totalCount ? `The ${nodes.length} with the most sessions, of ${all}` : all;
 }
 
-function rankingTable<R extends Row>(name: string, rows: R[], idOf: (row: R) => string) {
+function rankingTable<R extends Row>(names: string[], rows: R[], namesOf: (row: R) => string[]) {
   return {
-    head: [name, "Sessions", "With merged PRs", "ACUs per session"],
-    rows: rows.map((row) => [idOf(row), row.sessionsCreatedCount, row.sessionsWithMergedPrsCount, row.avgAcusPerSession]),
+    head: [...names, "Sessions", "With merged PRs", "ACUs per session"],
+    rows: rows.map((row) => [...namesOf(row), row.sessionsCreatedCount, row.sessionsWithMergedPrsCount, row.avgAcusPerSession]),
   };
 }

@@ -2,46 +2,49 @@
 
 import { BarChart, LineChart } from "echarts/charts";
 import { AriaComponent, GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
-import { type EChartsCoreOption, init, use } from "echarts/core";
+import { type EChartsCoreOption, type EChartsType, init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 import { useEffect, useRef, useState } from "react";
 
 use([AriaComponent, BarChart, GridComponent, LegendComponent, LineChart, SVGRenderer, TooltipComponent]);
 
-/** The colours of the page as they are now, light or dark. */
-export interface Colors {
-  text: string;
-  muted: string;
-  line: string;
-  card: string;
-  accent: string;
-  good: string;
-  series: string[];
-  sizes: string[];
-  rest: string;
+/** The colours of the page as they are now, light or dark, by the names that the style sheet has. */
+export type Colors = Record<string, string>;
+
+interface ChartProps {
+  /** In words, for those who can't see it. */
+  label: string;
+  /** What it is drawn from: drawn again when this changes, or the label. */
+  of: object;
+  height?: number;
+  draw: (colors: Colors) => EChartsCoreOption;
 }
 
-export function Chart(props: { label: string; height?: number; draw: (colors: Colors) => EChartsCoreOption }) {
+export function Chart({ label, of, height = 280, draw }: ChartProps) {
   const place = useRef<HTMLDivElement>(null);
+  const chart = useRef<EChartsType>(null);
   const colors = useColors();
   useEffect(() => {
-    const chart = init(place.current, null, { renderer: "svg" });
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    chart.setOption({
-      animation: !still,
-      animationDuration: 300,
-      aria: { enabled: true, label: { description: props.label } },
-      textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: colors.text },
-      ...props.draw(colors),
-    });
-    const observer = new ResizeObserver(() => chart.resize());
+    const drawn = (chart.current = init(place.current, null, { renderer: "svg" }));
+    const observer = new ResizeObserver(() => drawn.resize());
     observer.observe(place.current!);
     return () => {
       observer.disconnect();
-      chart.dispose();
+      drawn.dispose();
     };
-  });
-  return <div ref={place} className="chart" role="img" aria-label={props.label} style={{ height: props.height ?? 280 }} />;
+  }, []);
+  useEffect(() => {
+    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const option = {
+      animation: !still,
+      animationDuration: 300,
+      aria: { enabled: true, label: { description: label } },
+      textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: colors.text! },
+      ...draw(colors),
+    };
+    chart.current?.setOption(option, true);
+  }, [colors, of, label]);
+  return <div ref={place} className="chart" role="img" aria-label={label} style={{ height }} />;
 }
 
 function useColors(): Colors {
@@ -57,16 +60,8 @@ function useColors(): Colors {
 
 function readColors(): Colors {
   const style = getComputedStyle(document.documentElement);
-  const read = (name: string) => style.getPropertyValue(`--${name}`).trim();
-  return {
-    text: read("text"),
-    muted: read("muted"),
-    line: read("line"),
-    card: read("card"),
-    accent: read("accent"),
-    good: read("good"),
-    series: [1, 2, 3, 4, 5, 6, 7, 8].map((number) => read(`series-${number}`)),
-    sizes: [1, 2, 3, 4, 5].map((number) => read(`size-${number}`)),
-    rest: read("rest"),
-  };
+  return Object.fromEntries(NAMES.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
+
+const numbered = (name: string, count: number) => Array.from({ length: count }, (_, at) => `${name}-${at + 1}`);
+const NAMES = ["text", "muted", "line", "card", "accent", "rest", ...numbered("series", 8), ...numbered("size", 5)];

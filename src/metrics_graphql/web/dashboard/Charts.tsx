@@ -5,7 +5,7 @@ import type { CSSProperties } from "react";
 
 import { Card } from "./Card";
 import { Chart, type Colors } from "./Chart";
-import { bucketLabel } from "./period";
+import { bucketLabel, bucketStart } from "./period";
 import { type Bucket, type BySize, ORIGINS, type Question, SIZES } from "./question";
 import { percent } from "./Ranking";
 import type { Split } from "./view";
@@ -35,7 +35,7 @@ export function OverTime(props: { buckets: Bucket[]; question: Question; split: 
   const table = {
     head: ["From", "Sessions", ...stacks.map(({ name }) => name), MERGED],
     rows: buckets.map((bucket, at) => [
-      bucket.period.startsAt,
+      bucketStart(bucket.period.startsAt, question.interval),
       bucket.sessionsCreatedCount,
       ...stacks.map(({ values }) => values[at]!),
       bucket.sessionsWithMergedPrsCount,
@@ -51,7 +51,7 @@ export function OverTime(props: { buckets: Bucket[]; question: Question; split: 
         stack: "sessions",
         barCategoryGap: "28%",
         data: values,
-        itemStyle: { color: (split === "origin" ? colors.series : colors.sizes)[at] ?? colors.rest },
+        itemStyle: { color: colors[colorOf(split, at)] },
       })),
       {
         name: MERGED,
@@ -85,13 +85,13 @@ export function OverTime(props: { buckets: Bucket[]; question: Question; split: 
     >
       <ul className="legend" aria-hidden="true">
         {stacks.map(({ name }, at) => (
-          <li key={name} style={{ "--swatch": `var(--${at === stacks.length - 1 ? "rest" : `${split === "origin" ? "series" : "size"}-${at + 1}`})` } as CSSProperties}>
+          <li key={name} style={{ "--swatch": `var(--${colorOf(split, at)})` } as CSSProperties}>
             {name}
           </li>
         ))}
         <li className="as-line">{MERGED}</li>
       </ul>
-      <Chart label={label} height={300} draw={draw} />
+      <Chart of={buckets} label={label} height={300} draw={draw} />
     </Card>
   );
 }
@@ -100,7 +100,8 @@ export function MergedBySize({ created, merged, question }: { created: BySize; m
   const share = (size: keyof BySize) => (created[size] ? merged[size] / created[size] : 0);
   const table = {
     head: ["Size", "Sessions", MERGED, "Share"],
-    rows: SIZES.map((size) => [SIZE_NAMES[size], created[size], merged[size], percent(share(size))]),
+    rows: SIZES.map((size) => [SIZE_NAMES[size], created[size], merged[size], share(size)]),
+    shares: 3,
   };
   const draw = (colors: Colors): EChartsCoreOption => ({
     grid: { left: 36, right: 44, top: 8, bottom: 8 },
@@ -121,14 +122,14 @@ export function MergedBySize({ created, merged, question }: { created: BySize; m
         barWidth: 18,
         showBackground: true,
         backgroundStyle: { color: colors.line, borderRadius: 9 },
-        data: SIZES.map((size, at) => ({ value: share(size), itemStyle: { color: colors.sizes[at]!, borderRadius: 9 } })),
+        data: SIZES.map((size, at) => ({ value: share(size), itemStyle: { color: colors[colorOf("size", at)], borderRadius: 9 } })),
         label: { show: true, position: "right", color: colors.text, fontWeight: 600, formatter: ({ value }: { value: number }) => percent(value) },
       },
     ],
   });
   return (
     <Card title="Merged, by size" hint="Share of sessions with at least one merged pull request" part="merged" question={question} table={table}>
-      <Chart label="Share of sessions with merged pull requests, by size." draw={draw} height={220} />
+      <Chart of={created} label="Share of sessions with merged pull requests, by size." draw={draw} height={220} />
     </Card>
   );
 }
@@ -136,7 +137,7 @@ export function MergedBySize({ created, merged, question }: { created: BySize; m
 export function AcusOverTime({ buckets, question }: { buckets: Bucket[]; question: Question }) {
   const table = {
     head: ["From", "ACUs per session"],
-    rows: buckets.map((bucket) => [bucket.period.startsAt, bucket.avgAcusPerSession]),
+    rows: buckets.map((bucket) => [bucketStart(bucket.period.startsAt, question.interval), averageOf(bucket) ?? ""]),
   };
   const draw = (colors: Colors): EChartsCoreOption => ({
     ...timeAxis(buckets, question, colors),
@@ -148,8 +149,7 @@ export function AcusOverTime({ buckets, question }: { buckets: Bucket[]; questio
         smooth: 0.3,
         smoothMonotone: "x",
         symbol: "none",
-        // A bucket without sessions has no average.
-        data: buckets.map((bucket) => (bucket.sessionsCreatedCount ? bucket.avgAcusPerSession : null)),
+        data: buckets.map(averageOf),
         lineStyle: { width: 2.5, color: colors.accent },
         itemStyle: { color: colors.accent },
         areaStyle: { color: colors.accent, opacity: 0.12 },
@@ -158,9 +158,14 @@ export function AcusOverTime({ buckets, question }: { buckets: Bucket[]; questio
   });
   return (
     <Card title="ACUs per session" hint={`Average by ${question.interval.toLowerCase()}`} part="acus" question={question} table={table}>
-      <Chart label="Average ACUs per session over time." draw={draw} height={220} />
+      <Chart of={buckets} label="Average ACUs per session over time." draw={draw} height={220} />
     </Card>
   );
+}
+
+/** A bucket without sessions has no average. */
+function averageOf(bucket: Bucket): number | null {
+  return bucket.sessionsCreatedCount ? bucket.avgAcusPerSession : null;
 }
 
 function byOrigin(buckets: Bucket[]): Stack[] {
@@ -171,6 +176,12 @@ function byOrigin(buckets: Bucket[]): Stack[] {
 function bySize(buckets: Bucket[]): Stack[] {
   const named = SIZES.map((size) => ({ name: SIZE_NAMES[size], values: buckets.map((bucket) => bucket.sessionsCreatedBySize[size]) }));
   return [...named, rest("No size", buckets, named)];
+}
+
+/** The name of the colour of a stack. */
+function colorOf(split: Split, at: number): string {
+  if (split === "origin") return at < ORIGINS.length ? `series-${at + 1}` : "rest";
+  return at < SIZES.length ? `size-${at + 1}` : "rest";
 }
 
 /** What is in the totals and in no category, so that a stack is as high as the total. */

@@ -1,9 +1,9 @@
 /** Chooses what is looked at: the organization, the period, whose sessions. */
 
-import { useId, useState } from "react";
+import { useEffect, useId, useRef, useState } from "react";
 
 import type { Shown } from "./answers";
-import { daysOf, isDay, PRESETS, TIME_ZONE } from "./period";
+import { daysOf, FIRST_DAY, isDay, PRESETS, TIME_ZONE } from "./period";
 import { Mark } from "./SignIn";
 import type { View } from "./view";
 
@@ -41,8 +41,8 @@ export function Header(props: Changes & { organizations: string[]; name: string;
 }
 
 export function Filters({ view, shown, onChange }: Changes & { shown: Shown | null }) {
-  const users = shown?.metrics?.byUser?.nodes.map(({ user }) => user) ?? [];
-  const playbooks = shown?.metrics?.byPlaybook?.nodes.map(({ playbook }) => playbook.id) ?? [];
+  const users = shown?.metrics.byUser?.nodes.map(({ user }) => user) ?? [];
+  const playbooks = shown?.metrics.byPlaybook?.nodes.map(({ playbook }) => playbook.id) ?? [];
   return (
     <section className="filters" aria-label="Period and filters">
       <PeriodPicker view={view} onChange={onChange} />
@@ -61,7 +61,6 @@ export function Filters({ view, shown, onChange }: Changes & { shown: Shown | nu
 function PeriodPicker({ view, onChange }: Changes) {
   const days = daysOf(view.period, new Date());
   const change = (name: "from" | "to", day: string) => {
-    if (!isDay(day)) return;
     const changed = { ...days, [name]: day };
     // A start after the end takes the end along, and the other way round.
     onChange({ period: changed.from <= changed.to ? changed : { from: day, to: day } });
@@ -76,18 +75,50 @@ function PeriodPicker({ view, onChange }: Changes) {
         ))}
       </div>
       <div className="days" title={`Days of ${TIME_ZONE}`}>
-        <input type="date" aria-label="First day" value={days.from} max="9998-12-31" onChange={(event) => change("from", event.target.value)} />
+        <Day label="First day" day={days.from} onChange={(day) => change("from", day)} />
         <span aria-hidden="true">–</span>
-        <input type="date" aria-label="Last day" value={days.to} max="9998-12-31" onChange={(event) => change("to", event.target.value)} />
+        <Day label="Last day" day={days.to} onChange={(day) => change("to", day)} />
       </div>
     </div>
   );
 }
 
+/** A day. What is typed passes through days that nobody means, so it counts once it rests. */
+function Day(props: { label: string; day: string; onChange: (day: string) => void }) {
+  const [typed, setTyped] = useState(props.day);
+  const settle = () => (isDay(typed) ? typed !== props.day && props.onChange(typed) : setTyped(props.day));
+  useEffect(() => setTyped(props.day), [props.day]);
+  useEffect(() => {
+    if (typed === props.day || !isDay(typed)) return;
+    const rest = setTimeout(settle, RESTS_MILLISECONDS);
+    return () => clearTimeout(rest);
+  });
+  return (
+    <input
+      type="date"
+      aria-label={props.label}
+      value={typed}
+      min={FIRST_DAY}
+      max="9998-12-31"
+      onChange={(event) => setTyped(event.target.value)}
+      onBlur={settle}
+      onKeyDown={(event) => event.key === "Enter" && settle()}
+    />
+  );
+}
+
+const RESTS_MILLISECONDS = 1200;
+
 /** A field to which ids are added, one by one. */
 function Ids(props: { label: string; ids: string[]; known: string[]; onChange: (ids: string[]) => void }) {
   const [typed, setTyped] = useState("");
   const list = useId();
+  const field = useRef<HTMLInputElement>(null);
+  const remove = (id: string) => {
+    props.onChange(props.ids.filter((each) => each !== id));
+    // The button goes, and the focus with it.
+    field.current?.focus();
+  };
   const add = (text: string) => {
     const id = text.trim();
     setTyped("");
@@ -102,12 +133,13 @@ function Ids(props: { label: string; ids: string[]; known: string[]; onChange: (
       }}
     >
       {props.ids.map((id) => (
-        <button key={id} type="button" className="chip" aria-label={`${props.label}: remove ${id}`} onClick={() => props.onChange(props.ids.filter((each) => each !== id))}>
+        <button key={id} type="button" className="chip" aria-label={`${props.label}: remove ${id}`} onClick={() => remove(id)}>
           <span>{id}</span>
           <span aria-hidden="true">×</span>
         </button>
       ))}
       <input
+        ref={field}
         aria-label={props.label}
         placeholder={props.label}
         list={list}
@@ -117,7 +149,6 @@ function Ids(props: { label: string; ids: string[]; known: string[]; onChange: (
           if (picked) add(event.target.value);
           else setTyped(event.target.value);
         }}
-        onBlur={() => add(typed)}
       />
       <datalist id={list}>
         {props.known.map((id) => (

@@ -49,5 +49,5 @@ function share(row: Row): number {
 
 /** A share in percent. */
 export function percent(value: number): string {
-  return value.toLocaleString(undefined, { style: "percent", maximumFractionDigits: 0 });
+  return value.toLocaleString(undefined, { style: "percent", maximumFractionDigits: value < 0.1 ? 1 : 0 });
 }

@@ -36,8 +36,9 @@ export function Totals({ metrics, question }: { metrics: Metrics; question: Ques
     },
   ];
   const table = {
-    head: ["", "This period", "Change from the period before"],
-    rows: totals.map(({ label, value, change }) => [label, value, change == null ? "" : signed(change)]),
+    head: ["Total", "This period", "Change from the period before"],
+    rows: totals.map(({ label, value, change }) => [label, value, change ?? ""]),
+    shares: 2,
   };
   return (
     <Card title="Totals" hint={spanText(question)} part="totals" question={question} table={table} className="totals-card">

@@ -6,9 +6,14 @@ import { ask, AskError, type GraphQLFailure } from "../shared/api";
 import { type Metrics, type Part, PARTS, type Question, queryOf, questionOf, variablesOf, VIEWER_QUERY, type Viewer } from "./question";
 import type { View } from "./view";
 
-const RETRY_MILLISECONDS = 3000;
+const RETRY_SECONDS = 3;
 /** Codes of what may be over in a moment. */
-const PASSING = new Set(["UNREACHABLE", "UNAVAILABLE", "TIMEOUT"]);
+const PASSING = new Set(["UNREACHABLE", "UNAVAILABLE", "TIMEOUT", "RATE_LIMITED"]);
+
+/** In how many seconds a question is asked again that met this; 0 is never. */
+export function retryIn(error: AskError): number {
+  return PASSING.has(error.code) ? Math.max(RETRY_SECONDS, error.retryAfterSeconds) : 0;
+}
 
 /** What is known of a question that was asked of the server. */
 export interface Asked<Data> {
@@ -20,50 +25,66 @@ export interface Asked<Data> {
 /** An answer of the dashboard, and the question that it answers. */
 export interface Shown {
   question: Question;
-  metrics: Metrics | null;
+  metrics: Metrics;
+  /** Why parts of it are missing. */
   errors: GraphQLFailure[];
 }
 
+/** Somebody who wants to look: each attempt to sign in is another, with the same token, too. */
+export interface SignedIn {
+  token: string;
+  attempt: number;
+}
+
 /** Who the token belongs to; null without one. */
-export function useViewer(token: string): Asked<Viewer> {
-  return useAnswer(token, token && VIEWER_QUERY, async (signal) => {
-    const { data } = await ask<{ viewer: Viewer }>(token, VIEWER_QUERY, {}, signal);
+export function useViewer({ token, attempt }: SignedIn): Asked<Viewer> {
+  return useAnswer(`${attempt} ${token}`, token && "viewer", async (signal) => {
+    const { data, errors } = await ask<{ viewer: Viewer }>(token, VIEWER_QUERY, {}, signal);
+    if (!data.viewer.organizations) throw missing(errors);
     return data.viewer;
   });
 }
 
 /** What a view shows; nothing while it has no organization. */
-export function useMetrics(token: string, view: View): Asked<Shown> {
+export function useMetrics({ token, attempt }: SignedIn, view: View): Asked<Shown> {
   // How the bars are split changes nothing about the question.
   const subject = JSON.stringify({ ...view, split: undefined });
-  return useAnswer(token, view.org && subject, async (signal) => {
+  return useAnswer(`${attempt} ${token} ${view.org}`, view.org && subject, async (signal) => {
     const question = questionOf(view, new Date());
     const query = queryOf(Object.keys(PARTS) as Part[], question);
     const { data, errors } = await ask<{ sessionMetrics: Metrics | null }>(token, query, variablesOf(question), signal);
+    if (!data.sessionMetrics) throw missing(errors);
     return { question, metrics: data.sessionMetrics, errors };
   });
 }
 
-/** Asks whenever the token or the subject changes, and again while the server is away. */
-function useAnswer<Data>(token: string, subject: string, fetchIt: (signal: AbortSignal) => Promise<Data>): Asked<Data> {
-  const [state, setState] = useState<Asked<Data> & { token: string }>({ data: null, error: null, isLoading: true, token });
+/** Why the field that all is about is null. */
+function missing(errors: GraphQLFailure[]): AskError {
+  return new AskError(errors[0]?.message ?? "The server did not answer that.", errors[0]?.extensions?.code ?? "INTERNAL");
+}
+
+const NOTHING = { data: null, error: null, isLoading: true };
+
+/** Asks about each subject, and again what may pass. What was answered stays while `about` is the same. */
+function useAnswer<Data>(about: string, subject: string, fetchIt: (signal: AbortSignal) => Promise<Data>): Asked<Data> {
+  const [state, setState] = useState<Asked<Data> & { about: string }>({ ...NOTHING, about });
   useEffect(() => {
     if (!subject) {
-      setState({ data: null, error: null, isLoading: false, token });
+      setState({ ...NOTHING, isLoading: false, about });
       return;
     }
     const controller = new AbortController();
     let retry = 0;
     const attempt = async () => {
-      setState((before) => ({ ...before, data: before.token === token ? before.data : null, isLoading: true, token }));
+      setState((before) => ({ ...(before.about === about ? before : NOTHING), isLoading: true, about }));
       try {
         const data = await fetchIt(controller.signal);
-        setState({ data, error: null, isLoading: false, token });
+        if (!controller.signal.aborted) setState({ data, error: null, isLoading: false, about });
       } catch (reason) {
         if (controller.signal.aborted) return;
         const error = reason instanceof AskError ? reason : new AskError(String(reason), "INTERNAL");
         setState((before) => ({ ...before, error, isLoading: false }));
-        if (PASSING.has(error.code)) retry = window.setTimeout(attempt, RETRY_MILLISECONDS);
+        if (retryIn(error)) retry = window.setTimeout(attempt, retryIn(error) * 1000);
       }
     };
     void attempt();
@@ -72,6 +93,6 @@ function useAnswer<Data>(token: string, subject: string, fetchIt: (signal: Abort
       clearTimeout(retry);
     };
     // `fetchIt` is a new function at each rendering, and asks the same as long as these are.
-  }, [token, subject]);
-  return state;
+  }, [about, subject]);
+  return state.about === about ? state : NOTHING;
 }

@@ -46,9 +46,19 @@ export function daysOf(period: Period, now: Date): Days {
   return { from: isoDay(spanOf(period, now).after), to: isoDay(now) };
 }
 
-/** Whether this is a day such as `2025-01-31`. */
+/** The first day that can be chosen: there were no sessions before it. */
+export const FIRST_DAY = "1970-01-01";
+/** How many years of months a series can show. */
+const MOST_YEARS = 80;
+
+/** Whether this is a day that there was, such as `2025-01-31`, and no earlier than the first. */
 export function isDay(text: string | null): text is string {
-  return text !== null && /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(midnight(text).getTime());
+  return text !== null && /^\d{4}-\d\d-\d\d$/.test(text) && text >= FIRST_DAY && isoDay(midnight(text)) === text;
+}
+
+/** Whether these days are in order, and no more than can be shown. */
+export function areDays(from: string | null, to: string | null): boolean {
+  return isDay(from) && isDay(to) && from <= to && Number(to.slice(0, 4)) - Number(from.slice(0, 4)) <= MOST_YEARS;
 }
 
 /** How fine a series over a span is drawn: some dozens of bars. */
@@ -65,6 +75,15 @@ export function bucketLabel(startsAt: string, interval: Interval): string {
   return new Date(startsAt).toLocaleString(undefined, FORMATS[interval]);
 }
 
+/** The same, as a table and a file need it: the day or, of an hour, the instant with its offset. */
+export function bucketStart(startsAt: string, interval: Interval): string {
+  const start = new Date(startsAt);
+  if (interval !== "HOUR") return isoDay(start);
+  const minutes = -start.getTimezoneOffset();
+  const offset = `${minutes < 0 ? "-" : "+"}${two(Math.floor(Math.abs(minutes) / 60))}:${two(Math.abs(minutes) % 60)}`;
+  return `${isoDay(start)}T${two(start.getHours())}:${two(start.getMinutes())}${offset}`;
+}
+
 const FORMATS: Record<Interval, Intl.DateTimeFormatOptions> = {
   HOUR: { weekday: "short", hour: "2-digit", minute: "2-digit" },
   DAY: { day: "numeric", month: "short" },
@@ -77,7 +96,10 @@ function midnight(day: string, later = 0): Date {
   return new Date(year, month - 1, date + later);
 }
 
+function two(number: number): string {
+  return String(number).padStart(2, "0");
+}
+
 function isoDay(date: Date): string {
-  const two = (number: number) => String(number).padStart(2, "0");
   return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
 }

@@ -133,7 +133,8 @@ export function queryOf(parts: Part[], { interval, timeZone }: Question): string
   const fields = parts
     .map((part) => PARTS[part].replace("INTERVAL", interval).replace("TIME_ZONE", JSON.stringify(timeZone)))
     .join("\n    ");
-  return `query Dashboard($org: ID!, $filters: SessionMetricsFilters!) {
+  const name = parts.length === 1 ? parts[0]!.replace(/^./, (letter) => letter.toUpperCase()) : "Dashboard";
+  return `query ${name}($org: ID!, $filters: SessionMetricsFilters!) {
   sessionMetrics(orgId: $org, filters: $filters) {
     ${fields}
   }

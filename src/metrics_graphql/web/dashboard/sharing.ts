@@ -7,15 +7,17 @@ import { type Part, type Question, queryOf, variablesOf } from "./question";
 export interface Table {
   head: string[];
   rows: (string | number)[][];
+  /** The column that holds shares: people read them in percent. */
+  shares?: number;
 }
 
 /** The question of a card with its variables written out, to be pasted anywhere. */
 export function asGraphQL(part: Part, question: Question): string {
   const written = Object.entries(question.filters).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
+  const values: Record<string, string> = { $org: JSON.stringify(question.org), $filters: `{ ${written.join(", ")} }` };
   return queryOf([part], question)
-    .replace(/^query Dashboard\(.*\)/, "query")
-    .replace("$org", JSON.stringify(question.org))
-    .replace("$filters", `{ ${written.join(", ")} }`);
+    .replace(/^query (\w+)\(.*\)/, "query $1")
+    .replace(/\$(org|filters)/g, (name) => values[name]!);
 }
 
 /** The same as a command; the token comes from the environment. */

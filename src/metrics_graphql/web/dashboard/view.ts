@@ -2,7 +2,7 @@
 
 import { useEffect, useState } from "react";
 
-import { isDay, type Period, PRESETS } from "./period";
+import { areDays, type Period, PRESETS } from "./period";
 
 /** How the bars of sessions over time are split. */
 export type Split = "origin" | "size";
@@ -23,12 +23,17 @@ export function readView(search: string): View {
   const [from, to, preset] = [given.get("from"), given.get("to"), given.get("period")];
   return {
     org: given.get("org") ?? "",
-    period: isDay(from) && isDay(to) && from <= to ? { from, to } : (PRESETS.find(({ id }) => id === preset)?.id ?? "30d"),
-    users: given.getAll("user"),
-    serviceUsers: given.getAll("service_user"),
+    period: areDays(from, to) ? { from: from!, to: to! } : (PRESETS.find(({ id }) => id === preset)?.id ?? "30d"),
+    users: ids(given.getAll("user")),
+    serviceUsers: ids(given.getAll("service_user")),
     playbook: given.get("playbook") ?? "",
     split: given.get("split") === "size" ? "size" : "origin",
   };
+}
+
+/** Each of them once. */
+function ids(given: string[]): string[] {
+  return [...new Set(given)].filter(Boolean);
 }
 
 export function writeView(view: View): string {
@@ -48,7 +53,7 @@ export function writeView(view: View): string {
 }
 
 /** The view in the address, and how to look at something else; the back button goes back. */
-export function useView(): [View, (change: Partial<View>) => void] {
+export function useView(): [View, (change: Partial<View>, how?: "push" | "replace") => void] {
   const [search, setSearch] = useState(location.search);
   useEffect(() => {
     const follow = () => setSearch(location.search);
@@ -56,9 +61,9 @@ export function useView(): [View, (change: Partial<View>) => void] {
     return () => removeEventListener("popstate", follow);
   }, []);
   const view = readView(search);
-  const change = (changed: Partial<View>) => {
+  const change = (changed: Partial<View>, how: "push" | "replace" = "push") => {
     const next = writeView({ ...view, ...changed });
-    if (next !== location.search) history.pushState(null, "", next);
+    if (next !== location.search) history[`${how}State`](null, "", next);
     setSearch(next);
   };
   return [view, change];

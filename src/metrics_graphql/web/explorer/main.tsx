@@ -13,7 +13,7 @@ import { type ExecutionResult, GraphQLError } from "graphql";
 import { useState } from "react";
 import { createRoot } from "react-dom/client";
 
-import { ask, GRAPHQL_URL } from "../shared/api";
+import { ask, post } from "../shared/api";
 import { keepToken, readToken } from "../shared/token";
 import { EXAMPLES, exampleVariables } from "./examples";
 
@@ -21,24 +21,21 @@ import { EXAMPLES, exampleVariables } from "./examples";
 async function fetcher(parameters: object): Promise<ExecutionResult> {
   // Everything needs one: asking without would only fail.
   if (!readToken()) return { errors: [new GraphQLError("Give the token of a service user, at the top right.")] };
-  const response = await fetch(GRAPHQL_URL, {
-    method: "POST",
-    headers: {
-      Accept: "application/graphql-response+json",
-      "Content-Type": "application/json",
-      Authorization: `Bearer ${readToken()}`,
-    },
-    body: JSON.stringify(parameters),
-  });
   // Whatever it is, the editor shows it.
-  return response.json();
+  return (await post(readToken(), parameters)).json();
 }
 
 function TokenField() {
   const [token, setToken] = useState(readToken);
   const { introspect } = useGraphiQLActions();
   // The schema is asked for with the token, too: again once there is another.
-  const again = () => void introspect();
+  const [asked, setAsked] = useState(token);
+  const again = () => {
+    if (token === asked) return;
+    setAsked(token);
+    if (wasSignedOut && token) startAgain();
+    else void introspect();
+  };
   return (
     <label className="token-field">
       Token
@@ -59,16 +56,17 @@ function TokenField() {
   );
 }
 
+const NOBODYS = "org-example";
+
 /** An organization to ask about: the first that may be read, if any may. */
 async function someOrganization(): Promise<string> {
-  const nobodys = "org-example";
-  if (!readToken()) return nobodys;
+  if (!readToken()) return NOBODYS;
   try {
     const query = "{ viewer { organizations(first: 1) { id } } }";
     const { data } = await ask<Viewing>(readToken(), query, {}, AbortSignal.timeout(2000));
-    return data.viewer.organizations?.[0]?.id ?? nobodys;
+    return data.viewer.organizations?.[0]?.id ?? NOBODYS;
   } catch {
-    return nobodys;
+    return NOBODYS;
   }
 }
 
@@ -76,9 +74,22 @@ interface Viewing {
   viewer: { organizations: { id: string }[] | null };
 }
 
+/** Opens the page anew, with examples about an organization that the new token may read. */
+function startAgain(): void {
+  const stored = JSON.parse(localStorage.getItem(TABS) ?? "{}") as { tabs?: { query: string }[] };
+  // What was written by hand stays.
+  if (stored.tabs?.every(({ query }) => EXAMPLES.includes(query))) localStorage.removeItem(TABS);
+  location.reload();
+}
+
+const TABS = "graphiql:tabState";
+const wasSignedOut = !readToken();
+// Another question in the address is another page.
+addEventListener("hashchange", () => location.reload());
+
 const plugins = [HISTORY_PLUGIN, explorerPlugin()];
-const asked = new URLSearchParams(location.hash.slice(1));
-const variables = exampleVariables(await someOrganization());
+const question = new URLSearchParams(location.hash.slice(1));
+const variables = exampleVariables(question.has("query") ? NOBODYS : await someOrganization());
 const examples = EXAMPLES.map((query) => ({ query, variables }));
 
 function Explorer() {
@@ -89,9 +100,9 @@ function Explorer() {
       defaultTabs={examples}
       isHeadersEditorEnabled={false}
       shouldPersistHeaders={false}
-      {...(asked.has("query") && {
-        initialQuery: asked.get("query") ?? "",
-        initialVariables: asked.get("variables") ?? "",
+      {...(question.has("query") && {
+        initialQuery: question.get("query") ?? "",
+        initialVariables: question.get("variables") ?? "",
       })}
     >
       <GraphiQL.Logo>
