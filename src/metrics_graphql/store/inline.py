@@ -1,8 +1,10 @@
 """Reads a SQLite file where it is asked, without a thread: only what is read at once."""
 
+import os
 import sqlite3
 from collections.abc import Sequence
 from typing import Any, Final
+from urllib.parse import quote
 
 STEPS: Final = 5_000
 """Instructions of SQLite's virtual machine between two looks at how many it were."""
@@ -23,9 +25,15 @@ class InlineReader:
         """Open a file that exists.
 
         Raises:
+            OSError: there is none.
             sqlite3.Error: it can't be opened.
         """
-        self._connection = sqlite3.connect(path, timeout=0, isolation_level=None)
+        self._path = path
+        self._file = identity(path)
+        self._connection = sqlite3.connect(
+            f"file:{quote(path)}?mode=rw", uri=True, timeout=0, isolation_level=None
+        )
+        self._connection.execute("PRAGMA query_only=ON")
         self._looks = 0
         self._connection.set_progress_handler(self._is_over_budget, STEPS)
 
@@ -40,6 +48,13 @@ class InlineReader:
         except sqlite3.Error:
             return None
 
+    def is_current(self) -> bool:
+        """Return whether the file is still the one that was opened."""
+        try:
+            return identity(self._path) == self._file
+        except OSError:
+            return False
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -47,3 +62,13 @@ class InlineReader:
     def _is_over_budget(self) -> bool:
         self._looks += 1
         return self._looks > MAX_LOOKS
+
+
+def identity(path: str) -> tuple[int, int]:
+    """Return what tells a file from another that took its place.
+
+    Raises:
+        OSError: there is none.
+    """
+    found = os.stat(path)  # noqa: PTH116 - a tenth of the time of pathlib's
+    return found.st_dev, found.st_ino
