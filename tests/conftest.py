@@ -1,6 +1,7 @@
 """A whole gateway in process, on a real database, for tests to load and to ask."""
 
 import asyncio
+import os
 from collections.abc import Coroutine, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from itertools import count
@@ -18,6 +19,8 @@ from metrics_graphql.settings import Settings
 from metrics_graphql.store import verification
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.ingest import Written, write_sessions
+from tests.engines import Engine, PostgreSQLServer, SQLiteFiles
+from tests.engines import postgresql as own_postgresql
 
 T = TypeVar("T")
 
@@ -134,11 +137,35 @@ def differences(gateway: Gateway) -> list[str]:
     ]
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Generator[PostgreSQLServer]:
+    """Lend a PostgreSQL server: the one that the environment names, or one of our own."""
+    if url := os.environ.get("METRICS_TEST_POSTGRES_URL"):
+        yield PostgreSQLServer(url)
+        return
+    with own_postgresql() as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Return each engine in turn, that every test which needs a database runs on."""
+    if request.param == "sqlite":
+        return SQLiteFiles()
+    server: Engine = request.getfixturevalue("postgresql")
+    return server
+
+
+only_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+"""For tests of what is SQLite's own: its files, its locks, its settings."""
+
+
 @pytest.fixture
-def gateway(tmp_path: Path) -> Generator[Gateway]:
-    """Lend a started gateway over an empty SQLite file."""
+def gateway(engine: Engine, tmp_path: Path) -> Generator[Gateway]:
+    """Lend a started gateway over an empty database."""
+    url = engine.new_database(tmp_path)
     with asyncio.Runner() as runner:
-        gateway = Gateway(runner, f"sqlite:///{tmp_path / 'metrics.db'}")
+        gateway = Gateway(runner, url)
         gateway.run(gateway.start())
         yield gateway
         gateway.run(gateway.stop())

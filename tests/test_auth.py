@@ -14,7 +14,7 @@ from metrics_graphql.domain.periods import DAY
 from metrics_graphql.errors import BadUserInput
 from metrics_graphql.store import accounts
 from metrics_graphql.store.engine import Database
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 
 QUESTION = {"time_after": 0, "time_before": 100}
 
@@ -68,6 +68,7 @@ def test_what_could_not_be_a_token_is_refused_without_a_read(
     assert trips_of(gateway, monkeypatch, "org-1", ascii_token) == 0
 
 
+@only_sqlite
 def test_only_the_hash_of_a_token_is_stored(gateway: Gateway) -> None:
     """The token's secret is nowhere in the database file or its log."""
     token = gateway.token("org-1")

@@ -23,8 +23,10 @@ from typer.testing import CliRunner, Result
 from metrics_graphql import auth, cli
 from metrics_graphql.domain.periods import DAY
 from metrics_graphql.loading.demo import DEMO_ORGANIZATIONS
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
+from tests.engines import Engine
 
+DEFAULT_URL = "sqlite:///metrics.db"
 WHOLE: dict[str, Any] = {"time_after": 0, "time_before": 2**62}
 SUMMARY = re.compile(
     r"([\d,]+) rows read: ([\d,]+) inserted, ([\d,]+) updated, ([\d,]+) unchanged, "
@@ -39,12 +41,14 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Lend the command line, in an empty folder and with no settings but the defaults."""
+def run(engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Lend the command line, in an empty folder and with no settings but that of the engine."""
     monkeypatch.chdir(tmp_path)
     for name in os.environ:
         if name.startswith("METRICS_"):
             monkeypatch.delenv(name)
+    if engine.name != "sqlite":
+        monkeypatch.setenv("METRICS_DATABASE_URL", engine.new_database(tmp_path))
 
     def run(*arguments: str | Path) -> Result:
         result = CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
@@ -57,9 +61,9 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
 @contextmanager
 def served() -> Generator[Gateway]:
-    """Lend a gateway over the database that the command line uses by default."""
+    """Lend a gateway over the database that the command line uses."""
     with asyncio.Runner() as runner:
-        gateway = Gateway(runner, "sqlite:///metrics.db")
+        gateway = Gateway(runner, os.environ.get("METRICS_DATABASE_URL", DEFAULT_URL))
         gateway.run(gateway.start())
         yield gateway
         # Otherwise it might hold a write transaction on while nothing runs it.
@@ -354,6 +358,7 @@ def test_a_setting_that_can_not_be_read_is_named(run: Run, monkeypatch: pytest.M
     assert "METRICS_LOG_LEVEL" in refused(run("migrate"))
 
 
+@only_sqlite
 def test_where_the_database_is(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """In metrics.db, unless `.env` says otherwise, unless the variable does."""
     run("migrate")

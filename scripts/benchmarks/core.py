@@ -14,7 +14,7 @@ from metrics_graphql.domain.metrics import SessionMetricsQuery
 from metrics_graphql.domain.periods import DAY, HOUR
 from metrics_graphql.store import questions, verification
 from metrics_graphql.store.engine import Database
-from metrics_graphql.store.ingest import upsert_session
+from metrics_graphql.store.ingest import insert_session
 from metrics_graphql.store.migrate import migrate
 from metrics_graphql.store.organizations import name_organizations
 from metrics_graphql.store.planner import plan_for
@@ -90,7 +90,7 @@ async def fill(database: Database, size: int) -> None:
 async def insert(database: Database, batch: list[Any]) -> None:
     """Store raw sessions only."""
     async with database.writing() as connection:
-        await connection.exec_driver_sql(upsert_session(database.dialect), batch)
+        await database.dialect.insert_rows(connection, insert_session(database.dialect), batch)
 
 
 def periods(days: int, unit: int) -> Iterator[SessionMetricsQuery]:

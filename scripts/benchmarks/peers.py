@@ -21,19 +21,20 @@ from strawberry.types import Info
 from metrics_graphql.auth import sha256
 from metrics_graphql.domain.measures import AVERAGE_ACUS, MEASURES
 from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
-from metrics_graphql.store.dialects import Dialect, SQLite
+from metrics_graphql.store.dialects import dialect_for
 from metrics_graphql.store.planner import plan_for
 from metrics_graphql.store.questions import parameters_of
 from metrics_graphql.store.statements import session_sums
 from metrics_graphql.store.tables import service_users, tokens
 
-DIALECT: Dialect = SQLite()
+URL = sa.make_url(os.environ["METRICS_DATABASE_URL"])
+DIALECT = dialect_for(URL)
 
 
 def engine() -> AsyncEngine:
     """Return an engine as tutorials make it."""
-    url = sa.make_url(os.environ["METRICS_DATABASE_URL"])
-    return create_async_engine(url.set(drivername="sqlite+aiosqlite"))
+    driver = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}[URL.get_backend_name()]
+    return create_async_engine(URL.set(drivername=f"{URL.get_backend_name()}+{driver}"))
 
 
 async def authorized(session: AsyncSession, authorization: str, org_id: str) -> bool:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import pytest
 
 from tests.conftest import Gateway
+from tests.engines import Engine
 
 
 class Ask(Protocol):
@@ -18,13 +19,13 @@ class Ask(Protocol):
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway]:
+def shared(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway]:
     """Lend a started gateway over ten sessions of org-1 and one of org-2, to ask only.
 
     Session n of org-1 was created at second n, by user-1 where n is even and else by service-1.
     The first three are small, merged, from Slack, of playbook-1, and took half an ACU each.
     """
-    url = f"sqlite:///{tmp_path_factory.mktemp('shared') / 'metrics.db'}"
+    url = engine.new_database(tmp_path_factory.mktemp("shared"))
     with asyncio.Runner() as runner:
         gateway = Gateway(runner, url)
         gateway.run(gateway.start())

@@ -1,6 +1,7 @@
 """What is read without a thread: the short, and nothing else."""
 
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import sqlalchemy as sa
 
 from metrics_graphql.errors import Unavailable
 from metrics_graphql.store.inline import InlineReader
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 
 ENDLESS = """
     WITH RECURSIVE counted (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM counted)
@@ -47,16 +48,59 @@ def test_a_long_statement_is_given_up_and_the_next_one_is_answered(file: Path) -
 
 
 def test_a_locked_file_is_not_waited_for(file: Path) -> None:
-    """Not for a moment: the event loop stands still meanwhile."""
+    """Not for a moment, as the event loop stands still meanwhile: another waits for seconds."""
     reader = InlineReader(str(file))
     with sqlite3.connect(file) as other:
         other.execute("BEGIN EXCLUSIVE")
+        released = threading.Timer(0.5, other.interrupt)
+        released.start()
 
         assert reader.fetch(COUNT_TO, (10,)) is None
+        assert released.is_alive()
+        released.cancel()
     other.close()
     reader.close()
 
 
+def test_nothing_is_written_and_no_file_is_made(file: Path) -> None:
+    """It reads what is there."""
+    reader = InlineReader(str(file))
+
+    assert reader.fetch("DELETE FROM generated", ()) is None
+    assert reader.fetch(COUNT_TO, (1_000,)) == [(1_000,)]
+    reader.close()
+    with pytest.raises(FileNotFoundError):
+        InlineReader(str(file.with_name("other.db")))
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+
+
+@only_sqlite
+def test_a_file_that_takes_the_place_of_another_is_read(gateway: Gateway, tmp_path: Path) -> None:
+    """Whoever restores a copy under a running server gets answers from it, and from it alone."""
+    gateway.load([{"org_id": "org-1", "session_id": "a", "created_at": 1}])
+    token = gateway.token("org-1")
+
+    def count() -> int:
+        answer = gateway.rest("org-1", token, time_after=0, time_before=9)
+        return int(answer.json()["sessions_created_count"])
+
+    assert [count() for _ in range(3)] == [1, 1, 1]
+    path = Path(gateway.database_url.removeprefix("sqlite:///"))
+    with sqlite3.connect(path) as source, sqlite3.connect(tmp_path / "copy.db") as copy:
+        source.backup(copy)
+        copy.execute("DELETE FROM sessions")
+        copy.execute("DELETE FROM rollups")
+        copy.execute("UPDATE organizations SET data_version = data_version + 1")
+    source.close()
+    copy.close()
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink()
+    (tmp_path / "copy.db").replace(path)
+
+    assert [count() for _ in range(3)] == [0, 0, 0]
+
+
+@only_sqlite
 def test_a_database_answers_short_and_long_statements_alike(gateway: Gateway) -> None:
     """And says why it can't answer one, in the usual way."""
     database = gateway.database

@@ -18,7 +18,7 @@ from metrics_graphql.store import questions, verification
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.migrate import MIGRATIONS, NEWEST, migrate
 from metrics_graphql.store.tables import metadata
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 
 
 def test_migrated_tables_are_the_declared_ones(gateway: Gateway) -> None:
@@ -34,6 +34,7 @@ def test_migrated_tables_are_the_declared_ones(gateway: Gateway) -> None:
     assert gateway.run(differences()) == []
 
 
+@only_sqlite
 def test_sessions_are_clustered_by_time(gateway: Gateway) -> None:
     """The comparison above does not see WITHOUT ROWID, so the table's own SQL is asked."""
     path = gateway.database_url.removeprefix("sqlite:///")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
@@ -21,9 +22,8 @@ def data_version(gateway: Gateway, org_id: str) -> int:
 
     async def read() -> int:
         async with gateway.database.reading() as connection:
-            found = await connection.exec_driver_sql(
-                "SELECT data_version FROM organizations WHERE org_id = ?", (org_id,)
-            )
+            version = sa.text("SELECT data_version FROM organizations WHERE org_id = :org_id")
+            found = await connection.execute(version, {"org_id": org_id})
             return int(found.scalar_one())
 
     return gateway.run(read())

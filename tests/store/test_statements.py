@@ -10,7 +10,8 @@ from metrics_graphql.domain.measures import ACUS_CONSUMED, MEASURES, SESSIONS_CR
 from metrics_graphql.domain.metrics import SessionMetricsQuery
 from metrics_graphql.store.planner import Filters, plan_for
 from metrics_graphql.store.statements import session_sums
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
+from tests.engines import Engine
 
 SQL = Path(__file__).parent / "sql"
 FILTERS = [Filters(*given) for given in product([False, True], repeat=3)]
@@ -45,15 +46,16 @@ def plan_of(gateway: Gateway, filters: Filters, *, one_question: bool) -> list[s
 
 @pytest.mark.parametrize("filters", FILTERS, ids=name_of)
 def test_the_sql_for_each_kind_of_question_is_the_committed_one(
-    gateway: Gateway, filters: Filters
+    gateway: Gateway, engine: Engine, filters: Filters
 ) -> None:
     """`UPDATE_SQL=1 scripts/test tests/store` writes the files again, for a review to see."""
     plan = plan_for(question_with(filters))
     measures = (SESSIONS_CREATED, ACUS_CONSUMED)
     statement = session_sums(gateway.database.dialect, plan, measures, one_question=False)
-    path = SQL / "sqlite" / f"{name_of(filters)}.sql"
+    path = SQL / engine.name / f"{name_of(filters)}.sql"
     sql = "".join(f"{line.rstrip()}\n" for line in statement.sql.splitlines())
     if os.environ.get("UPDATE_SQL"):
+        path.parent.mkdir(exist_ok=True)
         path.write_text(sql)
 
     assert sql == path.read_text()
@@ -68,6 +70,7 @@ def test_a_statement_reads_only_the_measures_asked_for(gateway: Gateway) -> None
         assert column not in statement.sql
 
 
+@only_sqlite
 @pytest.mark.parametrize("one_question", [True, False])
 @pytest.mark.parametrize("filters", FILTERS, ids=name_of)
 def test_a_question_costs_its_own_rows_only(
@@ -99,6 +102,7 @@ def test_a_question_costs_its_own_rows_only(
         assert "rollups" not in searches
 
 
+@only_sqlite
 @pytest.mark.parametrize("filters", FILTERS, ids=name_of)
 def test_one_question_is_not_grouped(gateway: Gateway, filters: Filters) -> None:
     """Grouping sorts every row that is read."""

@@ -5,7 +5,6 @@ import json
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from metrics_graphql.errors import Unavailable
 from metrics_graphql.loading.formats import Parsed
 from metrics_graphql.loading.load import BATCH_SIZE, Load
 from metrics_graphql.store.engine import Database
-from tests.conftest import Gateway, differences
+from tests.conftest import Gateway, differences, only_sqlite
 
 KILLS = int(os.environ.get("METRICS_TEST_KILLS", "4"))
 """How often a load is killed; `scripts/kills` does it a hundred times."""
@@ -71,6 +70,7 @@ def test_eight_writers_at_once_all_end_well(gateway: Gateway) -> None:
     assert differences(gateway) == []
 
 
+@only_sqlite
 def test_a_full_disk_keeps_what_was_acknowledged(gateway: Gateway) -> None:
     """The error says why; reads go on; and once there is room, loading goes on too."""
     acknowledged = 0
@@ -170,7 +170,10 @@ def killed_load(command: list[str], environment: dict[str, str], after: float) -
 
 def forget(gateway: Gateway) -> None:
     """Remove every session and roll-up, for the next load to have something to do."""
-    with sqlite3.connect(gateway.database_url.removeprefix("sqlite:///")) as connection:
-        connection.execute("DELETE FROM sessions")
-        connection.execute("DELETE FROM rollups")
-    connection.close()
+
+    async def delete() -> None:
+        async with gateway.database.writing() as connection:
+            await connection.exec_driver_sql("DELETE FROM sessions")
+            await connection.exec_driver_sql("DELETE FROM rollups")
+
+    gateway.run(delete())

@@ -68,7 +68,7 @@ class Load:
             UnreadableFile: the source broke off.
             Unavailable: the database can't be written to.
         """
-        async with self.database.writing() as connection:
+        async with self.database.writing(alone=True) as connection:
             for batch in batches(rows, self.batch_size):
                 await self._write(connection, batch)
                 self.on_batch()

@@ -94,7 +94,6 @@ async def find_tokens(database: Database, hashes: Collection[bytes]) -> dict[byt
     for sha256 in hashes:
         for *user, expires_at in await database.fetch(statement, {"sha256": sha256}):
             service_user = ServiceUser(*user)
-            # As the driver gives them: JSON.
             permissions = tuple(json.loads(str(service_user.permissions)))
             found[sha256] = StoredToken(replace(service_user, permissions=permissions), expires_at)
     return found
@@ -103,8 +102,13 @@ async def find_tokens(database: Database, hashes: Collection[bytes]) -> dict[byt
 @lru_cache
 def token_with_its_user(dialect: Dialect) -> Prepared:
     """Return the statement for the service user of the token with the hash `sha256`."""
+    columns = [
+        # Drivers differ in what they make of JSON.
+        sa.cast(column, sa.Text) if column is service_users.c.permissions else column
+        for column in service_users.c
+    ]
     return dialect.prepare(
-        sa.select(service_users, tokens.c.expires_at)
+        sa.select(*columns, tokens.c.expires_at)
         .join_from(tokens, service_users)
         .where(tokens.c.sha256 == sa.bindparam("sha256"))
     )

@@ -78,11 +78,11 @@ def ranked(  # noqa: PLR0913 - all that the shape of the statement depends on
     """
     scopes = SCOPES_OF[dimension]
     raw = raw_sessions(dialect, filters)
-    parts = [by_id(raw, scope, measures) for scope in scopes]
+    parts = [by_id(dialect, raw, scope, measures) for scope in scopes]
     if not any(filters):
         parts.append(rolled_up_by_id(dialect, scopes, measures))
     part = sa.union_all(*parts).subquery()
-    sums = {measure.name: sa.func.sum(part.c[measure.name]) for measure in measures}
+    sums = {measure.name: dialect.sum(part.c[measure.name]) for measure in measures}
     rows = (
         sa.select(part.c.scope, part.c.id, *(sums[name].label(name) for name in sums))
         .group_by(part.c.scope, part.c.id)
@@ -99,13 +99,15 @@ def ranked(  # noqa: PLR0913 - all that the shape of the statement depends on
 
 
 def by_id(
-    raw: sa.Select[*tuple[Any, ...]], scope: Scope, measures: tuple[Measure, ...]
+    dialect: Dialect, raw: sa.Select[*tuple[Any, ...]], scope: Scope, measures: tuple[Measure, ...]
 ) -> sa.Select[*tuple[Any, ...]]:
     """Return sums of raw sessions for each id that they name in one field."""
     named = sessions.c[str(scope.field)]
     return (
         raw.with_only_columns(
-            sa.literal(scope.code).label("scope"), named.label("id"), *map(total, measures)
+            sa.literal(scope.code).label("scope"),
+            named.label("id"),
+            *(total(dialect, measure) for measure in measures),
         )
         .where(named.is_not(None))
         .group_by(named)
@@ -122,7 +124,7 @@ def rolled_up_by_id(
         sa.select(
             rollups.c.scope,
             rollups.c.scope_id,
-            *(sa.func.sum(rollups.c[measure.name]) for measure in measures),
+            *(dialect.sum(rollups.c[measure.name]) for measure in measures),
         )
         .select_from(source)
         .group_by(rollups.c.scope, rollups.c.scope_id)
@@ -139,4 +141,4 @@ def order_keys(rows: sa.Subquery, by: OrderField) -> list[sa.ColumnElement[Any]]
         (measure,) = by.value
         return [rows.c[measure.name]]
     acus, count = rows.c[ACUS_CONSUMED.name], rows.c[SESSIONS_CREATED.name]
-    return [acus // count, (acus % count) * 1.0 / count]
+    return [acus // count, sa.cast(acus % count, sa.Double) / count]

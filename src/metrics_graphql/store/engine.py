@@ -6,17 +6,21 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, Self
 
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DatabaseError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import greenlet_spawn
 
 from metrics_graphql.deadlines import within_deadline
-from metrics_graphql.errors import Unavailable
+from metrics_graphql.errors import TimedOut, Unavailable
 from metrics_graphql.store.dialects import Prepared, dialect_for
 from metrics_graphql.store.inline import InlineReader
 from metrics_graphql.store.tables import organizations
 
+MAX_WRITERS: Final = 15
+"""Connections of one process that write, or read what is not a request's."""
+WRITER_WAIT_SECONDS: Final = 60.0
+"""How long a writer waits for the one before it."""
 MAX_READERS: Final = 16
 """Statements that one process has at work at once."""
 READER_WAIT_SECONDS: Final = 1.0
@@ -43,13 +47,16 @@ class Database:
                 "not a database URL; it should look like sqlite:///metrics.db"
             ) from None
         self.dialect = dialect_for(parsed)
-        self._engine = self.dialect.create_engine(parsed)
-        self._writer = self._engine.execution_options(writes=True)
+        self._engine = self.dialect.create_engine(
+            parsed, connections=MAX_WRITERS, wait_seconds=WRITER_WAIT_SECONDS
+        )
+        self._writer = self.dialect.writer(self._engine)
         self._readers = self.dialect.create_engine(
             parsed, connections=MAX_READERS, wait_seconds=READER_WAIT_SECONDS
         )
         self._places = asyncio.Semaphore(MAX_READERS)
         self._idle: list[sa.PoolProxiedConnection] = []
+        self._url = parsed
         self._inline: InlineReader | None = None
         self._closed = False
         # Of a table, so that the file is really read.
@@ -76,9 +83,12 @@ class Database:
             TimedOut: the request at hand is due; the database works on the statement no more.
         """
         if self._inline is not None:
-            found = self._inline.fetch(prepared.sql, prepared.bound(values))
-            if found is not None:
-                return found
+            if self._inline.is_current():
+                found = self._inline.fetch(prepared.sql, prepared.bound(values))
+                if found is not None:
+                    return found
+            else:
+                await self._forget()
         with self._failures_as_unavailable():
             async with within_deadline():
                 await self._places.acquire()
@@ -94,17 +104,29 @@ class Database:
             async with within_deadline():
                 connection = connection or await self._readers.raw_connection()
                 rows = await self.dialect.fetch(connection.driver_connection, prepared, values)
-        except BaseException:
+        except BaseException as error:
             if connection is not None:
                 await greenlet_spawn(connection.invalidate)
+            if not isinstance(error, asyncio.CancelledError | TimedOut):
+                # What broke one connection may have broken all of them.
+                await self._forget()
             raise
         if self._closed:
             await greenlet_spawn(connection.close)
         else:
             self._idle.append(connection)
             # Now that there is a file, and its mode is set.
-            self._inline = self._inline or self.dialect.inline_reader(self._engine.url)
+            self._inline = self._inline or self.dialect.inline_reader(self._url)
         return rows
+
+    async def _forget(self) -> None:
+        """Read from the file that is there now: the one that was open is gone."""
+        if self._inline is not None:
+            self._inline.close()
+            self._inline = None
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            await greenlet_spawn(connection.invalidate)
 
     async def ping(self) -> None:
         """Find out whether the database answers.
@@ -116,14 +138,17 @@ class Database:
         await self.fetch(self._ping, {})
 
     @asynccontextmanager
-    async def writing(self) -> AsyncGenerator[AsyncConnection]:
+    async def writing(self, *, alone: bool = False) -> AsyncGenerator[AsyncConnection]:
         """Lend a connection in a write transaction, which commits at the end of the block.
+
+        Others may write meanwhile where the engine lets them, unless it is to be `alone`.
 
         Raises:
             Unavailable: as `reading`; nothing of the block is kept then.
         """
         with self._failures_as_unavailable():
             async with self._writer.begin() as connection:
+                await self.dialect.begin(connection, alone=alone)
                 yield connection
 
     @contextmanager
@@ -131,15 +156,13 @@ class Database:
         """Turn an engine's "can't" into `Unavailable`, which keeps the reason as its cause."""
         try:
             yield
-        except (OperationalError, InterfaceError, PoolTimeout) as error:
+        except PoolTimeout as error:
             raise Unavailable from error
-        except DatabaseError as error:
-            # The kinds of it are faults of ours, but for those above; itself it says, for example,
-            # that the file is not a database.
-            if type(error) is not DatabaseError:
+        except DBAPIError as error:
+            if error.orig is None or not self.dialect.is_unavailable(error.orig):
                 raise
             raise Unavailable from error
-        except self.dialect.driver_error as error:
+        except self.dialect.driver_errors as error:
             if not self.dialect.is_unavailable(error):
                 raise
             raise Unavailable from error

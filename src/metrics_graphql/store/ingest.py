@@ -5,19 +5,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_graphql.domain.sessions import Session, SessionUpdate
 from metrics_graphql.errors import BadUserInput
-from metrics_graphql.store.dialects import Dialect
+from metrics_graphql.store.dialects import Dialect, Prepared
 from metrics_graphql.store.organizations import name_organizations, raise_data_versions
 from metrics_graphql.store.rollups import Change, fold
 from metrics_graphql.store.tables import rollups, sessions
 
 Key = tuple[str, str]
 """`(org_id, session_id)`, which identifies a session."""
+SESSION_KEY: Final = ("org_id", "session_id")
 
 
 @dataclass(slots=True)
@@ -38,56 +40,82 @@ async def write_sessions(
 
     Runs in the caller's write transaction, which decides what is kept. An update that can't be
     applied is rejected and leaves the others standing.
+
+    Where others write at the same time, all lock rows in the same order, so that none waits for one
+    that waits for it: stored sessions by key, then new ones by key, then roll-ups in the order of
+    `fold`, then organizations.
     """
-    stored = await read_stored(connection, dialect, updates)
-    after, written = merge(stored, updates)
-    changes = [
-        (stored.get(key), session) for key, session in after.items() if stored.get(key) != session
-    ]
-    if changes:
-        await write_changes(connection, dialect, changes)
-    return written
+    while True:
+        attempt = await connection.begin_nested()
+        stored = await read_stored(connection, dialect, updates)
+        after, written = merge(stored, updates)
+        changes = [
+            (stored.get(key), session)
+            for key, session in sorted(after.items())
+            if stored.get(key) != session
+        ]
+        if not changes or await write_changes(connection, dialect, changes):
+            await attempt.commit()
+            return written
+        # Somebody else has just stored a session that was new here: it is there to be read now.
+        await attempt.rollback()
 
 
 async def write_changes(
     connection: AsyncConnection, dialect: Dialect, changes: Sequence[Change]
-) -> None:
-    """Write changed sessions and what they add to the roll-ups, and raise the data versions."""
+) -> bool:
+    """Write changed sessions and what they add to the roll-ups, and raise the data versions.
+
+    Return whether the new ones were still new; else nothing of it is true.
+    """
+    new = [after for before, after in changes if before is None]
     org_ids = {after.org_id for _, after in changes}
     await name_organizations(connection, dialect, org_ids)
-    # As plain tuples: SQLAlchemy would spend longer on naming each value than SQLite does on
-    # storing the row.
-    await connection.exec_driver_sql(upsert_session(dialect), [after for _, after in changes])
-    differences = fold(changes)
-    if differences:
-        await connection.exec_driver_sql(add_to_rollup(dialect), differences)
+    if await dialect.insert_rows(connection, insert_session(dialect), new) < len(new):
+        return False
+    changed = [after for before, after in changes if before is not None]
+    await dialect.insert_rows(connection, replace_session(dialect), changed)
+    await dialect.insert_rows(connection, add_to_rollup(dialect), fold(changes))
     await raise_data_versions(connection, dialect, org_ids)
+    return True
 
 
 @lru_cache
-def upsert_session(dialect: Dialect) -> str:
-    """Return the statement that writes a `Session`: its fields, in order, are the columns."""
-    return dialect.prepare(dialect.upsert(sessions, ("org_id", "session_id"))).sql
+def insert_session(dialect: Dialect) -> Prepared:
+    """Return the statement that stores a new `Session`: its fields, in order, are the columns."""
+    return dialect.insert(sessions, SESSION_KEY, "keep")
 
 
 @lru_cache
-def add_to_rollup(dialect: Dialect) -> str:
+def replace_session(dialect: Dialect) -> Prepared:
+    """Return the statement that stores a `Session` in place of the one with its key."""
+    return dialect.insert(sessions, SESSION_KEY, "replace")
+
+
+@lru_cache
+def add_to_rollup(dialect: Dialect) -> Prepared:
     """Return the statement that adds a row of `fold` to the roll-up with its key."""
-    return dialect.prepare(
-        dialect.upsert(rollups, rollups.primary_key.columns.keys(), add=True)
-    ).sql
+    return dialect.insert(rollups, rollups.primary_key.columns.keys(), "add")
 
 
 async def read_stored(
     connection: AsyncConnection, dialect: Dialect, updates: Iterable[SessionUpdate]
 ) -> dict[Key, Session]:
-    """Return the sessions that these updates are about, as far as they are stored."""
+    """Return the sessions that these updates are about, as far as they are stored.
+
+    Where others write at the same time, they wait for the caller's transaction to change these.
+    """
     session_ids: defaultdict[str, set[str]] = defaultdict(set)
     for update in updates:
         session_ids[update.org_id].add(update.session_id)
-    statement = sa.select(sessions).where(
-        sessions.c.org_id == sa.bindparam("org_id"),
-        dialect.one_of(sessions.c.session_id, "session_ids"),
+    statement = (
+        sa.select(sessions)
+        .where(
+            sessions.c.org_id == sa.bindparam("org_id"),
+            dialect.one_of(sessions.c.session_id, "session_ids"),
+        )
+        .order_by(sessions.c.session_id)
+        .with_for_update()
     )
     found = [
         (
@@ -95,7 +123,7 @@ async def read_stored(
                 statement, {"org_id": org_id, "session_ids": dialect.bind_ids(ids)}
             )
         ).all()
-        for org_id, ids in session_ids.items()
+        for org_id, ids in sorted(session_ids.items())
     ]
     return {(row.org_id, row.session_id): Session._make(row) for row in chain.from_iterable(found)}
 

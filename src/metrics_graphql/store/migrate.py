@@ -29,7 +29,7 @@ async def migrate(database: Database) -> None:
     # Alembic takes 12 MiB of memory, and most processes find nothing to do.
     from metrics_graphql.store.revisions import upgrade  # noqa: PLC0415
 
-    async with database.writing() as connection:
+    async with database.writing(alone=True) as connection:
         before = await connection.run_sync(_revision)
         if await connection.run_sync(upgrade, MIGRATIONS, before):
             for chunk in await chunks_of(connection):

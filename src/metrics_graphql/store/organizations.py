@@ -51,18 +51,27 @@ async def raise_data_versions(
     connection: AsyncConnection, dialect: Dialect, org_ids: Iterable[str]
 ) -> None:
     """Let everyone see that what they know of these organizations is no longer true."""
-    await connection.execute(
-        sa.update(organizations)
-        .where(dialect.one_of(organizations.c.org_id, "org_ids"))
-        .values(data_version=organizations.c.data_version + 1),
-        {"org_ids": dialect.bind_ids(org_ids)},
+    await dialect.insert_rows(
+        connection, raising(dialect), [(org_id, 1) for org_id in sorted(org_ids)]
     )
+
+
+@lru_cache
+def raising(dialect: Dialect) -> Prepared:
+    """Return the statement that adds to an organization's data version."""
+    return dialect.insert(organizations, ["org_id"], "add")
 
 
 async def name_organizations(
     connection: AsyncConnection, dialect: Dialect, org_ids: Iterable[str]
 ) -> None:
     """Make organizations known that are not yet."""
-    await connection.execute(
-        dialect.insert_missing(organizations), [{"org_id": org_id} for org_id in sorted(org_ids)]
+    await dialect.insert_rows(
+        connection, naming(dialect), [(org_id, 0) for org_id in sorted(org_ids)]
     )
+
+
+@lru_cache
+def naming(dialect: Dialect) -> Prepared:
+    """Return the statement that makes an organization known, with no data yet."""
+    return dialect.insert(organizations, ["org_id"], "keep")

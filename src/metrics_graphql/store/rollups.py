@@ -43,7 +43,8 @@ Key = tuple[str, int, int, int, str]
 def fold(changes: Iterable[Change]) -> list[tuple[str | int, ...]]:
     """Return what changed sessions add to the roll-ups: rows of a key and its differences.
 
-    Ordered by key, so that two writers lock rows in the same order; differences of nothing are
+    In an order of keys, so that two writers lock rows in the same one: an organization's own, which
+    every batch adds to, come last, just before the transaction ends. Differences of nothing are
     left out.
     """
     sums: dict[Key, list[int]] = {}
@@ -51,7 +52,8 @@ def fold(changes: Iterable[Change]) -> list[tuple[str | int, ...]]:
         if before is not None:
             _add(sums, before, -1)
         _add(sums, after, 1)
-    return [(*key, *sums[key]) for key in sorted(sums) if any(sums[key])]
+    ordered = sorted(sorted(sums), key=itemgetter(1), reverse=True)
+    return [(*key, *sums[key]) for key in ordered if any(sums[key])]
 
 
 def _add(sums: dict[Key, list[int]], session: Session, sign: int) -> None:

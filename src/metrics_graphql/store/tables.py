@@ -4,6 +4,9 @@ import sqlalchemy as sa
 
 from metrics_graphql.domain.measures import MEASURES
 
+# Ordered by their bytes everywhere, as SQLite does; PostgreSQL would by the rules of a language.
+Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 metadata = sa.MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -16,7 +19,7 @@ metadata = sa.MetaData(
 organizations = sa.Table(
     "organizations",
     metadata,
-    sa.Column("org_id", sa.Text, primary_key=True),
+    sa.Column("org_id", Text, primary_key=True),
     # Goes up in the transaction of every ingest that changes a session of the organization.
     sa.Column("data_version", sa.BigInteger, nullable=False, server_default="0"),
 )
@@ -29,13 +32,13 @@ sessions = sa.Table(
     "sessions",
     metadata,
     sa.Column("org_id", sa.ForeignKey(organizations.c.org_id), nullable=False),
-    sa.Column("session_id", sa.Text, nullable=False),
+    sa.Column("session_id", Text, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),
-    sa.Column("origin", sa.Text),
-    sa.Column("size", sa.Text),
-    sa.Column("user_id", sa.Text),
-    sa.Column("service_user_id", sa.Text),
-    sa.Column("playbook_id", sa.Text),
+    sa.Column("origin", Text),
+    sa.Column("size", Text),
+    sa.Column("user_id", Text),
+    sa.Column("service_user_id", Text),
+    sa.Column("playbook_id", Text),
     sa.Column("used_search", sa.Boolean, nullable=False),
     sa.Column("has_merged_pr", sa.Boolean, nullable=False),
     sa.Column("acus", sa.BigInteger, nullable=False),
@@ -57,7 +60,7 @@ rollups = sa.Table(
     sa.Column("scope", sa.SmallInteger, nullable=False),
     sa.Column("grain", sa.Integer, nullable=False),
     sa.Column("bucket", sa.BigInteger, nullable=False),
-    sa.Column("scope_id", sa.Text, nullable=False),
+    sa.Column("scope_id", Text, nullable=False),
     *(sa.Column(measure.name, sa.BigInteger, nullable=False) for measure in MEASURES),
     sa.PrimaryKeyConstraint("org_id", "scope", "grain", "bucket", "scope_id"),
     sa.Index(None, "org_id", "scope", "scope_id", "grain", "bucket"),
@@ -67,8 +70,8 @@ rollups = sa.Table(
 service_users = sa.Table(
     "service_users",
     metadata,
-    sa.Column("service_user_id", sa.Text, primary_key=True),
-    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("service_user_id", Text, primary_key=True),
+    sa.Column("name", Text, nullable=False),
     # Null: enterprise level, which covers every organization.
     sa.Column("org_id", sa.ForeignKey(organizations.c.org_id)),
     sa.Column("permissions", sa.JSON, nullable=False),

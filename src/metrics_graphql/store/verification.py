@@ -106,7 +106,7 @@ async def verify(database: Database, chunk: Chunk) -> list[Difference]:
 @lru_cache
 def comparison(dialect: Dialect) -> Prepared:
     """Return the statement for the rows of a chunk that differ: 0 and counted, or 1 and stored."""
-    counted = recount().cte("counted").prefix_with("MATERIALIZED")
+    counted = recount(dialect).cte("counted").prefix_with("MATERIALIZED")
     stored = stored_rows().cte("stored").prefix_with("MATERIALIZED")
     only_counted = sa.except_(sa.select(counted), sa.select(stored)).subquery()
     only_stored = sa.except_(sa.select(stored), sa.select(counted)).subquery()
@@ -121,7 +121,8 @@ async def repair(database: Database, chunk: Chunk) -> None:
     Raises:
         Unavailable: the database can't be written to; the chunk is as it was.
     """
-    async with database.writing() as connection:
+    # What others write meanwhile would be in the recount or not, and in the roll-ups or not.
+    async with database.writing(alone=True) as connection:
         await rebuild(connection, database.dialect, chunk)
         await raise_data_versions(connection, database.dialect, [chunk.org_id])
 
@@ -137,7 +138,7 @@ def replacement(dialect: Dialect) -> tuple[Prepared, Prepared]:
     """Return the statements that remove the roll-ups of a chunk and insert a recount."""
     return (
         dialect.prepare(sa.delete(rollups).where(*in_chunk(rollups.c.bucket))),
-        dialect.prepare(sa.insert(rollups).from_select(rollups.c.keys(), recount())),
+        dialect.prepare(sa.insert(rollups).from_select(rollups.c.keys(), recount(dialect))),
     )
 
 
@@ -156,12 +157,14 @@ def stored_rows() -> sa.Select[*tuple[Any, ...]]:
     return sa.select(rollups).where(*in_chunk(rollups.c.bucket), something)
 
 
-def recount() -> sa.CompoundSelect[*tuple[Any, ...]]:
+def recount(dialect: Dialect) -> sa.CompoundSelect[*tuple[Any, ...]]:
     """Return what the roll-ups of a chunk should be: rows of their table."""
-    return sa.union_all(*(recount_of(scope, grain) for scope in SCOPES for grain in scope.grains))
+    return sa.union_all(
+        *(recount_of(dialect, scope, grain) for scope in SCOPES for grain in scope.grains)
+    )
 
 
-def recount_of(scope: Scope, grain: int) -> sa.Select[*tuple[Any, ...]]:
+def recount_of(dialect: Dialect, scope: Scope, grain: int) -> sa.Select[*tuple[Any, ...]]:
     """Return what the roll-ups of one scope and grain should be."""
     bucket = sessions.c.created_at - sessions.c.created_at % grain
     scope_id: Any = sa.literal("") if scope.field is None else sessions.c[scope.field]
@@ -173,7 +176,7 @@ def recount_of(scope: Scope, grain: int) -> sa.Select[*tuple[Any, ...]]:
             sa.literal(grain).label("grain"),
             bucket.label("bucket"),
             scope_id.label("scope_id"),
-            *(total(measure) for measure in MEASURES),
+            *(total(dialect, measure) for measure in MEASURES),
         )
         .where(*in_chunk(sessions.c.created_at), *named)
         .group_by(sessions.c.org_id, bucket, *(() if scope.field is None else (scope_id,)))

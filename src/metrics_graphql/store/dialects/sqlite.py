@@ -1,118 +1,35 @@
-"""What differs between database engines, and nothing else. One class an engine."""
+"""SQLite through aiosqlite."""
 
 import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Final, NamedTuple, Protocol, cast
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from metrics_graphql.store.dialects.base import OnConflict, Prepared, Run, assignments
 from metrics_graphql.store.inline import InlineReader
 
-WRITER_WAIT_SECONDS: Final = 60.0
-"""How long a writer waits for the one before it."""
-
-
-class Prepared(NamedTuple):
-    """A statement as the driver takes it: SQLAlchemy has done its part, once."""
-
-    sql: str
-    order: tuple[str, ...]
-    """The name of each parameter, in the order of their places."""
-    constants: dict[str, Any]
-    """The values of those that are always the same."""
-
-    def bound(self, values: dict[str, Any]) -> tuple[Any, ...]:
-        """Return the values in the order of their places."""
-        everything = self.constants | values
-        return tuple([everything[name] for name in self.order])
-
-
-class Run(NamedTuple):
-    """Buckets, or a stretch of raw sessions, that one of the questions of a statement adds up."""
-
-    question: int
-    grain: int
-    """0 for raw sessions."""
-    start: int
-    end: int
-
-
-class Dialect(Hashable, Protocol):
-    """How one engine is opened, and how it spells what SQLAlchemy leaves to it."""
-
-    driver_error: ClassVar[type[Exception]]
-    """What all errors of the driver are."""
-
-    def is_unavailable(self, error: Exception) -> bool:
-        """Return whether an error of the driver says that the database can't answer."""
-
-    def create_engine(
-        self, url: sa.URL, *, connections: int = 15, wait_seconds: float = WRITER_WAIT_SECONDS
-    ) -> AsyncEngine:
-        """Return an engine with so many connections at most, which wait so long for a lock.
-
-        They read in autocommit.
-        A connection with the execution option `writes` holds a write transaction from its begin.
-        """
-
-    async def fetch(
-        self,
-        connection: Any,  # noqa: ANN401 - what the driver calls a connection
-        prepared: Prepared,
-        values: dict[str, Any],
-    ) -> Sequence[Sequence[Any]]:
-        """Return the rows of a statement, in one trip on a connection of the driver.
-
-        When cancelled, the database stops working on it before this ends.
-        """
-
-    def inline_reader(self, url: sa.URL) -> InlineReader | None:
-        """Return what reads without a thread, of a database that is open; None if nothing does."""
-
-    def prepare(self, statement: sa.ClauseElement) -> Prepared:
-        """Return a statement as the driver takes it."""
-
-    def one_of(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
-        """Return a condition: the column is one of the ids bound to `parameter`.
-
-        Its SQL is the same for any number of ids.
-        """
-
-    def bind_ids(self, ids: Iterable[str]) -> object:
-        """Return what to bind to the parameter of `one_of`."""
-
-    def runs(self, parameter: str) -> sa.CTE:
-        """Return the runs bound to `parameter` as a table with the columns of `Run`."""
-
-    def bind_runs(self, runs: Iterable[Run]) -> object:
-        """Return what to bind to the parameter of `runs`."""
-
-    def upsert(self, table: sa.Table, key: Iterable[str], *, add: bool = False) -> sa.Insert:
-        """Return an insert that replaces the row with the same key, or is added to it."""
-
-    def insert_missing(self, table: sa.Table) -> sa.Insert:
-        """Return an insert that leaves a row that is already there alone."""
+WAL_SECONDS: Final = 60.0
+"""How long opening a file waits for others that open it."""
 
 
 class SQLite:
     """SQLite through aiosqlite, in WAL mode."""
 
-    driver_error: ClassVar[type[Exception]] = sqlite3.DatabaseError
+    driver_errors = (sqlite3.DatabaseError,)
 
-    def is_unavailable(self, error: Exception) -> bool:
+    def is_unavailable(self, error: BaseException) -> bool:
         """Tell a lock, a full disk or a damaged file, which has no kind of its own, from faults."""
         return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
-    def create_engine(
-        self, url: sa.URL, *, connections: int = 15, wait_seconds: float = WRITER_WAIT_SECONDS
-    ) -> AsyncEngine:
+    def create_engine(self, url: sa.URL, *, connections: int, wait_seconds: float) -> AsyncEngine:
         """Open a file. Every acknowledged commit is on the disk (`synchronous=FULL`)."""
         engine = create_async_engine(
             url.set(drivername="sqlite+aiosqlite"),
@@ -137,8 +54,15 @@ class SQLite:
 
         return engine
 
+    def writer(self, engine: AsyncEngine) -> AsyncEngine:
+        """Mark its connections, so that they begin as writers."""
+        return engine.execution_options(writes=True)
+
+    async def begin(self, connection: AsyncConnection, *, alone: bool) -> None:
+        """Do nothing more: a writer is always alone."""
+
     async def _set_pragmas(self, connection: Any) -> None:  # noqa: ANN401 - what the driver calls one
-        give_up = time.monotonic() + WRITER_WAIT_SECONDS
+        give_up = time.monotonic() + WAL_SECONDS
         while True:
             try:
                 await connection.execute_fetchall("PRAGMA journal_mode=WAL")
@@ -182,7 +106,7 @@ class SQLite:
         """Read the same file on the event loop, as long as it is quickly done."""
         try:
             return InlineReader(str(url.database))
-        except sqlite3.Error:
+        except (OSError, sqlite3.Error):
             return None
 
     def prepare(self, statement: sa.ClauseElement) -> Prepared:
@@ -213,34 +137,42 @@ class SQLite:
         """Return the runs as a JSON array of arrays."""
         return json.dumps(list(runs))
 
-    def upsert(self, table: sa.Table, key: Iterable[str], *, add: bool = False) -> sa.Insert:
-        """Use ON CONFLICT DO UPDATE."""
-        insert = sqlite.insert(table)
-        names = {column.name for column in table.c}.difference(key)
-        others = {
-            name: table.c[name] + insert.excluded[name] if add else insert.excluded[name]
-            for name in table.c.keys()  # noqa: SIM118 - iterating a ColumnCollection gives columns
-            if name in names
-        }
-        return insert.on_conflict_do_update(index_elements=list(key), set_=others)
+    def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+        """Sum integers, which makes an integer."""
+        return sa.func.sum(column)
 
-    def insert_missing(self, table: sa.Table) -> sa.Insert:
-        """Use ON CONFLICT DO NOTHING."""
-        return sqlite.insert(table).on_conflict_do_nothing()
+    def insert(self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict) -> Prepared:
+        """Use ON CONFLICT, for one row."""
+        insert = sqlite.insert(table).values({name: sa.bindparam(name) for name in table.c.keys()})  # noqa: SIM118 - iterating a ColumnCollection gives columns
+        if on_conflict == "keep":
+            return self.prepare(insert.on_conflict_do_nothing())
+        return self.prepare(
+            insert.on_conflict_do_update(
+                index_elements=list(key), set_=assignments(table, key, insert.excluded, on_conflict)
+            )
+        )
+
+    async def insert_rows(
+        self, connection: AsyncConnection, insert: Prepared, rows: Sequence[Sequence[Any]]
+    ) -> int:
+        """Execute it for each row.
+
+        As plain tuples: SQLAlchemy would spend longer on naming each value than SQLite does on
+        storing the row.
+        """
+        if not rows:
+            return 0
+        return (await connection.exec_driver_sql(insert.sql, list(rows))).rowcount
 
 
-def dialect_for(url: sa.URL) -> Dialect:
-    """Return the dialect of a database URL.
+def check_file(url: sa.URL) -> None:
+    """Check that a URL names a file in a folder that exists.
 
     Raises:
-        ValueError: an engine that is not supported; or a SQLite database that is not a file in a
-            folder that exists. One in memory is none: no two connections could share it.
+        ValueError: it does not. A database in memory is none: no two connections could share it.
     """
-    if url.drivername not in {"sqlite", "sqlite+aiosqlite"}:
-        raise ValueError(f"{url.drivername} is not a supported database; use sqlite:///FILE")
     database = url.database or ":memory:"
     if database.startswith((":memory:", "file:")) or url.host or url.query:
         raise ValueError("a SQLite database is a file, as in sqlite:///metrics.db, and no more")
     if not Path(database).absolute().parent.is_dir():
         raise ValueError(f"there is no folder for the SQLite database {database}")
-    return SQLite()

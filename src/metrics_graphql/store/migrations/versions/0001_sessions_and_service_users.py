@@ -8,23 +8,25 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     op.create_table(
         "organizations",
-        sa.Column("org_id", sa.Text, nullable=False),
+        sa.Column("org_id", TEXT, nullable=False),
         sa.PrimaryKeyConstraint("org_id", name="pk_organizations"),
     )
     op.create_table(
         "sessions",
-        sa.Column("org_id", sa.Text, nullable=False),
-        sa.Column("session_id", sa.Text, nullable=False),
+        sa.Column("org_id", TEXT, nullable=False),
+        sa.Column("session_id", TEXT, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
-        sa.Column("origin", sa.Text),
-        sa.Column("size", sa.Text),
-        sa.Column("user_id", sa.Text),
-        sa.Column("service_user_id", sa.Text),
-        sa.Column("playbook_id", sa.Text),
+        sa.Column("origin", TEXT),
+        sa.Column("size", TEXT),
+        sa.Column("user_id", TEXT),
+        sa.Column("service_user_id", TEXT),
+        sa.Column("playbook_id", TEXT),
         sa.Column("used_search", sa.Boolean, nullable=False),
         sa.Column("has_merged_pr", sa.Boolean, nullable=False),
         sa.Column("acus", sa.BigInteger, nullable=False),
@@ -41,9 +43,9 @@ def upgrade() -> None:
         )
     op.create_table(
         "service_users",
-        sa.Column("service_user_id", sa.Text, nullable=False),
-        sa.Column("name", sa.Text, nullable=False),
-        sa.Column("org_id", sa.Text),
+        sa.Column("service_user_id", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("org_id", TEXT),
         sa.Column("permissions", sa.JSON, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("token_lifetime", sa.BigInteger),
@@ -57,7 +59,7 @@ def upgrade() -> None:
     op.create_table(
         "tokens",
         sa.Column("sha256", sa.LargeBinary(32), nullable=False),
-        sa.Column("service_user_id", sa.Text, nullable=False),
+        sa.Column("service_user_id", TEXT, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
         sa.Column("expires_at", sa.BigInteger),
         sa.PrimaryKeyConstraint("sha256", name="pk_tokens"),

@@ -8,6 +8,8 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 # `migrate` fills the roll-ups once the tables are at the newest revision.
 rebuilds_rollups = True
 
@@ -32,11 +34,11 @@ def upgrade() -> None:
     )
     op.create_table(
         "rollups",
-        sa.Column("org_id", sa.Text, nullable=False),
+        sa.Column("org_id", TEXT, nullable=False),
         sa.Column("scope", sa.SmallInteger, nullable=False),
         sa.Column("grain", sa.Integer, nullable=False),
         sa.Column("bucket", sa.BigInteger, nullable=False),
-        sa.Column("scope_id", sa.Text, nullable=False),
+        sa.Column("scope_id", TEXT, nullable=False),
         *(sa.Column(measure, sa.BigInteger, nullable=False) for measure in MEASURES),
         sa.PrimaryKeyConstraint(
             "org_id", "scope", "grain", "bucket", "scope_id", name="pk_rollups"

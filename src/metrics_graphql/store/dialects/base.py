@@ -1,0 +1,119 @@
+"""What the store needs of every database engine."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, Literal, NamedTuple, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from metrics_graphql.store.inline import InlineReader
+
+OnConflict = Literal["keep", "replace", "add"]
+"""What becomes of a row with the same key: it stays, is replaced, or is added to."""
+
+
+class Prepared(NamedTuple):
+    """A statement as the driver takes it: SQLAlchemy has done its part, once."""
+
+    sql: str
+    order: tuple[str, ...]
+    """The name of each parameter, in the order of their places."""
+    constants: dict[str, Any]
+    """The values of those that are always the same."""
+
+    def bound(self, values: dict[str, Any]) -> tuple[Any, ...]:
+        """Return the values in the order of their places."""
+        everything = self.constants | values
+        return tuple([everything[name] for name in self.order])
+
+
+class Run(NamedTuple):
+    """Buckets, or a stretch of raw sessions, that one of the questions of a statement adds up."""
+
+    question: int
+    grain: int
+    """0 for raw sessions."""
+    start: int
+    end: int
+
+
+class Dialect(Hashable, Protocol):
+    """How one engine is opened, and how it spells what SQLAlchemy leaves to it."""
+
+    @property
+    def driver_errors(self) -> tuple[type[Exception], ...]:
+        """What all errors of the driver are."""
+
+    def is_unavailable(self, error: BaseException) -> bool:
+        """Return whether an error of the driver says that the database can't answer."""
+
+    def create_engine(self, url: sa.URL, *, connections: int, wait_seconds: float) -> AsyncEngine:
+        """Return an engine with so many connections at most, which wait so long for a lock.
+
+        They read in autocommit.
+        """
+
+    def writer(self, engine: AsyncEngine) -> AsyncEngine:
+        """Return the same engine for connections that hold a write transaction from its begin."""
+
+    async def begin(self, connection: AsyncConnection, *, alone: bool) -> None:
+        """Begin a write transaction beside the others, or `alone`: after them and before them."""
+
+    async def fetch(
+        self,
+        connection: Any,  # noqa: ANN401 - what the driver calls a connection
+        prepared: Prepared,
+        values: dict[str, Any],
+    ) -> Sequence[Sequence[Any]]:
+        """Return the rows of a statement, in one trip on a connection of the driver.
+
+        When cancelled, the database stops working on it before this ends.
+        """
+
+    def inline_reader(self, url: sa.URL) -> InlineReader | None:
+        """Return what reads without a thread, of a database that is open; None if nothing does."""
+
+    def prepare(self, statement: sa.ClauseElement) -> Prepared:
+        """Return a statement as the driver takes it."""
+
+    def one_of(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
+        """Return a condition: the column is one of the ids bound to `parameter`.
+
+        Its SQL is the same for any number of ids.
+        """
+
+    def bind_ids(self, ids: Iterable[str]) -> object:
+        """Return what to bind to the parameter of `one_of`."""
+
+    def runs(self, parameter: str) -> sa.CTE:
+        """Return the runs bound to `parameter` as a table with the columns of `Run`."""
+
+    def bind_runs(self, runs: Iterable[Run]) -> object:
+        """Return what to bind to the parameter of `runs`."""
+
+    def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+        """Return the sum of a column of integers, as an integer."""
+
+    def insert(self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict) -> Prepared:
+        """Return the insert of rows of all columns, in their order, for `insert_rows`."""
+
+    async def insert_rows(
+        self, connection: AsyncConnection, insert: Prepared, rows: Sequence[Sequence[Any]]
+    ) -> int:
+        """Insert rows in their order; return how many there are but for those that stayed."""
+
+
+def assignments(
+    table: sa.Table,
+    key: Iterable[str],
+    excluded: Any,  # noqa: ANN401 - the columns of an engine's own insert
+    on_conflict: OnConflict,
+) -> dict[str, sa.ColumnElement[Any]]:
+    """Return what a row with the same key becomes, from the one that was to be inserted."""
+    return {
+        column.name: column + excluded[column.name]
+        if on_conflict == "add"
+        else excluded[column.name]
+        for column in table.c
+        if column.name not in set(key)
+    }

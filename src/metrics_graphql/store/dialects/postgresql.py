@@ -1,0 +1,154 @@
+"""PostgreSQL through asyncpg."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, cast
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from metrics_graphql.store.dialects.base import OnConflict, Prepared, Run, assignments
+
+COMPILER: Final = sa.make_url("postgresql+asyncpg://").get_dialect()()
+CONNECT_SECONDS: Final = 5.0
+"""How long connecting may take; a request has its own deadline beside it."""
+WRITERS: Final = 0x6D657472
+"""The advisory lock that all who write share, and that whoever writes alone has."""
+AWAY: Final = ("08", "28", "3D", "40", "42P01", "53", "55", "57", "58")
+"""How an SQLSTATE begins that says that the database can't answer now, or not us: its connections,
+who may connect, no such database, transactions that collide, tables that were not made, resources,
+locks, operators, its system."""
+
+
+class PostgreSQL:
+    """PostgreSQL 14 or newer."""
+
+    driver_errors = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+
+    def is_unavailable(self, error: BaseException) -> bool:
+        """Tell what the server, or the way to it, can't do from what we ask wrongly."""
+        # SQLAlchemy wraps the driver's errors in its own.
+        cause = error if isinstance(error, self.driver_errors) else error.__cause__
+        if isinstance(cause, asyncpg.PostgresError):
+            return (cause.sqlstate or "").startswith(AWAY)
+        return isinstance(cause, asyncpg.InterfaceError | OSError)
+
+    def create_engine(self, url: sa.URL, *, connections: int, wait_seconds: float) -> AsyncEngine:
+        """Connect as libpq would: asyncpg reads the URL itself, and the `PG*` variables."""
+        dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
+        settings = {
+            "application_name": "metrics-graphql",
+            "lock_timeout": str(int(wait_seconds * 1000)),
+            # Compiling a statement of so many sums takes longer than running it.
+            "jit": "off",
+            # Planning it, too; its plan is the same whatever is bound.
+            "plan_cache_mode": "force_generic_plan",
+        }
+
+        async def connect() -> Any:  # noqa: ANN401 - what the driver calls a connection
+            return await asyncpg.connect(dsn, server_settings=settings, timeout=CONNECT_SECONDS)
+
+        return create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=connect,
+            pool_size=connections,
+            max_overflow=0,
+            isolation_level="AUTOCOMMIT",
+            # Reads leave nothing to reset, and a write transaction ends with its block.
+            pool_reset_on_return=None,
+            # After the server was away, none of them is what it was.
+            pool_pre_ping=True,
+        )
+
+    def writer(self, engine: AsyncEngine) -> AsyncEngine:
+        """Let each statement see what was committed before it."""
+        return engine.execution_options(isolation_level="READ COMMITTED")
+
+    async def begin(self, connection: AsyncConnection, *, alone: bool) -> None:
+        """Share a lock with the others who write, or have it alone."""
+        lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+        await connection.execute(sa.select(getattr(sa.func, lock)(WRITERS)))
+
+    async def fetch(
+        self,
+        connection: Any,  # noqa: ANN401 - what the driver calls a connection
+        prepared: Prepared,
+        values: dict[str, Any],
+    ) -> Sequence[Sequence[Any]]:
+        """Execute a statement that the connection prepares once; asyncpg cancels on the server."""
+        rows: Sequence[Sequence[Any]] = await connection.fetch(
+            prepared.sql, *prepared.bound(values)
+        )
+        return rows
+
+    def inline_reader(self, url: sa.URL) -> None:
+        """Return nothing: there is a network in between."""
+
+    def prepare(self, statement: sa.ClauseElement) -> Prepared:
+        """Return a statement with `$1` and so on for the parameters."""
+        compiled = cast("SQLCompiler", statement.compile(dialect=COMPILER))
+        constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
+        return Prepared(compiled.string, tuple(compiled.positiontup or ()), constants)
+
+    def one_of(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
+        """Compare with an array."""
+        return column == sa.any_(sa.bindparam(parameter, type_=postgresql.ARRAY(sa.Text)))
+
+    def bind_ids(self, ids: Iterable[str]) -> list[str]:
+        """Return the ids, sorted so that equal sets bind equal values."""
+        return sorted(ids)
+
+    def runs(self, parameter: str) -> sa.CTE:
+        """Unpack a JSON array of objects."""
+        run = sa.func.jsonb_to_recordset(
+            sa.cast(sa.bindparam(parameter, type_=sa.Text), postgresql.JSONB)
+        ).table_valued(
+            sa.column("question", sa.Integer),
+            sa.column("grain", sa.Integer),
+            sa.column("start", sa.BigInteger),
+            sa.column("end", sa.BigInteger),
+        )
+        columns = run.render_derived(name=f"each_{parameter}", with_types=True).c
+        return sa.select(*columns).cte(parameter).prefix_with("MATERIALIZED")
+
+    def bind_runs(self, runs: Iterable[Run]) -> str:
+        """Return the runs as a JSON array of objects."""
+        return json.dumps([run._asdict() for run in runs])
+
+    def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+        """Sum integers, which PostgreSQL makes a number of any length."""
+        return sa.cast(sa.func.sum(column), sa.BigInteger)
+
+    def insert(self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict) -> Prepared:
+        """Use ON CONFLICT, for all rows at once: an array for each column."""
+        arrays = [
+            sa.bindparam(column.name, type_=postgresql.ARRAY(array_type(column)))
+            for column in table.c
+        ]
+        names = [column.name for column in table.c]
+        rows = sa.func.unnest(*arrays).table_valued(*names).render_derived(name="new")
+        insert = postgresql.insert(table).from_select(names, sa.select(*rows.c))
+        if on_conflict == "keep":
+            return self.prepare(insert.on_conflict_do_nothing())
+        return self.prepare(
+            insert.on_conflict_do_update(
+                index_elements=list(key), set_=assignments(table, key, insert.excluded, on_conflict)
+            )
+        )
+
+    async def insert_rows(
+        self, connection: AsyncConnection, insert: Prepared, rows: Sequence[Sequence[Any]]
+    ) -> int:
+        """Send all rows in one statement, by columns."""
+        if not rows:
+            return 0
+        columns = tuple(map(list, zip(*rows, strict=True)))
+        return (await connection.exec_driver_sql(insert.sql, columns)).rowcount
+
+
+def array_type(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
+    """Return the type of the elements of an array of a column's values."""
+    return sa.Text() if isinstance(column.type, sa.Text) else column.type
