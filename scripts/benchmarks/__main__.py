@@ -1,7 +1,8 @@
 """The command line of the benchmarks."""
 
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -11,10 +12,14 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from scripts.benchmarks import budget, core, http, load, overload, series
+from scripts.benchmarks import budget, core, faults, http, load, overload, series
+from tests.engines import postgresql
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 Json = Annotated[Path | None, typer.Option("--json", help="Write the figures to a file.")]
+OnPostgres = Annotated[
+    bool, typer.Option("--postgres", help="On a PostgreSQL server of its own instead of SQLite.")
+]
 Row = dict[str, Any]
 Measure = Callable[[Path, int], Coroutine[Any, Any, list[Row]]]
 
@@ -24,9 +29,16 @@ def run_core(
     sizes: Annotated[str, typer.Option(help="Sessions, by commas.")] = "100000,1000000,10000000",
     folder: Annotated[Path | None, typer.Option(help="Where to keep the databases.")] = None,
     json_file: Json = None,
+    *,
+    on_postgres: OnPostgres = False,
 ) -> None:
     """Time of the store's answer, roll-up against raw and against the bare driver."""
-    rows = measured(core.measure, sizes, folder)
+    with databases(folder, on_postgres=on_postgres) as (_, url_of):
+        rows = [
+            row
+            for size in map(int, sizes.split(","))
+            for row in uvloop.run(core.measure(url_of(size), size))
+        ]
     show(rows, json_file)
     for line in core.conclusions(rows):
         typer.echo(line)
@@ -69,15 +81,45 @@ def run_http(
     size: Annotated[int, typer.Option(help="Sessions.")] = 1_000_000,
     folder: Annotated[Path | None, typer.Option(help="Where to keep the database.")] = None,
     json_file: Json = None,
+    *,
+    on_postgres: OnPostgres = False,
 ) -> None:
     """Requests per second of both doors, against FastAPI, Strawberry and a bare application."""
-    show(measured(http.measure, str(size), folder), json_file)
+    with databases(folder, on_postgres=on_postgres) as (where, url_of):
+        rows = uvloop.run(http.measure(where, url_of(size), size))
+    show(rows, json_file)
+
+
+@app.command("faults")
+def run_faults(json_file: Json = None) -> None:
+    """What clients see when PostgreSQL crashes under load and comes back."""
+    rows = faults.measure()
+    show(rows, json_file)
+    for line in faults.conclusions(rows):
+        typer.echo(line)
 
 
 @app.command("budget")
 def run_budget(json_file: Json = None) -> None:
     """Time until hostile documents are refused, or valid, in process."""
     show(budget.measure(), json_file)
+
+
+@contextmanager
+def databases(
+    folder: Path | None, *, on_postgres: bool
+) -> Generator[tuple[Path, Callable[[int], str]]]:
+    """Lend a folder, and a way to name the database for so many sessions.
+
+    Files are kept if a folder is given; a PostgreSQL server is a new one.
+    """
+    with ExitStack() as stack:
+        where = folder or Path(stack.enter_context(TemporaryDirectory()))
+        if on_postgres:
+            server = stack.enter_context(postgresql())
+            yield where, lambda _size: server.new_database(where)
+        else:
+            yield where, lambda size: f"sqlite:///{where / f'benchmark-{size}.db'}"
 
 
 def measured(measure: Measure, sizes: str, folder: Path | None) -> list[Row]:

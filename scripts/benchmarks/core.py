@@ -2,12 +2,13 @@
 
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing
 from random import Random
 from statistics import median
 from typing import Any, Final
+
+import asyncpg
 
 from metrics_graphql.domain.measures import MEASURES
 from metrics_graphql.domain.metrics import SessionMetricsQuery
@@ -23,24 +24,25 @@ from metrics_graphql.store.statements import session_sums
 from scripts.benchmarks.data import ORG, START, YEAR, sessions
 
 Row = dict[str, Any]
+Fetch = Callable[[str, Sequence[Any]], Awaitable[None]]
+"""Runs a statement with some values."""
 
 REPEATS: Final = 200
 RAW_SECONDS: Final = 20.0
 """A raw answer is repeated no longer than this."""
 
 
-async def measure(folder: Path, size: int) -> list[Row]:
+async def measure(url: str, size: int) -> list[Row]:
     """Return a row of medians, in milliseconds, for 1, 30 and 365 days."""
-    path = folder / f"benchmark-{size}.db"
-    async with Database(f"sqlite:///{path}") as database:
+    async with Database(url) as database:
         if not await is_filled(database):
             await fill(database, size)
         rows = []
         for days in (1, 30, 365):
             ragged, aligned = list(periods(days, 1)), list(periods(days, HOUR))
             store = await timed_store(database, ragged)
-            driver = timed_driver(database, path, ragged)
-            raw = timed_raw(database, path, ragged)
+            driver = await timed_driver(database, url, ragged)
+            raw = await timed_raw(database, url, ragged)
             rows.append(
                 {
                     "sessions": size,
@@ -116,27 +118,47 @@ async def timed_store(database: Database, asked: list[SessionMetricsQuery]) -> f
     return median(times) * 1000
 
 
-def timed_driver(database: Database, path: Path, asked: list[SessionMetricsQuery]) -> float:
-    """Return the median of the same SQL, in the standard library's driver and this thread."""
+@asynccontextmanager
+async def bare(url: str) -> AsyncGenerator[Fetch]:
+    """Lend a way to run a statement with the driver alone."""
+    if url.startswith("sqlite:///"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file:
+
+            async def read(sql: str, values: Sequence[Any]) -> None:
+                file.execute(sql, values).fetchall()
+
+            yield read
+        return
+    connection: Any = await asyncpg.connect(url)
+
+    async def fetch(sql: str, values: Sequence[Any]) -> None:
+        await connection.fetch(sql, *values)
+
+    yield fetch
+    await connection.close()
+
+
+async def timed_driver(database: Database, url: str, asked: list[SessionMetricsQuery]) -> float:
+    """Return the median of the same SQL, in the driver alone."""
     dialect = database.dialect
     times = []
-    with closing(sqlite3.connect(path)) as connection:
+    async with bare(url) as fetch:
         for question in asked:
             plan = plan_for(question)
             prepared = session_sums(dialect, plan, MEASURES, one_question=True)
             runs = plan.runs(0, question.period)
             values = prepared.bound(questions.parameters_of(question, runs, dialect))
             started = time.perf_counter()
-            connection.execute(prepared.sql, values).fetchall()
+            await fetch(prepared.sql, values)
             times.append(time.perf_counter() - started)
     return median(times) * 1000
 
 
-def timed_raw(database: Database, path: Path, asked: list[SessionMetricsQuery]) -> float:
+async def timed_raw(database: Database, url: str, asked: list[SessionMetricsQuery]) -> float:
     """Return the median of adding up raw sessions only, in the same driver."""
     dialect = database.dialect
     times: list[float] = []
-    with closing(sqlite3.connect(path)) as connection:
+    async with bare(url) as fetch:
         for question in asked:
             plan = plan_for(question)._replace(scope=None)
             prepared = session_sums(dialect, plan, MEASURES, one_question=True)
@@ -144,7 +166,7 @@ def timed_raw(database: Database, path: Path, asked: list[SessionMetricsQuery]) 
                 {"org_id": ORG, "raw": dialect.bind_runs(plan.runs(0, question.period))}
             )
             started = time.perf_counter()
-            connection.execute(prepared.sql, values).fetchall()
+            await fetch(prepared.sql, values)
             times.append(time.perf_counter() - started)
             if sum(times) > RAW_SECONDS:
                 break

@@ -89,12 +89,11 @@ class Load(NamedTuple):
     failed: int
 
 
-async def measure(folder: Path, size: int) -> list[Row]:
-    """Return a row for each cell and server."""
+async def measure(folder: Path, url: str, size: int) -> list[Row]:
+    """Return a row for each cell and server, all on the database of a URL."""
     if shutil.which("wrk") is None:
         raise SystemExit("This needs wrk: apt-get install wrk")
-    path = folder / f"benchmark-{size}.db"
-    async with Database(f"sqlite:///{path}") as database:
+    async with Database(url) as database:
         if not await is_filled(database):
             await fill(database, size)
         token = (await create_service_user(database, "http", org_id=ORG)).token
@@ -102,10 +101,10 @@ async def measure(folder: Path, size: int) -> list[Row]:
     with ExitStack() as stack:
         os.sched_setaffinity(0, {server_core})
         log = folder / "http.log"
-        ours = stack.enter_context(served(f"sqlite:///{path}", log, rate_limit="1000000000/minute"))
+        ours = stack.enter_context(served(url, log, rate_limit="1000000000/minute"))
         urls = {"ours": ours.url}
         for name in ("raw", "fastapi", "strawberry_stock", "strawberry_cached"):
-            urls[name] = stack.enter_context(peer(name, f"sqlite:///{path}"))
+            urls[name] = stack.enter_context(peer(name, url))
         os.sched_setaffinity(0, {client_core})
         cells = list(cells_of(ours.url, token))
         loads: dict[tuple[str, str], list[Load]] = {}

@@ -7,12 +7,14 @@ from typing import Any, Final, cast
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from metrics_graphql.store.dialects.base import OnConflict, Prepared, Run, assignments
 
 COMPILER: Final = sa.make_url("postgresql+asyncpg://").get_dialect()()
+ASYNCPGS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 CONNECT_SECONDS: Final = 5.0
 """How long connecting may take; a request has its own deadline beside it."""
 WRITERS: Final = 0x6D657472
@@ -26,12 +28,12 @@ locks, operators, its system."""
 class PostgreSQL:
     """PostgreSQL 14 or newer."""
 
-    driver_errors = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+    driver_errors = (*ASYNCPGS, AsyncAdapt_asyncpg_dbapi.Error)
 
     def is_unavailable(self, error: BaseException) -> bool:
         """Tell what the server, or the way to it, can't do from what we ask wrongly."""
-        # SQLAlchemy wraps the driver's errors in its own.
-        cause = error if isinstance(error, self.driver_errors) else error.__cause__
+        # SQLAlchemy's way to it has errors of its own, with the driver's as their cause.
+        cause = error if isinstance(error, ASYNCPGS) else error.__cause__
         if isinstance(cause, asyncpg.PostgresError):
             return (cause.sqlstate or "").startswith(AWAY)
         return isinstance(cause, asyncpg.InterfaceError | OSError)
