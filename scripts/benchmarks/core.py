@@ -87,6 +87,7 @@ async def fill(database: Database, size: int) -> None:
         await insert(database, batch)
     for chunk in await verification.chunks(database):
         await verification.repair(database, chunk)
+    await database.learn_sizes()
 
 
 async def insert(database: Database, batch: list[Any]) -> None:

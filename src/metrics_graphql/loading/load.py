@@ -59,6 +59,7 @@ class Load:
                 await self._write(connection, batch)
             logger.debug("committed %d rows", self.summary.read)
             self.on_batch()
+        await self.database.learn_sizes()
 
     async def run_strictly(self, rows: Iterable[Parsed | Rejection]) -> None:
         """Load all rows or, if there is a bad one, none. Other writers wait meanwhile.
@@ -74,6 +75,7 @@ class Load:
                 self.on_batch()
             if self.summary.rejected:
                 raise StrictLoadRefused
+        await self.database.learn_sizes()
 
     async def _write(self, connection: Connection, batch: list[Parsed | Rejection]) -> None:
         parsed = [(at, row) for at, row in enumerate(batch) if isinstance(row, Parsed)]

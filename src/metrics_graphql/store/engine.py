@@ -151,6 +151,15 @@ class Database:
                 await self.dialect.begin(connection, alone=alone)
                 yield connection
 
+    async def learn_sizes(self) -> None:
+        """Let the planner know of a bulk load, where it has to be told.
+
+        Raises:
+            Unavailable: the database can't be reached.
+        """
+        async with self.reading() as connection:
+            await self.dialect.learn_sizes(connection)
+
     @contextmanager
     def _failures_as_unavailable(self) -> Generator[None]:
         """Turn an engine's "can't" into `Unavailable`, which keeps the reason as its cause."""

@@ -70,6 +70,9 @@ class Dialect(Hashable, Protocol):
         When cancelled, the database stops working on it before this ends.
         """
 
+    async def learn_sizes(self, connection: AsyncConnection) -> None:
+        """Let the engine's planner find out how much there is in the tables, after a bulk load."""
+
     def inline_reader(self, url: sa.URL) -> InlineReader | None:
         """Return what reads without a thread, of a database that is open; None if nothing does."""
 

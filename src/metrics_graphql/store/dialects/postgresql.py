@@ -17,6 +17,18 @@ COMPILER: Final = sa.make_url("postgresql+asyncpg://").get_dialect()()
 ASYNCPGS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
 CONNECT_SECONDS: Final = 5.0
 """How long connecting may take; a request has its own deadline beside it."""
+PLANS: Final = {
+    # Compiling a statement of so many sums takes longer than running it.
+    "jit": "off",
+    # Planning it, too; its plan is the same whatever is bound.
+    "plan_cache_mode": "force_generic_plan",
+    # The planner can't know how short runs are, and would read whole tables rather than look up
+    # their few rows.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""Settings under which each statement is planned once, and as it is meant."""
 WRITERS: Final = 0x6D657472
 """The advisory lock that all who write share, and that whoever writes alone has."""
 AWAY: Final = ("08", "28", "3D", "40", "42P01", "53", "55", "57", "58")
@@ -42,12 +54,9 @@ class PostgreSQL:
         """Connect as libpq would: asyncpg reads the URL itself, and the `PG*` variables."""
         dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
         settings = {
+            **PLANS,
             "application_name": "metrics-graphql",
             "lock_timeout": str(int(wait_seconds * 1000)),
-            # Compiling a statement of so many sums takes longer than running it.
-            "jit": "off",
-            # Planning it, too; its plan is the same whatever is bound.
-            "plan_cache_mode": "force_generic_plan",
         }
 
         async def connect() -> Any:  # noqa: ANN401 - what the driver calls a connection
@@ -85,6 +94,13 @@ class PostgreSQL:
             prepared.sql, *prepared.bound(values)
         )
         return rows
+
+    async def learn_sizes(self, connection: AsyncConnection) -> None:
+        """Do at once what the autovacuum daemon does a minute later.
+
+        Until then the planner takes the tables for small, and reads all of an organization.
+        """
+        await connection.exec_driver_sql("ANALYZE sessions, rollups")
 
     def inline_reader(self, url: sa.URL) -> None:
         """Return nothing: there is a network in between."""

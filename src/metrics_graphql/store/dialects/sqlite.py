@@ -102,6 +102,9 @@ class SQLite:
             await asyncio.wait([idle], timeout=0.01)
         idle.exception()
 
+    async def learn_sizes(self, connection: AsyncConnection) -> None:
+        """Do nothing: its planner goes by the indexes, and chooses what is meant."""
+
     def inline_reader(self, url: sa.URL) -> InlineReader | None:
         """Read the same file on the event loop, as long as it is quickly done."""
         try:
