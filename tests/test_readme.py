@@ -13,6 +13,7 @@ import pytest
 
 from metrics_graphql import errors
 from metrics_graphql.settings import Settings
+from tests.engines import PostgreSQLServer
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -46,6 +47,27 @@ def test_the_example_answers_what_the_readme_says(tmp_path: Path, port: int) -> 
     loaded, *answers = finished.stdout.split("\n", 1)
     assert loaded.startswith("3 rows read: 3 inserted, 0 updated, 0 unchanged, 0 rejected")
     assert [json.loads(answer) for answer in answers[0].split("#")] == expected
+
+
+def test_the_commands_for_postgresql_work(postgresql: PostgreSQLServer, tmp_path: Path) -> None:
+    """From an empty database to loaded sessions; what serves them is the same as above."""
+    section = README.partition("## On PostgreSQL")[2].partition("\n## ")[0]
+    commands = re.findall(r"^    ((?:export|metrics-graphql) .*)$", section, re.MULTILINE)
+    url = postgresql.new_database(tmp_path, template="template0")
+    script = "\n".join(command for command in commands if " serve " not in command)
+    script, found = re.subn(r"(?<=METRICS_DATABASE_URL=)\S+", f"'{url}'", script)
+    (tmp_path / "sessions.ndjson").write_text('{"session_id": "s1", "created_at": 1735689600}\n')
+
+    finished = subprocess.run(
+        ["bash", "-ec", script],  # noqa: S607 - any bash
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (found, len(commands)) == (1, 5)
+    assert "1 row read: 1 inserted" in finished.stdout or "1 rows read: 1 ins" in finished.stdout
 
 
 def test_every_setting_is_in_the_readme() -> None:

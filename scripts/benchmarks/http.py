@@ -103,10 +103,16 @@ async def measure(folder: Path, url: str, size: int) -> list[Row]:
         log = folder / "http.log"
         ours = stack.enter_context(served(url, log, rate_limit="1000000000/minute"))
         urls = {"ours": ours.url}
-        for name in ("raw", "fastapi", "strawberry_stock", "strawberry_cached"):
+        our_plans = () if url.startswith("sqlite") else ("fastapi_our_plans",)
+        for name in ("raw", "fastapi", *our_plans, "strawberry_stock", "strawberry_cached"):
             urls[name] = stack.enter_context(peer(name, url))
         os.sched_setaffinity(0, {client_core})
-        cells = list(cells_of(ours.url, token))
+        cells = [
+            cell._replace(servers=(*cell.servers, *our_plans))
+            if "unseen REST" in cell.name
+            else cell
+            for cell in cells_of(ours.url, token)
+        ]
         loads: dict[tuple[str, str], list[Load]] = {}
         for seed in range(ROUNDS):
             for cell in cells:

@@ -22,6 +22,7 @@ from metrics_graphql.auth import sha256
 from metrics_graphql.domain.measures import AVERAGE_ACUS, MEASURES
 from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
 from metrics_graphql.store.dialects import dialect_for
+from metrics_graphql.store.dialects.postgresql import PLANS
 from metrics_graphql.store.planner import plan_for
 from metrics_graphql.store.questions import parameters_of
 from metrics_graphql.store.statements import session_sums
@@ -33,8 +34,8 @@ DIALECT = dialect_for(URL)
 
 def engine() -> AsyncEngine:
     """Return an engine as tutorials make it."""
-    driver = {"sqlite": "aiosqlite", "postgresql": "asyncpg"}[URL.get_backend_name()]
-    return create_async_engine(URL.set(drivername=f"{URL.get_backend_name()}+{driver}"))
+    driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+    return create_async_engine(URL.set(drivername=driver[URL.get_backend_name()]))
 
 
 async def authorized(session: AsyncSession, authorization: str, org_id: str) -> bool:
@@ -112,7 +113,20 @@ class Response(BaseModel):
 
 def fastapi() -> FastAPI:
     """Return the REST endpoint as FastAPI and SQLAlchemy make it."""
-    database = engine()
+    return fastapi_on(engine())
+
+
+def fastapi_our_plans() -> FastAPI:
+    """Return the same on a PostgreSQL that plans statements as for us: the way to them is left."""
+    return fastapi_on(
+        create_async_engine(
+            URL.set(drivername="postgresql+asyncpg"), connect_args={"server_settings": PLANS}
+        )
+    )
+
+
+def fastapi_on(database: AsyncEngine) -> FastAPI:
+    """Return the REST endpoint on an engine."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
