@@ -84,6 +84,7 @@ class Run:
                 continue
             except Exception as error:  # noqa: BLE001 - it is what is measured
                 self.failures.append(repr(error))
+                continue
             number += BATCH
             self.acknowledged = number
 

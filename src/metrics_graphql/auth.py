@@ -196,7 +196,7 @@ async def rotate_token(
     check_id("id", service_user_id)
     now = int(time.time())
     token = generate_token()
-    async with database.writing() as connection:
+    async with database.writing(sessions=False) as connection:
         service_user = await accounts.find_active(connection, service_user_id)
         if service_user is None:
             raise BadUserInput("id", "names no service user that is not revoked")

@@ -51,7 +51,7 @@ async def insert_service_user(
 
     Its organization becomes known if it was not.
     """
-    async with database.writing() as connection:
+    async with database.writing(sessions=False) as connection:
         if service_user.org_id is not None:
             await name_organizations(connection, database.dialect, [service_user.org_id])
         await connection.execute(
@@ -151,7 +151,7 @@ async def revoke_service_user(database: Database, service_user_id: str, at: int)
         .where(service_users.c.service_user_id == service_user_id)
         .values(revoked_at=sa.func.coalesce(service_users.c.revoked_at, at))
     )
-    async with database.writing() as connection:
+    async with database.writing(sessions=False) as connection:
         return (await connection.execute(statement)).rowcount > 0
 
 
@@ -162,7 +162,7 @@ async def record_use(database: Database, service_user_id: str, at: int) -> None:
         .where(service_users.c.service_user_id == service_user_id)
         .values(last_used_at=at)
     )
-    async with database.writing() as connection:
+    async with database.writing(sessions=False) as connection:
         await connection.execute(statement)
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.util import greenlet_spawn
 
 from metrics_graphql.deadlines import within_deadline
-from metrics_graphql.errors import TimedOut, Unavailable
+from metrics_graphql.errors import Unavailable
 from metrics_graphql.store.dialects import Prepared, dialect_for
 from metrics_graphql.store.inline import InlineReader
 from metrics_graphql.store.tables import organizations
@@ -41,7 +41,7 @@ class Database:
         """
         try:
             parsed = sa.make_url(url)
-        except ArgumentError:
+        except (ArgumentError, ValueError):
             # Without the cause, which would print the URL and a password in it.
             raise ValueError(
                 "not a database URL; it should look like sqlite:///metrics.db"
@@ -99,17 +99,14 @@ class Database:
 
     async def _fetch(self, prepared: Prepared, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
         """Read on a connection that is kept open: taking one from a pool costs as much again."""
-        connection = self._idle.pop() if self._idle else None
+        connection = await self._kept_open()
         try:
             async with within_deadline():
                 connection = connection or await self._readers.raw_connection()
                 rows = await self.dialect.fetch(connection.driver_connection, prepared, values)
-        except BaseException as error:
+        except BaseException:
             if connection is not None:
                 await greenlet_spawn(connection.invalidate)
-            if not isinstance(error, asyncio.CancelledError | TimedOut):
-                # What broke one connection may have broken all of them.
-                await self._forget()
             raise
         if self._closed:
             await greenlet_spawn(connection.close)
@@ -118,6 +115,15 @@ class Database:
             # Now that there is a file, and its mode is set.
             self._inline = self._inline or self.dialect.inline_reader(self._url)
         return rows
+
+    async def _kept_open(self) -> sa.PoolProxiedConnection | None:
+        """Return a connection that was kept and is still open, if there is one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if self.dialect.is_open(connection.driver_connection):
+                return connection
+            await greenlet_spawn(connection.invalidate)
+        return None
 
     async def _forget(self) -> None:
         """Read from the file that is there now: the one that was open is gone."""
@@ -138,17 +144,21 @@ class Database:
         await self.fetch(self._ping, {})
 
     @asynccontextmanager
-    async def writing(self, *, alone: bool = False) -> AsyncGenerator[AsyncConnection]:
+    async def writing(
+        self, *, alone: bool = False, sessions: bool = True
+    ) -> AsyncGenerator[AsyncConnection]:
         """Lend a connection in a write transaction, which commits at the end of the block.
 
-        Others may write meanwhile where the engine lets them, unless it is to be `alone`.
+        Others may write meanwhile where the engine lets them. One that is to be `alone` waits for
+        those that write `sessions`, and they for it.
 
         Raises:
             Unavailable: as `reading`; nothing of the block is kept then.
         """
         with self._failures_as_unavailable():
             async with self._writer.begin() as connection:
-                await self.dialect.begin(connection, alone=alone)
+                if sessions:
+                    await self.dialect.begin(connection, alone=alone)
                 yield connection
 
     async def learn_sizes(self) -> None:

@@ -5,12 +5,16 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from metrics_graphql.errors import Unavailable
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.verification import chunks_of, rebuild
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-NEWEST: Final = max(file.name for file in MIGRATIONS.glob("versions/[0-9]*.py")).partition("_")[0]
-"""The revision that these tables are at when they are up to date."""
+REVISIONS: Final = [
+    file.name.partition("_")[0] for file in sorted(MIGRATIONS.glob("versions/[0-9]*.py"))
+]
+NEWEST: Final = REVISIONS[-1]
+"""The revision that the tables are at when they are up to date."""
 
 
 async def migrate(database: Database) -> None:
@@ -20,12 +24,17 @@ async def migrate(database: Database) -> None:
     migration leaves the tables as they were. Nothing happens where all is up to date.
 
     Raises:
-        Unavailable: the database can't be reached or can't be written to.
+        Unavailable: the database can't be reached or can't be written to, or a newer version of
+            this program made its tables.
     """
     async with database.reading() as connection:
         # Else every start would wait for a writer, only to find nothing to do.
-        if await connection.run_sync(_revision) == NEWEST:
-            return
+        revision = await connection.run_sync(_revision)
+    if revision == NEWEST:
+        return
+    if revision is not None and revision not in REVISIONS:
+        made = ValueError(f"its tables are at revision {revision}, this program is at {NEWEST}")
+        raise Unavailable from made
     # Alembic takes 12 MiB of memory, and most processes find nothing to do.
     from metrics_graphql.store.revisions import upgrade  # noqa: PLC0415
 

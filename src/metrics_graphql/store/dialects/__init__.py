@@ -12,19 +12,23 @@ def dialect_for(url: sa.URL) -> Dialect:
     """Return the dialect of a database URL.
 
     Raises:
-        ValueError: an engine that is not supported, or whose driver is not installed; or a SQLite
-            database that is not a file in a folder that exists.
+        ValueError: an engine that is not supported, or whose driver is not installed; parameters
+            that it does not have; or a SQLite database that is not a file in a folder that exists.
     """
     if url.drivername in {"sqlite", "sqlite+aiosqlite"}:
         check_file(url)
         return SQLite()
     if url.drivername in {"postgresql", "postgres", "postgresql+asyncpg"}:
         try:
-            from metrics_graphql.store.dialects.postgresql import PostgreSQL  # noqa: PLC0415 - an extra
+            from metrics_graphql.store.dialects.postgresql import (  # noqa: PLC0415 - an extra
+                PostgreSQL,
+                check_parameters,
+            )
         except ImportError:
             raise ValueError(
                 "PostgreSQL needs its driver: pip install 'metrics-graphql[postgres]'"
             ) from None
+        check_parameters(url)
         return PostgreSQL()
     raise ValueError(
         f"{url.drivername} is not a supported database; use sqlite:///FILE or postgresql://..."

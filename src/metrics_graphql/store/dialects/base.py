@@ -70,6 +70,9 @@ class Dialect(Hashable, Protocol):
         When cancelled, the database stops working on it before this ends.
         """
 
+    def is_open(self, connection: Any) -> bool:  # noqa: ANN401 - what the driver calls one
+        """Return whether a connection that was kept open still is."""
+
     async def learn_sizes(self, connection: AsyncConnection) -> None:
         """Let the engine's planner find out how much there is in the tables, after a bulk load."""
 

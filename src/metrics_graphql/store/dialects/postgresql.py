@@ -14,7 +14,8 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from metrics_graphql.store.dialects.base import OnConflict, Prepared, Run, assignments
 
 COMPILER: Final = sa.make_url("postgresql+asyncpg://").get_dialect()()
-ASYNCPGS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError)
+ASYNCPGS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionResetError)
+"""What asyncpg raises. Not every `OSError`: who writes may read files meanwhile."""
 CONNECT_SECONDS: Final = 5.0
 """How long connecting may take; a request has its own deadline beside it."""
 PLANS: Final = {
@@ -31,10 +32,17 @@ PLANS: Final = {
 """Settings under which each statement is planned once, and as it is meant."""
 WRITERS: Final = 0x6D657472
 """The advisory lock that all who write share, and that whoever writes alone has."""
-AWAY: Final = ("08", "28", "3D", "40", "42P01", "53", "55", "57", "58")
-"""How an SQLSTATE begins that says that the database can't answer now, or not us: its connections,
-who may connect, no such database, transactions that collide, tables that were not made, resources,
-locks, operators, its system."""
+AWAY: Final = (
+    *("08", "28", "3D", "53", "57", "58", "XX"),  # the way to it, its doors, resources, and disk
+    *("25006", "25P03", "40", "55"),  # a standby, and transactions that collide or took too long
+    *("42501", "42703", "42P01"),  # rights that were not given, tables of another version
+)
+"""How an SQLSTATE begins that says that the database can't answer now, or not us."""
+URL_PARAMETERS: Final = frozenset(
+    {"host", "port", "user", "password", "dbname", "passfile", "target_session_attrs"}
+    | {"sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation"}
+)
+"""What may stand in the query of a URL: the parameters of libpq that asyncpg knows."""
 
 
 class PostgreSQL:
@@ -60,7 +68,17 @@ class PostgreSQL:
         }
 
         async def connect() -> Any:  # noqa: ANN401 - what the driver calls a connection
-            return await asyncpg.connect(dsn, server_settings=settings, timeout=CONNECT_SECONDS)
+            try:
+                return await asyncpg.connect(
+                    dsn,
+                    server_settings=settings,
+                    timeout=CONNECT_SECONDS,
+                    # As many shapes of questions as are usual, for as long as the connection lives.
+                    statement_cache_size=512,
+                    max_cached_statement_lifetime=0,
+                )
+            except OSError as error:
+                raise asyncpg.PostgresConnectionError(str(error)) from error
 
         return create_async_engine(
             "postgresql+asyncpg://",
@@ -68,6 +86,7 @@ class PostgreSQL:
             pool_size=connections,
             max_overflow=0,
             isolation_level="AUTOCOMMIT",
+            hide_parameters=True,
             # Reads leave nothing to reset, and a write transaction ends with its block.
             pool_reset_on_return=None,
             # After the server was away, none of them is what it was.
@@ -81,6 +100,9 @@ class PostgreSQL:
     async def begin(self, connection: AsyncConnection, *, alone: bool) -> None:
         """Share a lock with the others who write, or have it alone."""
         lock = "pg_advisory_xact_lock" if alone else "pg_advisory_xact_lock_shared"
+        if alone:
+            # It waits for all who write, and they for it, however long a migration takes.
+            await connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         await connection.execute(sa.select(getattr(sa.func, lock)(WRITERS)))
 
     async def fetch(
@@ -94,6 +116,10 @@ class PostgreSQL:
             prepared.sql, *prepared.bound(values)
         )
         return rows
+
+    def is_open(self, connection: Any) -> bool:  # noqa: ANN401 - what the driver calls one
+        """Return whether the server has not ended it meanwhile."""
+        return not connection.is_closed()
 
     async def learn_sizes(self, connection: AsyncConnection) -> None:
         """Do at once what the autovacuum daemon does a minute later.
@@ -165,6 +191,19 @@ class PostgreSQL:
             return 0
         columns = tuple(map(list, zip(*rows, strict=True)))
         return (await connection.exec_driver_sql(insert.sql, columns)).rowcount
+
+
+def check_parameters(url: sa.URL) -> None:
+    """Check that a URL has no parameters that nobody would read.
+
+    Raises:
+        ValueError: it has.
+    """
+    unknown = sorted(url.query.keys() - URL_PARAMETERS)
+    if unknown:
+        raise ValueError(
+            f"a PostgreSQL URL has no parameter {unknown[0]}; libpq's own may be given"
+        )
 
 
 def array_type(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
