@@ -46,7 +46,7 @@ def main() -> None:
                 page.wait_for_load_state("networkidle")
                 page.screenshot(path=DOCS / f"dashboard-{scheme}.png")
                 page.goto(f"{url}/graphql")
-                page.get_by_role("tab", name="Top").click()
+                page.get_by_role("button", name="Top", exact=True).click()
                 page.wait_for_timeout(1000)
                 page.get_by_role("button", name="Execute query").click()
                 page.locator(".result-window", has_text="totalCount").wait_for()

@@ -16,6 +16,7 @@ import { createRoot } from "react-dom/client";
 import { ask, post } from "../shared/api";
 import { keepToken, readToken } from "../shared/token";
 import { EXAMPLES, exampleVariables } from "./examples";
+import { mendTabs } from "./tabs";
 
 /** Sends what the editor asks, with the token that is in the field at that moment. */
 async function fetcher(parameters: object): Promise<ExecutionResult> {
@@ -115,4 +116,6 @@ function Explorer() {
   );
 }
 
-createRoot(document.getElementById("page")!).render(<Explorer />);
+const page = document.getElementById("page")!;
+mendTabs(page);
+createRoot(page).render(<Explorer />);
