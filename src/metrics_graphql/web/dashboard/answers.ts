@@ -67,19 +67,19 @@ const NOTHING = { data: null, error: null, isLoading: true };
 
 /** Asks about each subject, and again what may pass. What was answered stays while `about` is the same. */
 function useAnswer<Data>(about: string, subject: string, fetchIt: (signal: AbortSignal) => Promise<Data>): Asked<Data> {
-  const [state, setState] = useState<Asked<Data> & { about: string }>({ ...NOTHING, about });
+  const [state, setState] = useState<Asked<Data> & { about: string; subject: string }>({ ...NOTHING, about, subject });
   useEffect(() => {
     if (!subject) {
-      setState({ ...NOTHING, isLoading: false, about });
+      setState({ ...NOTHING, isLoading: false, about, subject });
       return;
     }
     const controller = new AbortController();
     let retry = 0;
     const attempt = async () => {
-      setState((before) => ({ ...(before.about === about ? before : NOTHING), isLoading: true, about }));
+      setState((before) => ({ ...(before.about === about ? before : NOTHING), isLoading: true, about, subject }));
       try {
         const data = await fetchIt(controller.signal);
-        if (!controller.signal.aborted) setState({ data, error: null, isLoading: false, about });
+        if (!controller.signal.aborted) setState({ data, error: null, isLoading: false, about, subject });
       } catch (reason) {
         if (controller.signal.aborted) return;
         const error = reason instanceof AskError ? reason : new AskError(String(reason), "INTERNAL");
@@ -94,5 +94,7 @@ function useAnswer<Data>(about: string, subject: string, fetchIt: (signal: Abort
     };
     // `fetchIt` is a new function at each rendering, and asks the same as long as these are.
   }, [about, subject]);
-  return state.about === about ? state : NOTHING;
+  if (state.about !== about) return NOTHING;
+  // From the first moment of a new subject on, what is there is of the old one.
+  return { ...state, isLoading: state.isLoading || state.subject !== subject };
 }
