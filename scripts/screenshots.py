@@ -14,7 +14,9 @@ from tests.serving import free_port
 from tests.web.browser import browsing
 
 DOCS = Path(__file__).parents[1] / "docs"
-PATIENCE_SECONDS = 120
+RETRIES = 12
+"""Of a connection, each after twice the time of the one before: two minutes and more."""
+STOP_SECONDS = 30
 VIEWPORT = {"width": 1280, "height": 900}
 
 
@@ -28,12 +30,12 @@ def demo() -> Generator[str]:
         )
         url = f"http://127.0.0.1:{port}"
         try:
-            with httpx.Client(transport=httpx.HTTPTransport(retries=PATIENCE_SECONDS)) as client:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=RETRIES)) as client:
                 client.get(url)
             yield url
         finally:
             process.terminate()
-            process.wait(PATIENCE_SECONDS)
+            process.wait(STOP_SECONDS)
 
 
 def main() -> None:
@@ -47,6 +49,7 @@ def main() -> None:
                 page.screenshot(path=DOCS / f"dashboard-{scheme}.png")
                 page.goto(f"{url}/graphql")
                 page.get_by_role("button", name="Top", exact=True).click()
+                # The editor takes a moment to read what the tab holds.
                 page.wait_for_timeout(1000)
                 page.get_by_role("button", name="Execute query").click()
                 page.locator(".result-window", has_text="totalCount").wait_for()

@@ -6,7 +6,15 @@ is a fault of ours: the doors mask it and log it under an id.
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import ClassVar
+from typing import ClassVar, Final
+
+MAX_ECHO: Final = 100
+"""Characters of somebody's input that an error repeats at a stretch."""
+
+
+def shortened(text: str) -> str:
+    """Return as much of a refused value as is enough to recognise it."""
+    return text if len(text) <= MAX_ECHO else f"{text[:MAX_ECHO]}…"
 
 
 class MetricsError(Exception):

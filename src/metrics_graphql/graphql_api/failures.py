@@ -7,14 +7,18 @@ from typing import Any, Final
 from graphql import FieldNode, GraphQLError
 from strawberry.utils.str_converters import to_camel_case
 
-from metrics_graphql.errors import BadUserInput, MetricsError, QueryTooExpensive, Unavailable
+from metrics_graphql.errors import (
+    MAX_ECHO,
+    BadUserInput,
+    MetricsError,
+    QueryTooExpensive,
+    Unavailable,
+)
 from metrics_graphql.graphql_api.inputs import SessionMetricsFilters
 from metrics_graphql.observability import report, report_unavailable
 
 FILTERS: Final = frozenset(field.name for field in fields(SessionMetricsFilters))
 """The arguments of a question that the schema keeps in `filters`."""
-MAX_ECHO: Final = 100
-"""Characters of somebody's input that an error repeats at a stretch."""
 LONG_WORD: Final = re.compile(rf"(\S{{{MAX_ECHO}}})\S+")
 LONG_MESSAGE: Final = 3 * MAX_ECHO
 """Characters; what graphql-core says of itself is shorter."""

@@ -9,6 +9,7 @@ import strawberry
 from graphql import GraphQLError, IntValueNode, ValueNode, value_from_ast_untyped
 
 from metrics_graphql.domain.periods import MAX_INSTANT, MIN_INSTANT, clamp_instant
+from metrics_graphql.errors import shortened
 
 Instant = NewType("Instant", int)
 """Unix seconds."""
@@ -24,8 +25,6 @@ ISO_8601: Final = re.compile(
 EXPECTED: Final = (
     "expected ISO 8601 with an offset, like 2025-01-31T00:00:00Z, or integer Unix seconds"
 )
-MAX_ECHO: Final = 100
-"""Characters of a refused value that an error repeats."""
 MAX_DIGITS: Final = 20
 """More make a number that is far outside what is stored."""
 
@@ -78,8 +77,7 @@ def parse_instant_literal(node: ValueNode, _variables: object = None) -> Instant
 
 def _short(value: object) -> str:
     """Return a value as JSON, as far as is enough to recognise it."""
-    text = json.dumps(value, default=str)
-    return text if len(text) <= MAX_ECHO else f"{text[:MAX_ECHO]}…"
+    return shortened(json.dumps(value, default=str))
 
 
 DATE_TIME: Final = strawberry.scalar(

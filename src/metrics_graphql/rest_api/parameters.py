@@ -1,16 +1,13 @@
 """Reads a question off a query string, with the errors that FastAPI would give."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 from starlette.datastructures import QueryParams
 
 from metrics_graphql.domain.metrics import MAX_FILTER_IDS, SessionMetricsQuery, check_id
-from metrics_graphql.errors import BadUserInput
-
-MAX_ECHO: Final = 100
-"""Characters of a refused value that an error repeats."""
+from metrics_graphql.errors import BadUserInput, shortened
 
 
 class InvalidParameters(Exception):
@@ -95,6 +92,4 @@ def _refused(error: BadUserInput, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _echo(value: object) -> str | None:
-    if not isinstance(value, str):
-        return None
-    return value if len(value) <= MAX_ECHO else f"{value[:MAX_ECHO]}…"
+    return shortened(value) if isinstance(value, str) else None

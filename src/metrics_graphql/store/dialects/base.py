@@ -1,13 +1,17 @@
 """What the store needs of every database engine."""
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.compiler import SQLCompiler
 
 from metrics_graphql.store.inline import InlineReader
 
+Insert = TypeVar("Insert", sqlite.Insert, postgresql.Insert)
+"""Inserts that know ON CONFLICT."""
 OnConflict = Literal["keep", "replace", "add"]
 """What becomes of a row with the same key: it stays, is replaced, or is added to."""
 
@@ -109,17 +113,22 @@ class Dialect(Hashable, Protocol):
         """Insert rows in their order; return how many there are but for those that stayed."""
 
 
-def assignments(
-    table: sa.Table,
-    key: Iterable[str],
-    excluded: Any,  # noqa: ANN401 - the columns of an engine's own insert
-    on_conflict: OnConflict,
-) -> dict[str, sa.ColumnElement[Any]]:
-    """Return what a row with the same key becomes, from the one that was to be inserted."""
-    return {
-        column.name: column + excluded[column.name]
+def compiled(statement: sa.ClauseElement, engine: sa.Dialect) -> Prepared:
+    """Return a statement as SQLAlchemy's dialect of an engine writes it."""
+    written = cast("SQLCompiler", statement.compile(dialect=engine))
+    constants = {name: bind.value for name, bind in written.binds.items() if not bind.required}
+    return Prepared(written.string, tuple(written.positiontup or ()), constants)
+
+
+def resolved(insert: Insert, key: Iterable[str], on_conflict: OnConflict) -> Insert:
+    """Return an insert that says what becomes of a row with the same key."""
+    if on_conflict == "keep":
+        return insert.on_conflict_do_nothing()
+    assignments = {
+        column.name: column + insert.excluded[column.name]
         if on_conflict == "add"
-        else excluded[column.name]
-        for column in table.c
+        else insert.excluded[column.name]
+        for column in insert.table.c
         if column.name not in set(key)
     }
+    return insert.on_conflict_do_update(index_elements=list(key), set_=assignments)

@@ -2,16 +2,15 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import asyncpg
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.sql.compiler import SQLCompiler
 
-from metrics_graphql.store.dialects.base import OnConflict, Prepared, Run, assignments
+from metrics_graphql.store.dialects.base import OnConflict, Prepared, Run, compiled, resolved
 
 COMPILER: Final = sa.make_url("postgresql+asyncpg://").get_dialect()()
 ASYNCPGS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionResetError)
@@ -133,9 +132,7 @@ class PostgreSQL:
 
     def prepare(self, statement: sa.ClauseElement) -> Prepared:
         """Return a statement with `$1` and so on for the parameters."""
-        compiled = cast("SQLCompiler", statement.compile(dialect=COMPILER))
-        constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
-        return Prepared(compiled.string, tuple(compiled.positiontup or ()), constants)
+        return compiled(statement, COMPILER)
 
     def one_of(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
         """Compare with an array."""
@@ -175,13 +172,7 @@ class PostgreSQL:
         names = [column.name for column in table.c]
         rows = sa.func.unnest(*arrays).table_valued(*names).render_derived(name="new")
         insert = postgresql.insert(table).from_select(names, sa.select(*rows.c))
-        if on_conflict == "keep":
-            return self.prepare(insert.on_conflict_do_nothing())
-        return self.prepare(
-            insert.on_conflict_do_update(
-                index_elements=list(key), set_=assignments(table, key, insert.excluded, on_conflict)
-            )
-        )
+        return self.prepare(resolved(insert, key, on_conflict))
 
     async def insert_rows(
         self, connection: AsyncConnection, insert: Prepared, rows: Sequence[Sequence[Any]]

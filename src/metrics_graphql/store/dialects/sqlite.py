@@ -6,14 +6,13 @@ import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
-from sqlalchemy.sql.compiler import SQLCompiler
 
-from metrics_graphql.store.dialects.base import OnConflict, Prepared, Run, assignments
+from metrics_graphql.store.dialects.base import OnConflict, Prepared, Run, compiled, resolved
 from metrics_graphql.store.inline import InlineReader
 
 WAL_SECONDS: Final = 60.0
@@ -120,9 +119,7 @@ class SQLite:
 
     def prepare(self, statement: sa.ClauseElement) -> Prepared:
         """Return a statement with `?` for each parameter."""
-        compiled = cast("SQLCompiler", statement.compile(dialect=sqlite.dialect()))
-        constants = {name: bind.value for name, bind in compiled.binds.items() if not bind.required}
-        return Prepared(compiled.string, tuple(compiled.positiontup or ()), constants)
+        return compiled(statement, sqlite.dialect())
 
     def one_of(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
         """Unpack a JSON array, so that the statement is the same for any number of ids."""
@@ -153,13 +150,7 @@ class SQLite:
     def insert(self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict) -> Prepared:
         """Use ON CONFLICT, for one row."""
         insert = sqlite.insert(table).values({name: sa.bindparam(name) for name in table.c.keys()})  # noqa: SIM118 - iterating a ColumnCollection gives columns
-        if on_conflict == "keep":
-            return self.prepare(insert.on_conflict_do_nothing())
-        return self.prepare(
-            insert.on_conflict_do_update(
-                index_elements=list(key), set_=assignments(table, key, insert.excluded, on_conflict)
-            )
-        )
+        return self.prepare(resolved(insert, key, on_conflict))
 
     async def insert_rows(
         self, connection: AsyncConnection, insert: Prepared, rows: Sequence[Sequence[Any]]

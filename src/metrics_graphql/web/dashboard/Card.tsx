@@ -14,15 +14,14 @@ interface CardProps {
   table: Table;
   /** Beside the title. */
   controls?: ReactNode;
-  /** The picture. Without one the table is all there is. */
-  children?: ReactNode;
-  className?: string;
+  /** The picture. */
+  children: ReactNode;
 }
 
-export function Card({ title, hint, part, question, table, controls, children, className = "" }: CardProps) {
+export function Card({ title, hint, part, question, table, controls, children }: CardProps) {
   const [asTable, setAsTable] = useState(false);
   return (
-    <section className={`card ${className}`} aria-label={title}>
+    <section className="card" aria-label={title}>
       <div className="card-head">
         <div>
           <h2>{title}</h2>
@@ -30,14 +29,8 @@ export function Card({ title, hint, part, question, table, controls, children, c
         </div>
         {controls}
         <Menu title={title}>
-          {children && (
-            <button onClick={closing(() => setAsTable(!asTable))}>
-              {asTable ? "Hide the table" : "Show as a table"}
-            </button>
-          )}
-          <a href={explorerUrl(part, question)}>
-            Open in GraphiQL
-          </a>
+          <button onClick={closing(() => setAsTable(!asTable))}>{asTable ? "Hide the table" : "Show as a table"}</button>
+          <a href={explorerUrl(part, question)}>Open in GraphiQL</a>
           <Copy text={() => asGraphQL(part, question)}>Copy as GraphQL</Copy>
           <Copy text={() => asCurl(part, question)}>Copy as curl</Copy>
           <button onClick={closing(() => download(`${question.org}-${part}.csv`, asCsv(table)))}>
@@ -45,7 +38,7 @@ export function Card({ title, hint, part, question, table, controls, children, c
           </button>
         </Menu>
       </div>
-      {asTable || !children ? <Numbers title={title} table={table} /> : children}
+      {asTable ? <Numbers title={title} table={table} /> : children}
     </section>
   );
 }
@@ -61,7 +54,7 @@ function closing(act: () => void) {
 }
 
 /** A table of numbers. */
-export function Numbers({ title, table }: { title: string; table: Table }) {
+function Numbers({ title, table }: { title: string; table: Table }) {
   return (
     <div className="numbers" tabIndex={0} role="region" aria-label={`${title}: the numbers`}>
       <table>

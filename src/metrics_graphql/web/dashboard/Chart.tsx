@@ -1,12 +1,12 @@
 /** Draws a chart with ECharts, in the colours of the page, with words for those who can't see it. */
 
 import { BarChart, LineChart } from "echarts/charts";
-import { AriaComponent, GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
+import { AriaComponent, GridComponent, TooltipComponent } from "echarts/components";
 import { type EChartsCoreOption, type EChartsType, init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 import { useEffect, useRef, useState } from "react";
 
-use([AriaComponent, BarChart, GridComponent, LegendComponent, LineChart, SVGRenderer, TooltipComponent]);
+use([AriaComponent, BarChart, GridComponent, LineChart, SVGRenderer, TooltipComponent]);
 
 /** The colours of the page as they are now, light or dark, by the names that the style sheet has. */
 export type Colors = Record<string, string>;

@@ -41,7 +41,7 @@ export function Totals({ metrics, question }: { metrics: Metrics; question: Ques
     shares: 2,
   };
   return (
-    <Card title="Totals" hint={spanText(question)} part="totals" question={question} table={table} className="totals-card">
+    <Card title="Totals" hint={spanText(question)} part="totals" question={question} table={table}>
       <dl className="totals">
         {totals.map(({ label, value, note, change }) => (
           <div key={label}>

@@ -78,6 +78,9 @@ export interface Question {
 /** Who is asking: what there is before an organization is chosen. */
 export const VIEWER_QUERY = "query Viewer { viewer { name organizations(first: 1000) { id } } }";
 
+/** The fields of a `Row`. */
+const ROW = "sessionsCreatedCount sessionsWithMergedPrsCount avgAcusPerSession";
+
 /** What the cards show, by card. `INTERVAL` and `TIME_ZONE` stand for the question's. */
 export const PARTS = {
   totals: `sessionsCreatedCount
@@ -111,18 +114,14 @@ export const PARTS = {
       totalCount
       nodes {
         user { id kind }
-        sessionsCreatedCount
-        sessionsWithMergedPrsCount
-        avgAcusPerSession
+        ${ROW}
       }
     }`,
   playbooks: `byPlaybook(first: 10) {
       totalCount
       nodes {
         playbook { id }
-        sessionsCreatedCount
-        sessionsWithMergedPrsCount
-        avgAcusPerSession
+        ${ROW}
       }
     }`,
 };

@@ -1,5 +1,7 @@
 """Roll-ups of an organization by quarter hours: what each time zone's days and hours begin with."""
 
+from alembic import op
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
@@ -13,4 +15,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Leave the roll-ups: an older version does not read them."""
+    op.execute("DELETE FROM rollups WHERE grain = 900")
