@@ -15,11 +15,11 @@ from metrics_graphql.domain.breakdowns import (
 from metrics_graphql.domain.measures import ACUS_CONSUMED, SESSIONS_CREATED, Measure, in_order
 from metrics_graphql.domain.metrics import SessionMetrics
 from metrics_graphql.store.dialects import Dialect, Prepared
-from metrics_graphql.store.engine import Database
+from metrics_graphql.store.engine import Reader
 from metrics_graphql.store.planner import Filters, Plan, plan_for
 from metrics_graphql.store.questions import parameters_of
 from metrics_graphql.store.rollups import SCOPES, Scope
-from metrics_graphql.store.statements import raw_sessions, runs_of_buckets, total
+from metrics_graphql.store.statements import buckets_in_runs, raw_sessions, total
 from metrics_graphql.store.tables import rollups, sessions
 
 SCOPES_OF: Final = {
@@ -28,7 +28,7 @@ SCOPES_OF: Final = {
 }
 
 
-async def breakdown(database: Database, query: BreakdownQuery) -> Breakdown:
+async def breakdown(database: Reader, query: BreakdownQuery) -> Breakdown:
     """Return the highest ranked rows with these measures, and how many rows there are.
 
     A session that names a user and a service user is in the rows of both.
@@ -39,13 +39,20 @@ async def breakdown(database: Database, query: BreakdownQuery) -> Breakdown:
     dialect, ranking = database.dialect, query.ranking
     filters = plan_for(query.question).filters
     # Roll-ups know what names one id, but not which of those sessions a filter matches.
-    scope = None if any(filters) else SCOPES_OF[query.dimension][0]
+    rolled_up = dialect.rolls_up and not any(filters)
+    scope = SCOPES_OF[query.dimension][0] if rolled_up else None
     needed = {SESSIONS_CREATED, *ranking.by.value, *query.measures}
     measures = in_order(needed)
     runs = Plan(filters, scope).runs(0, query.question.period)
     parameters = {**parameters_of(query.question, runs, dialect), "first": ranking.first}
     statement = ranked(
-        dialect, query.dimension, filters, measures, ranking.by, descending=ranking.descending
+        dialect,
+        query.dimension,
+        filters,
+        measures,
+        ranking.by,
+        descending=ranking.descending,
+        rolled_up=rolled_up,
     )
     rows = await database.fetch(statement, parameters)
     names = [measure.name for measure in measures]
@@ -71,15 +78,16 @@ def ranked(  # noqa: PLR0913 - all that the shape of the statement depends on
     by: OrderField,
     *,
     descending: bool,
+    rolled_up: bool,
 ) -> Prepared:
     """Return the statement for the rows of a breakdown: total, scope, id, and the measures.
 
     Its parameters are those of `session_sums`, and `first`.
     """
     scopes = SCOPES_OF[dimension]
-    raw = raw_sessions(dialect, filters)
+    raw = raw_sessions(dialect, filters, one_question=True)
     parts = [by_id(dialect, raw, scope, measures) for scope in scopes]
-    if not any(filters):
+    if rolled_up:
         parts.append(rolled_up_by_id(dialect, scopes, measures))
     part = sa.union_all(*parts).subquery()
     sums = {measure.name: dialect.sum(part.c[measure.name]) for measure in measures}
@@ -90,7 +98,7 @@ def ranked(  # noqa: PLR0913 - all that the shape of the statement depends on
         .having(sums[SESSIONS_CREATED.name] > 0)
         .subquery()
     )
-    order = [key.desc() if descending else key for key in order_keys(rows, by)]
+    order = [key.desc() if descending else key for key in order_keys(dialect, rows, by)]
     return dialect.prepare(
         sa.select(sa.func.count().over(), *rows.c)
         .order_by(*order, rows.c.id, rows.c.scope)
@@ -119,19 +127,18 @@ def rolled_up_by_id(
 ) -> sa.Select[*tuple[Any, ...]]:
     """Return sums of roll-ups for each id of some scopes."""
     in_scope = sa.or_(*(rollups.c.scope == scope.code for scope in scopes))
-    source, _ = runs_of_buckets(dialect, in_scope)
     return (
-        sa.select(
+        buckets_in_runs(dialect, in_scope)
+        .with_only_columns(
             rollups.c.scope,
             rollups.c.scope_id,
             *(dialect.sum(rollups.c[measure.name]) for measure in measures),
         )
-        .select_from(source)
         .group_by(rollups.c.scope, rollups.c.scope_id)
     )
 
 
-def order_keys(rows: sa.Subquery, by: OrderField) -> list[sa.ColumnElement[Any]]:
+def order_keys(dialect: Dialect, rows: sa.Subquery, by: OrderField) -> list[sa.ColumnElement[Any]]:
     """Return what rows are ordered by, exactly.
 
     An average is compared by its whole part and then by what remains: below 1, quotients of
@@ -141,4 +148,4 @@ def order_keys(rows: sa.Subquery, by: OrderField) -> list[sa.ColumnElement[Any]]
         (measure,) = by.value
         return [rows.c[measure.name]]
     acus, count = rows.c[ACUS_CONSUMED.name], rows.c[SESSIONS_CREATED.name]
-    return [acus // count, sa.cast(acus % count, sa.Double) / count]
+    return [dialect.quotient(acus, count), sa.cast(acus % count, sa.Double) / count]

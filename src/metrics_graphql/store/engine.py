@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -13,7 +13,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from metrics_graphql.deadlines import within_deadline
 from metrics_graphql.errors import Unavailable
-from metrics_graphql.store.dialects import Prepared, dialect_for
+from metrics_graphql.store.dialects import Dialect, Prepared, dialect_for
 from metrics_graphql.store.inline import InlineReader
 from metrics_graphql.store.tables import organizations
 
@@ -28,6 +28,22 @@ READER_WAIT_SECONDS: Final = 1.0
 
 Connection = AsyncConnection
 """What other rooms pass on without looking into it."""
+
+
+class Reader(Protocol):
+    """What questions about sessions are put to."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """How they are spelled."""
+
+    async def fetch(self, prepared: Prepared, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
+        """Return the rows of a statement.
+
+        Raises:
+            Unavailable: the engine can't be reached or can't answer.
+            TimedOut: the request at hand is due; the engine works on the statement no more.
+        """
 
 
 class Database:

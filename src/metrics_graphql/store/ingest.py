@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_graphql.domain.sessions import Session, SessionUpdate
 from metrics_graphql.errors import BadUserInput
-from metrics_graphql.store.dialects import Dialect, Prepared
+from metrics_graphql.store.dialects import DatabaseDialect, Prepared
 from metrics_graphql.store.organizations import name_organizations, raise_data_versions
 from metrics_graphql.store.rollups import Change, fold
 from metrics_graphql.store.tables import rollups, sessions
@@ -34,7 +34,7 @@ class Written:
 
 
 async def write_sessions(
-    connection: AsyncConnection, dialect: Dialect, updates: Sequence[SessionUpdate]
+    connection: AsyncConnection, dialect: DatabaseDialect, updates: Sequence[SessionUpdate]
 ) -> Written:
     """Insert or update sessions by `(org_id, session_id)`, the last update of one winning.
 
@@ -62,7 +62,7 @@ async def write_sessions(
 
 
 async def write_changes(
-    connection: AsyncConnection, dialect: Dialect, changes: Sequence[Change]
+    connection: AsyncConnection, dialect: DatabaseDialect, changes: Sequence[Change]
 ) -> bool:
     """Write changed sessions and what they add to the roll-ups, and raise the data versions.
 
@@ -81,25 +81,25 @@ async def write_changes(
 
 
 @lru_cache
-def insert_session(dialect: Dialect) -> Prepared:
+def insert_session(dialect: DatabaseDialect) -> Prepared:
     """Return the statement that stores a new `Session`: its fields, in order, are the columns."""
     return dialect.insert(sessions, SESSION_KEY, "keep")
 
 
 @lru_cache
-def replace_session(dialect: Dialect) -> Prepared:
+def replace_session(dialect: DatabaseDialect) -> Prepared:
     """Return the statement that stores a `Session` in place of the one with its key."""
     return dialect.insert(sessions, SESSION_KEY, "replace")
 
 
 @lru_cache
-def add_to_rollup(dialect: Dialect) -> Prepared:
+def add_to_rollup(dialect: DatabaseDialect) -> Prepared:
     """Return the statement that adds a row of `fold` to the roll-up with its key."""
     return dialect.insert(rollups, rollups.primary_key.columns.keys(), "add")
 
 
 async def read_stored(
-    connection: AsyncConnection, dialect: Dialect, updates: Iterable[SessionUpdate]
+    connection: AsyncConnection, dialect: DatabaseDialect, updates: Iterable[SessionUpdate]
 ) -> dict[Key, Session]:
     """Return the sessions that these updates are about, as far as they are stored.
 

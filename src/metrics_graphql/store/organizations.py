@@ -6,7 +6,7 @@ from functools import lru_cache
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from metrics_graphql.store.dialects import Dialect, Prepared
+from metrics_graphql.store.dialects import DatabaseDialect, Prepared
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.tables import organizations
 
@@ -34,21 +34,21 @@ async def first_organizations(database: Database, first: int) -> list[str]:
 
 
 @lru_cache
-def versions_of(dialect: Dialect) -> Prepared:
+def versions_of(dialect: DatabaseDialect) -> Prepared:
     """Return the statement for those of `org_ids` that are known, each with its data version."""
     columns = organizations.c.org_id, organizations.c.data_version
     return dialect.prepare(sa.select(*columns).where(dialect.one_of(columns[0], "org_ids")))
 
 
 @lru_cache
-def listed(dialect: Dialect) -> Prepared:
+def listed(dialect: DatabaseDialect) -> Prepared:
     """Return the statement for the `first` organizations."""
     column = organizations.c.org_id
     return dialect.prepare(sa.select(column).order_by(column).limit(sa.bindparam("first")))
 
 
 async def raise_data_versions(
-    connection: AsyncConnection, dialect: Dialect, org_ids: Iterable[str]
+    connection: AsyncConnection, dialect: DatabaseDialect, org_ids: Iterable[str]
 ) -> None:
     """Let everyone see that what they know of these organizations is no longer true."""
     await dialect.insert_rows(
@@ -57,13 +57,13 @@ async def raise_data_versions(
 
 
 @lru_cache
-def raising(dialect: Dialect) -> Prepared:
+def raising(dialect: DatabaseDialect) -> Prepared:
     """Return the statement that adds to an organization's data version."""
     return dialect.insert(organizations, ["org_id"], "add")
 
 
 async def name_organizations(
-    connection: AsyncConnection, dialect: Dialect, org_ids: Iterable[str]
+    connection: AsyncConnection, dialect: DatabaseDialect, org_ids: Iterable[str]
 ) -> None:
     """Make organizations known that are not yet."""
     await dialect.insert_rows(
@@ -72,6 +72,6 @@ async def name_organizations(
 
 
 @lru_cache
-def naming(dialect: Dialect) -> Prepared:
+def naming(dialect: DatabaseDialect) -> Prepared:
     """Return the statement that makes an organization known, with no data yet."""
     return dialect.insert(organizations, ["org_id"], "keep")

@@ -41,16 +41,17 @@ class Plan(NamedTuple):
         ]
 
 
-def plan_for(query: SessionMetricsQuery) -> Plan:
+def plan_for(query: SessionMetricsQuery, *, rolled_up: bool = True) -> Plan:
     """Return how to answer a question exactly.
 
     A roll-up adds up the sessions that name one id. With two filters at once no roll-up knows which
     sessions both match; with both kinds of creator, a session that names one of each would count
-    twice. Such questions go to the raw rows, through the filters' indexes.
+    twice. Such questions go to the raw rows, through the filters' indexes; and so do all where
+    sessions are not `rolled_up`.
     """
     filters = Filters(
         users=query.creators.user_ids is not None,
         service_users=query.creators.service_user_ids is not None,
         playbook=query.playbook_id is not None,
     )
-    return Plan(filters, SCOPE_OF.get(filters))
+    return Plan(filters, SCOPE_OF.get(filters) if rolled_up else None)

@@ -10,7 +10,7 @@ from metrics_graphql.domain.metrics import Creators, SessionMetrics, SessionMetr
 from metrics_graphql.domain.periods import TimePeriod
 from metrics_graphql.errors import TimedOut, Unavailable
 from metrics_graphql.store.dialects import Dialect, Run
-from metrics_graphql.store.engine import Database
+from metrics_graphql.store.engine import Reader
 from metrics_graphql.store.planner import plan_for
 from metrics_graphql.store.statements import session_sums
 
@@ -33,7 +33,7 @@ class SessionsOf(NamedTuple):
 Answer = SessionMetrics | Unavailable | TimedOut
 
 
-async def session_metrics(database: Database, asked: Sequence[Asked]) -> list[Answer]:
+async def session_metrics(database: Reader, asked: Sequence[Asked]) -> list[Answer]:
     """Return the answer to each question, in order; it may have measures that others wanted.
 
     Questions that differ only in their bounds share one statement, and equal ones a place in it.
@@ -51,7 +51,7 @@ async def session_metrics(database: Database, asked: Sequence[Asked]) -> list[An
 
 
 async def answer_alike(
-    database: Database, asked: Sequence[Asked]
+    database: Reader, asked: Sequence[Asked]
 ) -> dict[SessionMetricsQuery, Answer]:
     """Answer questions that differ only in their bounds, with one statement."""
     questions = list(dict.fromkeys(each.question for each in asked))
@@ -74,7 +74,7 @@ def sessions_of(question: SessionMetricsQuery) -> SessionsOf:
 
 
 async def sums_by_period(
-    database: Database,
+    database: Reader,
     question: SessionMetricsQuery,
     periods: Sequence[TimePeriod],
     measures: tuple[Measure, ...],
@@ -88,14 +88,18 @@ async def sums_by_period(
     """
     if not measures:
         return [SessionMetrics({}) for _ in periods]
-    dialect, plan = database.dialect, plan_for(question)
+    dialect = database.dialect
+    plan = plan_for(question, rolled_up=dialect.rolls_up)
     runs = [run for at, period in enumerate(periods) for run in plan.runs(at, period)]
     parameters = parameters_of(question, runs, dialect)
     sums = [[0] * len(measures) for _ in periods]
     statement = session_sums(dialect, plan, measures, one_question=len(periods) == 1)
-    for at, *values in await database.fetch(statement, parameters):
-        of = sums[at or 0]
-        of[:] = [total + int(value or 0) for total, value in zip(of, values, strict=True)]
+    rows = await database.fetch(statement, parameters)
+    questions = dialect.questions(runs)
+    for number, *values in rows:
+        for at in questions(number):
+            of = sums[at]
+            of[:] = [total + int(value or 0) for total, value in zip(of, values, strict=True)]
     names = [measure.name for measure in measures]
     return [SessionMetrics(dict(zip(names, values, strict=True))) for values in sums]
 

@@ -26,7 +26,7 @@ def session_sums(
     `rolled_up` and of raw sessions `raw`, and those of the filters: `user_ids`, `service_user_ids`,
     `playbook_id`.
     """
-    sources = [raw_sessions(dialect, plan.filters)]
+    sources = [raw_sessions(dialect, plan.filters, one_question=one_question)]
     sums = [[total(dialect, measure) for measure in measures]]
     if plan.scope is not None:
         sources.append(rolled_up_sessions(dialect, plan.filters, plan.scope))
@@ -55,44 +55,46 @@ def rolled_up_sessions(
     dialect: Dialect, filters: Filters, scope: Scope
 ) -> sa.Select[*tuple[Any, ...]]:
     """Return the roll-ups in the runs of buckets, each with its question's number."""
-    everything, runs = runs_of_buckets(dialect, rollups.c.scope == scope.code)
+    everything = buckets_in_runs(dialect, rollups.c.scope == scope.code)
     if scope.field is None:
-        return sa.select(runs.c.question).select_from(everything)
+        return everything
     (named,) = filter_branches(dialect, filters, rollups.c.scope_id)
-    keys = sa.select(runs.c.question, *ROLLUP_KEY).select_from(everything).where(named)
+    keys = everything.add_columns(*ROLLUP_KEY).where(named)
     return looked_up(rollups, keys.cte("matching_rollups"))
 
 
-def runs_of_buckets(dialect: Dialect, in_scope: sa.ColumnElement[bool]) -> tuple[sa.Join, sa.CTE]:
-    """Return the runs of buckets joined with the roll-ups in them, and the runs."""
-    runs = dialect.runs("rolled_up")
-    in_run = sa.and_(
-        rollups.c.org_id == sa.bindparam("org_id"),
+def buckets_in_runs(
+    dialect: Dialect, in_scope: sa.ColumnElement[bool]
+) -> sa.Select[*tuple[Any, ...]]:
+    """Return the roll-ups of a scope in the runs of buckets, each with its question's number."""
+    in_organization = rollups.c.org_id == sa.bindparam("org_id")
+    return dialect.in_runs(
+        "rolled_up",
+        rollups.c.bucket,
+        in_organization,
         in_scope,
-        rollups.c.grain == runs.c.grain,
-        rollups.c.bucket >= runs.c.start,
-        rollups.c.bucket < runs.c.end,
+        grain=rollups.c.grain,
+        one_question=False,
     )
-    return runs.join(rollups, in_run), runs
 
 
-def raw_sessions(dialect: Dialect, filters: Filters) -> sa.Select[*tuple[Any, ...]]:
+def raw_sessions(
+    dialect: Dialect, filters: Filters, *, one_question: bool
+) -> sa.Select[*tuple[Any, ...]]:
     """Return the sessions in the runs of raw ones, each with its question's number."""
-    runs = dialect.runs("raw")
-    in_run = sa.and_(
-        sessions.c.org_id == sa.bindparam("org_id"),
-        sessions.c.created_at >= runs.c.start,
-        sessions.c.created_at < runs.c.end,
+    in_organization = sessions.c.org_id == sa.bindparam("org_id")
+    found = dialect.in_runs(
+        "raw", sessions.c.created_at, in_organization, one_question=one_question
     )
-    everything = runs.join(sessions, in_run)
-    branches = filter_branches(dialect, filters)
-    if not branches:
-        return sa.select(runs.c.question).select_from(everything)
-    keys = sa.select(runs.c.question, *SESSION_KEY).select_from(everything)
-    matching = sa.union(*(keys.where(branch) for branch in branches)).cte("matching_sessions")
-    found = looked_up(sessions, matching)
-    if filters.playbook:
-        return found.where(sessions.c.playbook_id == sa.bindparam("playbook_id"))
+    if branches := filter_branches(dialect, filters):
+        if dialect.rolls_up:
+            keys = found.add_columns(*SESSION_KEY)
+            matching = sa.union(*(keys.where(branch) for branch in branches))
+            found = looked_up(sessions, matching.cte("matching_sessions"))
+        else:
+            found = found.where(sa.or_(*branches))
+        if filters.playbook:
+            found = found.where(sessions.c.playbook_id == sa.bindparam("playbook_id"))
     return found
 
 
@@ -149,4 +151,4 @@ def _is(column: sa.Column[Any], value: object) -> sa.ColumnElement[bool]:
         return column.is_not(None)
     if isinstance(value, tuple):
         return sa.or_(*(column == text for text in value))
-    return column.is_(value)
+    return sa.and_(column)

@@ -2,13 +2,19 @@
 
 import sqlalchemy as sa
 
-from metrics_graphql.store.dialects.base import Dialect, OnConflict, Prepared, Run
+from metrics_graphql.store.dialects.base import (
+    DatabaseDialect,
+    Dialect,
+    OnConflict,
+    Prepared,
+    Run,
+)
 from metrics_graphql.store.dialects.sqlite import SQLite, check_file
 
-__all__ = ["Dialect", "OnConflict", "Prepared", "Run", "dialect_for"]
+__all__ = ["DatabaseDialect", "Dialect", "OnConflict", "Prepared", "Run", "dialect_for"]
 
 
-def dialect_for(url: sa.URL) -> Dialect:
+def dialect_for(url: sa.URL) -> DatabaseDialect:
     """Return the dialect of a database URL.
 
     Raises:

@@ -1,7 +1,8 @@
-"""What the store needs of every database engine."""
+"""What the store needs of a database engine: of every one, and of one with transactions."""
 
-from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -30,6 +31,10 @@ class Prepared(NamedTuple):
         everything = self.constants | values
         return tuple([everything[name] for name in self.order])
 
+    def named(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values by the names of their parameters."""
+        return dict(zip(self.order, self.bound(values), strict=True))
+
 
 class Run(NamedTuple):
     """Buckets, or a stretch of raw sessions, that one of the questions of a statement adds up."""
@@ -42,7 +47,56 @@ class Run(NamedTuple):
 
 
 class Dialect(Hashable, Protocol):
-    """How one engine is opened, and how it spells what SQLAlchemy leaves to it."""
+    """How one engine spells questions, where SQLAlchemy leaves it to the engine."""
+
+    @property
+    def rolls_up(self) -> bool:
+        """Whether there are roll-ups beside the sessions, and indexes for each filter."""
+
+    def prepare(self, statement: sa.ClauseElement) -> Prepared:
+        """Return a statement as the driver takes it."""
+
+    def one_of(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
+        """Return a condition: the column is one of the ids bound to `parameter`.
+
+        Its SQL is the same for any number of ids.
+        """
+
+    def bind_ids(self, ids: Iterable[str]) -> object:
+        """Return what to bind to the parameter of `one_of`."""
+
+    def in_runs(
+        self,
+        parameter: str,
+        instant: sa.Column[int],
+        *conditions: sa.ColumnElement[bool],
+        grain: sa.Column[int] | None = None,
+        one_question: bool,
+    ) -> sa.Select[*tuple[Any, ...]]:
+        """Return the rows of a table whose instant is in one of the runs bound to `parameter`.
+
+        Their one column is a number, of which `questions` tells the questions. If all runs are of
+        one question, the statement may be a simpler one. `grain` is the column to compare with that
+        of a run.
+        """
+
+    def bind_runs(self, runs: Iterable[Run]) -> object:
+        """Return what to bind to the parameter of `in_runs`."""
+
+    def questions(self, runs: Iterable[Run]) -> Callable[[int | None], Iterable[int]]:
+        """Return what tells the questions that a row of a number belongs to; None is no rows."""
+
+    def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+        """Return the sum of a column of integers, as an integer."""
+
+    def quotient(
+        self, dividend: sa.ColumnElement[int], divisor: sa.ColumnElement[int]
+    ) -> sa.ColumnElement[int]:
+        """Return the whole part of a quotient of integers that are not negative."""
+
+
+class DatabaseDialect(Dialect, Protocol):
+    """How an engine with transactions is opened and written to, besides."""
 
     @property
     def driver_errors(self) -> tuple[type[Exception], ...]:
@@ -83,27 +137,6 @@ class Dialect(Hashable, Protocol):
     def inline_reader(self, url: sa.URL) -> InlineReader | None:
         """Return what reads without a thread, of a database that is open; None if nothing does."""
 
-    def prepare(self, statement: sa.ClauseElement) -> Prepared:
-        """Return a statement as the driver takes it."""
-
-    def one_of(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
-        """Return a condition: the column is one of the ids bound to `parameter`.
-
-        Its SQL is the same for any number of ids.
-        """
-
-    def bind_ids(self, ids: Iterable[str]) -> object:
-        """Return what to bind to the parameter of `one_of`."""
-
-    def runs(self, parameter: str) -> sa.CTE:
-        """Return the runs bound to `parameter` as a table with the columns of `Run`."""
-
-    def bind_runs(self, runs: Iterable[Run]) -> object:
-        """Return what to bind to the parameter of `runs`."""
-
-    def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
-        """Return the sum of a column of integers, as an integer."""
-
     def insert(self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict) -> Prepared:
         """Return the insert of rows of all columns, in their order, for `insert_rows`."""
 
@@ -111,6 +144,42 @@ class Dialect(Hashable, Protocol):
         self, connection: AsyncConnection, insert: Prepared, rows: Sequence[Sequence[Any]]
     ) -> int:
         """Insert rows in their order; return how many there are but for those that stayed."""
+
+
+class RollingUp(ABC):
+    """What the engines with roll-ups have in common: runs are a table to join with."""
+
+    rolls_up: Final = True
+
+    @abstractmethod
+    def runs(self, parameter: str) -> sa.CTE:
+        """Return the runs bound to `parameter` as a table with the columns of `Run`."""
+
+    def in_runs(
+        self,
+        parameter: str,
+        instant: sa.Column[int],
+        *conditions: sa.ColumnElement[bool],
+        grain: sa.Column[int] | None = None,
+        one_question: bool,
+    ) -> sa.Select[*tuple[Any, ...]]:
+        """Join the table with the runs; a row's number is its question's."""
+        del one_question
+        runs = self.runs(parameter)
+        same_grain = () if grain is None else (grain == runs.c.grain,)
+        in_run = sa.and_(*conditions, *same_grain, instant >= runs.c.start, instant < runs.c.end)
+        return sa.select(runs.c.question).select_from(runs.join(instant.table, in_run))
+
+    def questions(self, runs: Iterable[Run]) -> Callable[[int | None], Iterable[int]]:
+        """Return a row's own question."""
+        del runs
+        return lambda number: (number or 0,)
+
+    def quotient(
+        self, dividend: sa.ColumnElement[int], divisor: sa.ColumnElement[int]
+    ) -> sa.ColumnElement[int]:
+        """Divide integers, which makes an integer."""
+        return dividend // divisor
 
 
 def compiled(statement: sa.ClauseElement, engine: sa.Dialect) -> Prepared:

@@ -10,7 +10,14 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from metrics_graphql.store.dialects.base import OnConflict, Prepared, Run, compiled, resolved
+from metrics_graphql.store.dialects.base import (
+    OnConflict,
+    Prepared,
+    RollingUp,
+    Run,
+    compiled,
+    resolved,
+)
 
 COMPILER: Final = sa.make_url("postgresql+asyncpg://").get_dialect()()
 ASYNCPGS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionResetError)
@@ -44,7 +51,7 @@ URL_PARAMETERS: Final = frozenset(
 """What may stand in the query of a URL: the parameters of libpq that asyncpg knows."""
 
 
-class PostgreSQL:
+class PostgreSQL(RollingUp):
     """PostgreSQL 14 or newer."""
 
     driver_errors = (*ASYNCPGS, AsyncAdapt_asyncpg_dbapi.Error)

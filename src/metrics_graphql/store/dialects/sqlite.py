@@ -12,14 +12,21 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from metrics_graphql.store.dialects.base import OnConflict, Prepared, Run, compiled, resolved
+from metrics_graphql.store.dialects.base import (
+    OnConflict,
+    Prepared,
+    RollingUp,
+    Run,
+    compiled,
+    resolved,
+)
 from metrics_graphql.store.inline import InlineReader
 
 WAL_SECONDS: Final = 60.0
 """How long opening a file waits for others that open it."""
 
 
-class SQLite:
+class SQLite(RollingUp):
     """SQLite through aiosqlite, in WAL mode."""
 
     driver_errors = (sqlite3.DatabaseError,)
