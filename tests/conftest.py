@@ -17,9 +17,12 @@ from metrics_graphql.app import create_app
 from metrics_graphql.domain.sessions import SessionUpdate
 from metrics_graphql.settings import Settings
 from metrics_graphql.store import verification
-from metrics_graphql.store.engine import Database
-from metrics_graphql.store.ingest import Written, write_sessions
-from tests.engines import Engine, PostgreSQLServer, SQLiteFiles
+from metrics_graphql.store.clickhouse.connection import ClickHouseSessions
+from metrics_graphql.store.engine import Database, Reader
+from metrics_graphql.store.ingest import Written
+from metrics_graphql.store.store import open_store
+from tests.engines import ClickHouseDatabases, Engine, PostgreSQLServer, SQLiteFiles
+from tests.engines import clickhouse as some_clickhouse
 from tests.engines import postgresql as own_postgresql
 
 T = TypeVar("T")
@@ -39,12 +42,21 @@ settings.load_profile("tests")
 class Gateway:
     """The application over a database of its own, driven from plain functions."""
 
-    def __init__(self, runner: asyncio.Runner, database_url: str, **settings: Any) -> None:  # noqa: ANN401 - any setting
+    def __init__(
+        self,
+        runner: asyncio.Runner,
+        database_url: str,
+        sessions_url: str | None = None,
+        **settings: Any,  # noqa: ANN401 - any setting
+    ) -> None:
         self._runner = runner
         self.database_url = database_url
-        self.database = Database(database_url)
+        self.sessions_url = sessions_url
+        self.store = open_store(database_url, sessions_url)
+        self.database = self.store.database
+        urls: dict[str, Any] = {"database_url": database_url, "sessions_url": sessions_url}
         # Tests load and ask in turns: what a moment ago was true must not be remembered.
-        self.app = create_app(Settings(database_url=database_url, **{"freshness": 0, **settings}))
+        self.app = create_app(Settings(**urls, **{"freshness": 0, **settings}))
         self.transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=self.transport, base_url="http://gateway")
 
@@ -60,12 +72,12 @@ class Gateway:
     async def stop(self) -> None:
         """Stop the application and close every connection."""
         await self._lifespan.__aexit__(None, None, None)
-        await self.database.close()
+        await self.store.close()
 
     @contextmanager
     def configured(self, **settings: Any) -> Generator["Gateway"]:  # noqa: ANN401 - any setting
         """Lend another gateway on the same database, with other settings."""
-        other = Gateway(self._runner, self.database_url, **settings)
+        other = Gateway(self._runner, self.database_url, self.sessions_url, **settings)
         other.run(other.start())
         yield other
         other.run(other.stop())
@@ -78,8 +90,8 @@ class Gateway:
             updates.append(SessionUpdate(values.pop("org_id"), values.pop("session_id"), values))
 
         async def write() -> Written:
-            async with self.database.writing() as connection:
-                return await write_sessions(connection, self.database.dialect, updates)
+            async with self.store.writing() as write:
+                return await write(updates)
 
         return self.run(write())
 
@@ -147,17 +159,37 @@ def postgresql() -> Generator[PostgreSQLServer]:
         yield server
 
 
-@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session")
+def clickhouse() -> Generator[ClickHouseDatabases]:
+    """Lend a ClickHouse: the one that the environment names, or one inside this process."""
+    with some_clickhouse() as databases:
+        yield databases
+
+
+on_every_engine = pytest.mark.engines("sqlite", "postgresql", "clickhouse")
+"""For tests of what is written and what is answered: ClickHouse may have the sessions."""
+
+only_clickhouse = pytest.mark.engines("clickhouse")
+
+only_sqlite = pytest.mark.engines("sqlite")
+"""For tests of what is SQLite's own: its files, its locks, its settings."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what needs an engine on both databases, or on those engines that the nearest mark says."""
+    if "engine" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("engines")
+        names = mark.args if mark else ("sqlite", "postgresql")
+        metafunc.parametrize("engine", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Return each engine in turn, that every test which needs a database runs on."""
+    """Return an engine by its name."""
     if request.param == "sqlite":
         return SQLiteFiles()
-    server: Engine = request.getfixturevalue("postgresql")
+    server: Engine = request.getfixturevalue(request.param)
     return server
-
-
-only_sqlite = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
-"""For tests of what is SQLite's own: its files, its locks, its settings."""
 
 
 @pytest.fixture
@@ -165,7 +197,7 @@ def gateway(engine: Engine, tmp_path: Path) -> Generator[Gateway]:
     """Lend a started gateway over an empty database."""
     url = engine.new_database(tmp_path)
     with asyncio.Runner() as runner:
-        gateway = Gateway(runner, url)
+        gateway = Gateway(runner, url, engine.new_sessions())
         gateway.run(gateway.start())
         yield gateway
         gateway.run(gateway.stop())
@@ -175,11 +207,16 @@ def gateway(engine: Engine, tmp_path: Path) -> Generator[Gateway]:
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Lend a list to which each statement that reads adds its text."""
     texts: list[str] = []
-    fetch = Database.fetch
+    for reader in (Database, ClickHouseSessions):
+        monkeypatch.setattr(reader, "fetch", noting(reader.fetch, texts))
+    return texts
 
-    async def noted(self: Database, prepared: Any, values: Any) -> Any:  # noqa: ANN401 - passed on
+
+def noting(fetch: Any, texts: list[str]) -> Any:  # noqa: ANN401 - a method of either class
+    """Return the same way to read, which notes each statement."""
+
+    async def noted(self: Reader, prepared: Any, values: Any) -> Any:  # noqa: ANN401 - passed on
         texts.append(prepared.sql)
         return await fetch(self, prepared, values)
 
-    monkeypatch.setattr(Database, "fetch", noted)
-    return texts
+    return noted

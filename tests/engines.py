@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,6 +27,9 @@ class Engine(Protocol):
     def new_database(self, folder: Path) -> str:
         """Return the URL of a new one."""
 
+    def new_sessions(self) -> str | None:
+        """Return the URL of a new ClickHouse for its sessions; None if they are in the database."""
+
 
 class SQLiteFiles:
     """Files."""
@@ -36,6 +39,9 @@ class SQLiteFiles:
     def new_database(self, folder: Path) -> str:
         """Return the URL of a file that is not there yet."""
         return f"sqlite:///{folder / 'metrics.db'}"
+
+    def new_sessions(self) -> str | None:
+        """Return None."""
 
 
 class PostgreSQLServer:
@@ -63,6 +69,9 @@ class PostgreSQLServer:
         self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self._named(name)
 
+    def new_sessions(self) -> str | None:
+        """Return None."""
+
     def _named(self, database: str) -> str:
         return self._url.set(database=database).render_as_string(hide_password=False)
 
@@ -73,6 +82,34 @@ class PostgreSQLServer:
             await connection.close()
 
         asyncio.run(run())
+
+
+class ClickHouseDatabases(SQLiteFiles):
+    """Databases of one ClickHouse, for the sessions of SQLite files."""
+
+    name = "clickhouse"
+
+    def __init__(self, url: str) -> None:
+        """Use the ClickHouse of a URL; whoever it names may create databases."""
+        self._url = sa.make_url(url)
+        self._numbers = count()
+        # Kept open: a ClickHouse inside the process ends with its last connection.
+        self._connection = sa.create_engine(self._url).connect()
+
+    def new_sessions(self) -> str:
+        """Return the URL of a new database, without a table."""
+        name = f"metrics_{os.getpid()}_{next(self._numbers)}"
+        self.run(f"CREATE DATABASE {name}")
+        return self._url.set(database=name).render_as_string(hide_password=False)
+
+    def run(self, statement: str) -> None:
+        """Run a statement."""
+        self._connection.exec_driver_sql(statement)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+        self._connection.engine.dispose()
 
 
 class OwnPostgreSQL(PostgreSQLServer):
@@ -95,6 +132,19 @@ class OwnPostgreSQL(PostgreSQLServer):
     def start(self) -> None:
         """Start it again."""
         self._server.ensure_postgres_running()
+
+
+@contextmanager
+def clickhouse() -> Generator[ClickHouseDatabases]:
+    """Lend the ClickHouse that the environment names, or one inside the process.
+
+    A process can have one such, in one folder.
+    """
+    with TemporaryDirectory() as folder:
+        embedded = f"clickhousedb:///default?interface=chdb&path={folder}"
+        url = os.environ.get("METRICS_TEST_CLICKHOUSE_URL", embedded)
+        with closing(ClickHouseDatabases(url)) as databases:
+            yield databases
 
 
 @contextmanager

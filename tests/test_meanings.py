@@ -2,7 +2,9 @@
 
 import pytest
 
-from tests.conftest import Gateway
+from tests.conftest import Gateway, on_every_engine
+
+pytestmark = on_every_engine
 
 DAY = 86_400
 

@@ -6,7 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import oracle, strategies
-from tests.conftest import Gateway, new_organization
+from tests.conftest import Gateway, new_organization, on_every_engine
+
+pytestmark = on_every_engine
 
 
 @given(data=st.data())

@@ -24,8 +24,7 @@ from metrics_graphql.observability import RequestLog, configure_logging
 from metrics_graphql.rest_api import shim
 from metrics_graphql.service import MetricsService
 from metrics_graphql.settings import Settings
-from metrics_graphql.store.engine import Database
-from metrics_graphql.store.migrate import migrate
+from metrics_graphql.store.store import open_store
 from metrics_graphql.web import pages
 
 YOUNG_OBJECTS: Final = 20_000
@@ -48,8 +47,8 @@ def create_app(
     draining = Event()
     log = RequestLog()
     configure_logging(settings.log_level)
-    database = Database(settings.database_url)
-    service = MetricsService(database, settings.freshness)
+    store = open_store(settings.database_url, settings.sessions_url)
+    service = MetricsService(store, settings.freshness)
     admission = Admission(service, settings)
     answers = Answers(
         service.versions, max_bytes=settings.cache_bytes, freshness=settings.freshness
@@ -59,8 +58,8 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
-        async with database:
-            await migrate(database)
+        async with store:
+            await store.migrate()
             if drains:
                 # What is loaded by now stays: a collection of it all would hold requests up. The
                 # young are looked at less often than a script would want, which has few of them.
@@ -85,7 +84,7 @@ def create_app(
         doors,
         routes=[
             *doors,
-            *health.routes(database, draining),
+            *health.routes(store, draining),
             *pages.routes(pages.dashboard(demo_token)),
         ],
         middleware=list(middleware(settings)),

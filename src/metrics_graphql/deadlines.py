@@ -20,6 +20,12 @@ def deadline_in(seconds: float) -> Generator[None]:
         _deadline.reset(token)
 
 
+def seconds_left() -> float | None:
+    """Return the seconds until the request at hand is due; None if it never is."""
+    deadline = _deadline.get()
+    return None if deadline is None else deadline - asyncio.get_running_loop().time()
+
+
 @asynccontextmanager
 async def within_deadline() -> AsyncGenerator[None]:
     """Cancel the block when the request is due; without a deadline it takes its time.

@@ -9,14 +9,14 @@ from starlette.routing import Route
 
 from metrics_graphql.deadlines import deadline_in
 from metrics_graphql.errors import TimedOut, Unavailable
-from metrics_graphql.store.engine import Database
+from metrics_graphql.store.store import Store
 
 PROBE_SECONDS: Final = 0.9
 """How long the database has to answer: those who probe rarely wait longer than a second."""
 PATHS: Final = frozenset({"/livez", "/readyz"})
 
 
-def routes(database: Database, draining: Event) -> list[Route]:
+def routes(store: Store, draining: Event) -> list[Route]:
     """Return the routes that tell an orchestrator or a load balancer how this process is."""
 
     async def livez(_request: Request) -> Response:
@@ -24,12 +24,12 @@ def routes(database: Database, draining: Event) -> list[Route]:
         return JSONResponse({"status": "ok"})
 
     async def readyz(_request: Request) -> Response:
-        """Say whether questions would be answered: the database answers, and no end is near."""
+        """Say whether questions would be answered: databases answer, and no end is near."""
         if draining.is_set():
             return JSONResponse({"status": "draining"}, 503)
         try:
             with deadline_in(PROBE_SECONDS):
-                await database.ping()
+                await store.ping()
         except (Unavailable, TimedOut):
             return JSONResponse({"status": "the database is not available"}, 503)
         return JSONResponse({"status": "ok"})

@@ -18,9 +18,9 @@ from metrics_graphql.errors import BadUserInput, Forbidden, MetricsError, TimedO
 from metrics_graphql.freshness import MAX_KEPT, Fresh
 from metrics_graphql.store import breakdowns, questions
 from metrics_graphql.store.accounts import ServiceUser, StoredToken, find_tokens
-from metrics_graphql.store.engine import Database
 from metrics_graphql.store.organizations import data_versions
 from metrics_graphql.store.questions import Asked
+from metrics_graphql.store.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -33,12 +33,13 @@ CLOSING_SECONDS: Final = 2.0
 class MetricsService:
     """The room that both doors open on."""
 
-    def __init__(self, database: Database, freshness: float) -> None:
+    def __init__(self, store: Store, freshness: float) -> None:
         """Know callers and data versions for half of so many seconds, then read them again.
 
         The other half is for what was decided on them.
         """
-        self._database = database
+        self._sessions = store.sessions
+        self._database = database = store.database
         self._tokens = Fresh(partial(find_tokens, database), freshness / 2)
         self._versions = Fresh(partial(data_versions, database), freshness / 2)
         self._recording: dict[str, asyncio.Task[None]] = {}
@@ -80,7 +81,7 @@ class MetricsService:
         except (Unavailable, TimedOut) as error:
             return [error] * len(asked)
         allowed = [each for each in asked if each.question.org_id in readable]
-        answers = iter(await questions.session_metrics(self._database, allowed))
+        answers = iter(await questions.session_metrics(self._sessions, allowed))
         return [
             next(answers) if each.question.org_id in readable else Forbidden() for each in asked
         ]
@@ -95,7 +96,7 @@ class MetricsService:
         org_id = query.question.org_id
         if org_id not in await auth.readable(self._versions, caller, {org_id}):
             raise Forbidden
-        return await breakdowns.breakdown(self._database, query)
+        return await breakdowns.breakdown(self._sessions, query)
 
     async def organizations(self, caller: ServiceUser, first: int) -> list[str]:
         """Return the organizations whose metrics the caller may read, ordered by id.

@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     database_url: str = Field("sqlite:///metrics.db", repr=False)
     """The database of sessions and service users, as SQLAlchemy spells it."""
 
+    sessions_url: str | None = Field(None, repr=False)
+    """A ClickHouse that has the sessions, like `clickhousedb://user:password@host/db`; without one,
+    they are in the database."""
+
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe messages that are logged, to standard error."""
 

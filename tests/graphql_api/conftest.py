@@ -27,7 +27,7 @@ def shared(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Generato
     """
     url = engine.new_database(tmp_path_factory.mktemp("shared"))
     with asyncio.Runner() as runner:
-        gateway = Gateway(runner, url)
+        gateway = Gateway(runner, url, engine.new_sessions())
         gateway.run(gateway.start())
         gateway.load(
             {

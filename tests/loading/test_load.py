@@ -21,14 +21,15 @@ from metrics_graphql.loading.formats import (
     read_content,
     read_sessions,
 )
-from metrics_graphql.loading.load import BATCH_SIZE, Load, StrictLoadRefused
+from metrics_graphql.loading.load import Load, StrictLoadRefused
 from metrics_graphql.store.ingest import read_stored
+from metrics_graphql.store.store import DATABASE_BLOCK
 from tests import oracle, strategies
 from tests.conftest import Gateway
 from tests.loading.test_formats import as_csv, as_ndjson, as_page, opened
 
 WHOLE: dict[str, Any] = {"time_after": 0, "time_before": 2**62}
-MANY = [{"session_id": f"{at:032x}", "created_at": at} for at in range(3 * BATCH_SIZE)]
+MANY = [{"session_id": f"{at:032x}", "created_at": at} for at in range(3 * DATABASE_BLOCK)]
 new_organization = map("org-{}".format, numbers())
 
 FULL: dict[str, Any] = {
@@ -64,7 +65,7 @@ class Loaded(NamedTuple):
 def load(gateway: Gateway, rows: Iterable[Parsed | Rejection], *, strict: bool = False) -> Loaded:
     """Load rows that may be bad; check that the summary adds up."""
     rejections: list[Rejection] = []
-    loading = Load(gateway.database, on_rejection=rejections.append)
+    loading = Load(gateway.store, on_rejection=rejections.append)
     gateway.run((loading.run_strictly if strict else loading.run)(rows))
     summary = loading.summary
     assert summary.rejected == len(rejections)
@@ -133,7 +134,7 @@ def test_a_new_session_gets_none_of_what_is_not_said(gateway: Gateway) -> None:
 
 def test_loading_twice_changes_nothing(gateway: Gateway) -> None:
     """The second time each row is counted as unchanged, in however many batches."""
-    rows = BATCH_SIZE + 500
+    rows = DATABASE_BLOCK + 500
 
     assert load(gateway, many(rows)) == Loaded(rows, 0, 0, [])
     assert load(gateway, many(rows)) == Loaded(0, 0, rows, [])
@@ -260,9 +261,9 @@ def test_a_session_may_come_after_its_first_rejection(gateway: Gateway) -> None:
 def test_where_a_batch_ends_makes_no_difference(gateway: Gateway) -> None:
     """A session in one batch is updated by its row in the next."""
     again = {"session_id": "s000000", "size": "xl"}
-    loaded = load(gateway, [*many(BATCH_SIZE), *lines(again, again, {"session_id": "new"})])
+    loaded = load(gateway, [*many(DATABASE_BLOCK), *lines(again, again, {"session_id": "new"})])
 
-    assert loaded == Loaded(BATCH_SIZE, 1, 1, [("line 3", "created_at")])
+    assert loaded == Loaded(DATABASE_BLOCK, 1, 1, [("line 3", "created_at")])
     assert stored(gateway, "s000000") == [Session("org-1", "s000000", 0, size="xl")]
 
 
@@ -286,10 +287,10 @@ def test_all_rows_or_none(gateway: Gateway) -> None:
     """A strict load with a bad row keeps nothing, but reports every bad row."""
     load(gateway, lines(FULL))
     rejections: list[Rejection] = []
-    loading = Load(gateway.database, on_rejection=rejections.append)
+    loading = Load(gateway.store, on_rejection=rejections.append)
     rows = [
         *lines({"session_id": "a", "size": "xl"}, "junk"),
-        *many(BATCH_SIZE),
+        *many(DATABASE_BLOCK),
         *lines({"session_id": "b"}, {"session_id": "c,d"}),
     ]
 
@@ -303,8 +304,10 @@ def test_all_rows_or_none(gateway: Gateway) -> None:
 
 def test_a_strict_load_of_good_rows_keeps_them(gateway: Gateway) -> None:
     """In however many batches."""
-    assert load(gateway, many(BATCH_SIZE + 1), strict=True) == Loaded(BATCH_SIZE + 1, 0, 0, [])
-    assert count(gateway) == BATCH_SIZE + 1
+    assert load(gateway, many(DATABASE_BLOCK + 1), strict=True) == Loaded(
+        DATABASE_BLOCK + 1, 0, 0, []
+    )
+    assert count(gateway) == DATABASE_BLOCK + 1
 
 
 def test_a_source_that_breaks_off_keeps_what_came_before(gateway: Gateway) -> None:
@@ -314,7 +317,7 @@ def test_a_source_that_breaks_off_keeps_what_came_before(gateway: Gateway) -> No
     with pytest.raises(UnreadableFile):
         load(gateway, read_sessions(opened(packed[: len(packed) * 3 // 4]), "org-1"))
     kept = count(gateway)
-    assert BATCH_SIZE <= kept < len(MANY)
+    assert DATABASE_BLOCK <= kept < len(MANY)
 
     assert load(gateway, read_sessions(opened(packed), "org-1")) == Loaded(
         len(MANY) - kept, 0, kept, []

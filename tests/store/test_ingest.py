@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from metrics_graphql.store.engine import Database
 from tests import oracle, strategies
-from tests.conftest import Gateway, new_organization
+from tests.conftest import Gateway, new_organization, on_every_engine
+
+pytestmark = on_every_engine
 
 WHOLE: dict[str, Any] = {"time_after": 0, "time_before": 2**62}
 

@@ -15,7 +15,9 @@ from metrics_graphql.store import questions
 from metrics_graphql.store.engine import MAX_READERS, Database
 from metrics_graphql.store.questions import Asked
 from tests import oracle, strategies
-from tests.conftest import Gateway, new_organization
+from tests.conftest import Gateway, new_organization, on_every_engine
+
+pytestmark = on_every_engine
 
 
 def asked(org_id: str = "org-1", after: int = 0, before: int = 10, **filters: Any) -> Asked:  # noqa: ANN401 - any filter

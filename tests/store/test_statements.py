@@ -10,8 +10,10 @@ from metrics_graphql.domain.measures import ACUS_CONSUMED, MEASURES, SESSIONS_CR
 from metrics_graphql.domain.metrics import SessionMetricsQuery
 from metrics_graphql.store.planner import Filters, plan_for
 from metrics_graphql.store.statements import session_sums
-from tests.conftest import Gateway, only_sqlite
+from tests.conftest import Gateway, on_every_engine, only_sqlite
 from tests.engines import Engine
+
+pytestmark = on_every_engine
 
 SQL = Path(__file__).parent / "sql"
 FILTERS = [Filters(*given) for given in product([False, True], repeat=3)]

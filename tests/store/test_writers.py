@@ -17,8 +17,9 @@ import pytest
 from metrics_graphql.domain.sessions import SessionUpdate
 from metrics_graphql.errors import Unavailable
 from metrics_graphql.loading.formats import Parsed
-from metrics_graphql.loading.load import BATCH_SIZE, Load
+from metrics_graphql.loading.load import Load
 from metrics_graphql.store.engine import Database
+from metrics_graphql.store.store import DATABASE_BLOCK, open_store
 from tests.conftest import Gateway, differences, only_sqlite
 
 KILLS = int(os.environ.get("METRICS_TEST_KILLS", "4"))
@@ -57,8 +58,8 @@ def test_eight_writers_at_once_all_end_well(gateway: Gateway) -> None:
     """Each has its own connections; none fails, and the roll-ups are a recount."""
 
     async def write(seed: int) -> int:
-        async with Database(gateway.database_url) as database:
-            load = Load(database)
+        async with open_store(gateway.database_url) as store:
+            load = Load(store)
             for _ in range(10):
                 await load.run(updates(50, seed, 200))
             return load.summary.read
@@ -74,7 +75,7 @@ def test_eight_writers_at_once_all_end_well(gateway: Gateway) -> None:
 def test_a_full_disk_keeps_what_was_acknowledged(gateway: Gateway) -> None:
     """The error says why; reads go on; and once there is room, loading goes on too."""
     acknowledged = 0
-    load = Load(gateway.database)
+    load = Load(gateway.store)
 
     async def fill() -> None:
         nonlocal acknowledged
@@ -86,7 +87,7 @@ def test_a_full_disk_keeps_what_was_acknowledged(gateway: Gateway) -> None:
         async with gateway.database.writing() as connection:
             pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
             await connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 400}")
-        limited = Load(gateway.database, on_batch=acknowledge, summary=load.summary)
+        limited = Load(gateway.store, on_batch=acknowledge, summary=load.summary)
         rows = [
             Parsed("", SessionUpdate("org-1", f"s{n}", {"created_at": n})) for n in range(20_000)
         ]
@@ -103,7 +104,7 @@ def test_a_full_disk_keeps_what_was_acknowledged(gateway: Gateway) -> None:
     async def make_room_and_go_on() -> None:
         async with gateway.database.writing() as connection:
             await connection.exec_driver_sql("PRAGMA max_page_count = 1000000")
-        await Load(gateway.database).run(
+        await Load(gateway.store).run(
             Parsed("", SessionUpdate("org-1", f"s{n}", {"created_at": n})) for n in range(20_000)
         )
 
@@ -126,7 +127,7 @@ def test_a_killed_load_leaves_whole_batches_and_is_resumed_by_running_it_again(
     A batch is acknowledged when its line is in the log. In the end the counts are those of a load
     that nobody disturbed.
     """
-    rows = list(made_up(BATCH_SIZE * 12))
+    rows = list(made_up(DATABASE_BLOCK * 12))
     path = tmp_path / "sessions.ndjson"
     path.write_text("\n".join(map(json.dumps, rows)))
     command = [sys.executable, "-m", "metrics_graphql", "load", str(path), "--org", "org-1"]
@@ -142,7 +143,7 @@ def test_a_killed_load_leaves_whole_batches_and_is_resumed_by_running_it_again(
             forget(gateway)
         acknowledged = killed_load(command, environment, after=chance.uniform(0, 1.5))
         stored = gateway.run(count_sessions(gateway.database))
-        assert stored % BATCH_SIZE == 0
+        assert stored % DATABASE_BLOCK == 0
         assert stored >= acknowledged
         assert differences(gateway) == []
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from metrics_graphql import auth
-from metrics_graphql.cli.running import fail, with_database
+from metrics_graphql.cli.running import fail, with_store
 from metrics_graphql.store import accounts
 
 MAX_DAYS = 36_500
@@ -35,9 +35,13 @@ def create_service_user(
     if (org is None) is not enterprise:
         raise fail("give either --org or --enterprise")
     permissions = tuple(permission or [auth.DEFAULT_PERMISSION])
-    created = with_database(
-        lambda database: auth.create_service_user(
-            database, name, org_id=org, permissions=permissions, expires_in_days=expires_in_days
+    created = with_store(
+        lambda store: auth.create_service_user(
+            store.database,
+            name,
+            org_id=org,
+            permissions=permissions,
+            expires_in_days=expires_in_days,
         )
     )
     if auth.VIEW_METRICS.isdisjoint(permissions):
@@ -56,8 +60,8 @@ def rotate(
 ) -> None:
     """Print a new token for a service user; the old one keeps working for the overlap."""
     overlap = int(overlap_hours * 3_600)
-    created = with_database(
-        lambda database: auth.rotate_token(database, service_user_id, overlap_seconds=overlap)
+    created = with_store(
+        lambda store: auth.rotate_token(store.database, service_user_id, overlap_seconds=overlap)
     )
     typer.echo(f"Older tokens end at {instant(int(time.time()) + overlap)} at the latest.")
     show_token(created)
@@ -66,7 +70,7 @@ def rotate(
 @service_user.command("revoke")
 def revoke(service_user_id: Annotated[str, typer.Argument(metavar="ID")]) -> None:
     """End every token of a service user, for good."""
-    with_database(lambda database: auth.revoke_service_user(database, service_user_id))
+    with_store(lambda store: auth.revoke_service_user(store.database, service_user_id))
     typer.echo(f"{service_user_id} is revoked.")
 
 
@@ -74,7 +78,7 @@ def revoke(service_user_id: Annotated[str, typer.Argument(metavar="ID")]) -> Non
 def list_service_users() -> None:
     """List service users, oldest first, as tab-separated columns."""
     typer.echo("id\tname\tcovers\tpermissions\tcreated\tlast used\trevoked")
-    for user in with_database(accounts.list_service_users):
+    for user in with_store(lambda store: accounts.list_service_users(store.database)):
         covers = "every organization" if user.org_id is None else user.org_id
         instants = (user.created_at, user.last_used_at, user.revoked_at)
         columns = [user.service_user_id, user.name, covers, ",".join(user.permissions)]

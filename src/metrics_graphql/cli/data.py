@@ -1,4 +1,4 @@
-"""`load`, `migrate`, `verify` and `export-schema`."""
+"""`load` and `export-schema`."""
 
 import json
 import time
@@ -8,15 +8,14 @@ from typing import Annotated, Literal
 import typer
 from rich.progress import BarColumn, Progress, TextColumn
 
-from metrics_graphql.cli.running import console, fail, nothing_more, with_database
+from metrics_graphql.cli.running import console, fail, with_store
 from metrics_graphql.domain.metrics import check_new_id
 from metrics_graphql.graphql_api.schema import schema
 from metrics_graphql.loading.files import Files
 from metrics_graphql.loading.formats import UnreadableFile
 from metrics_graphql.loading.load import Load, StrictLoadRefused
 from metrics_graphql.rest_api.openapi import document
-from metrics_graphql.store import verification
-from metrics_graphql.store.engine import Database
+from metrics_graphql.store.store import Store
 
 
 def load(
@@ -25,12 +24,10 @@ def load(
     strict: Annotated[bool, typer.Option("--strict", help="Load all rows or none.")] = False,  # noqa: FBT002 - a flag
 ) -> None:
     """Load sessions from newline-delimited JSON, a JSON page of the v3 API, or CSV; .gz is fine."""
-    with_database(lambda database: load_files(database, files, org, strict=strict))
+    with_store(lambda store: load_files(store, files, org, strict=strict))
 
 
-async def load_files(
-    database: Database, files: list[Path], org: str | None, *, strict: bool
-) -> None:
+async def load_files(store: Store, files: list[Path], org: str | None, *, strict: bool) -> None:
     """Load files one after the other, as one whole if strict; say what came of them."""
     if org is not None:
         check_new_id("--org", org)
@@ -45,7 +42,7 @@ async def load_files(
     ) as progress:
         task = progress.add_task("Loading", total=source.total_bytes)
         loading = Load(
-            database,
+            store,
             on_rejection=lambda row: typer.echo(f"{row.place}: {row.reason}", err=True),
             on_batch=lambda: progress.update(
                 task, completed=source.bytes_read, description=f"{loading.summary.read:,} rows"
@@ -70,36 +67,6 @@ async def load_files(
         raise fail(f"{problem}; the rows before it were loaded")
     if summary.rejected:
         raise typer.Exit(1)
-
-
-def migrate() -> None:
-    """Create or upgrade the tables."""
-    with_database(nothing_more)
-    typer.echo("The tables are up to date.")
-
-
-def verify(
-    repair: Annotated[bool, typer.Option("--repair", help="Rebuild what differs.")] = False,  # noqa: FBT002 - a flag
-) -> None:
-    """Recount the roll-ups from the sessions; exit with 1 if they differ and are not repaired."""
-    differences = with_database(lambda database: verify_rollups(database, repair=repair))
-    if differences and not repair:
-        raise fail(f"{differences:,} roll-ups differ; --repair rebuilds them")
-    typer.echo(f"{differences:,} roll-ups were repaired." if differences else "All roll-ups agree.")
-
-
-async def verify_rollups(database: Database, *, repair: bool) -> int:
-    """Print every difference, repair it if asked to, and return how many there were."""
-    found = 0
-    with Progress(console=console, disable=not console.is_terminal) as progress:
-        for chunk in progress.track(await verification.chunks(database), description="Recounting"):
-            differences = await verification.verify(database, chunk)
-            for difference in differences:
-                typer.echo(difference)
-            if differences and repair:
-                await verification.repair(database, chunk)
-            found += len(differences)
-    return found
 
 
 def export_schema(

@@ -11,8 +11,7 @@ from rich.console import Console
 from metrics_graphql.errors import BadUserInput, MetricsError
 from metrics_graphql.observability import configure_logging
 from metrics_graphql.settings import Settings
-from metrics_graphql.store.engine import Database
-from metrics_graphql.store.migrate import migrate as migrate_database
+from metrics_graphql.store.store import Store, UnusableURL, open_store
 
 console = Console(stderr=True)
 """Progress bars go to standard error, and only where that is a terminal."""
@@ -40,23 +39,26 @@ def read_settings() -> Settings:
         raise fail(f".env: {error}") from None
 
 
-def open_database(settings: Settings) -> Database:
-    """Return the database of the settings; a URL that can't be used ends the command."""
-    try:
-        return Database(settings.database_url)
-    except ValueError as error:
-        raise fail(f"METRICS_DATABASE_URL: {error}") from None
+def with_store(work: Callable[[Store], Awaitable[T]], settings: Settings | None = None) -> T:
+    """Do some work on the store, brought up to date first; its errors end the command."""
+
+    async def brought_up_to_date(store: Store) -> T:
+        await store.migrate()
+        return await work(store)
+
+    return with_store_as_it_is(brought_up_to_date, settings)
 
 
-def with_database(work: Callable[[Database], Awaitable[T]], settings: Settings | None = None) -> T:
-    """Do some work on the database, brought up to date first; its errors end the command."""
+def with_store_as_it_is(
+    work: Callable[[Store], Awaitable[T]], settings: Settings | None = None
+) -> T:
+    """Do some work on the store; its errors, and a URL that can't be used, end the command."""
     settings = settings or read_settings()
     configure_logging(settings.log_level)
 
     async def run() -> T:
-        async with open_database(settings) as database:
-            await migrate_database(database)
-            return await work(database)
+        async with open_store(settings.database_url, settings.sessions_url) as store:
+            return await work(store)
 
     try:
         return asyncio.run(run())
@@ -64,8 +66,10 @@ def with_database(work: Callable[[Database], Awaitable[T]], settings: Settings |
         raise fail(error.message) from None
     except MetricsError as error:
         cause = getattr(error.__cause__, "orig", error.__cause__)
-        raise fail(f"{error.message} METRICS_DATABASE_URL: {cause}") from None
+        raise fail(f"{error.message} {cause}") from None
+    except UnusableURL as error:
+        raise fail(str(error)) from None
 
 
-async def nothing_more(_database: Database) -> None:
-    """Do nothing with a database that opens and is up to date."""
+async def nothing_more(_store: Store) -> None:
+    """Do nothing with a store that opens and is up to date."""

@@ -12,12 +12,12 @@ from rich.progress import Progress
 
 from metrics_graphql import auth
 from metrics_graphql.app import create_app
-from metrics_graphql.cli.running import console, nothing_more, read_settings, with_database
+from metrics_graphql.cli.running import console, nothing_more, read_settings, with_store
 from metrics_graphql.domain.periods import DAY
 from metrics_graphql.loading.demo import DEMO_ORGANIZATIONS, demo_sessions
 from metrics_graphql.loading.formats import Parsed
 from metrics_graphql.loading.load import Load
-from metrics_graphql.store.engine import Database
+from metrics_graphql.store.store import Store
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen on; 0 picks one.")]
@@ -46,7 +46,7 @@ def serve(
 ) -> None:
     """Serve GraphQL at /graphql and the v3 API below /v3."""
     settings = read_settings()
-    with_database(nothing_more, settings)
+    with_store(nothing_more, settings)
     uvicorn.run(
         "metrics_graphql.app:create_draining_app",
         factory=True,
@@ -67,27 +67,29 @@ def demo(
     path = Path("metrics-demo.db")
     # Its pages hold a token, which is for nobody but whoever sits here.
     here = {"trusted_hosts": ["127.0.0.1", "localhost"], "cors_origins": []}
-    settings = read_settings().model_copy(update={"database_url": f"sqlite:///{path}", **here})
+    settings = read_settings().model_copy(
+        update={"database_url": f"sqlite:///{path}", "sessions_url": None, **here}
+    )
     for leftover in ("", "-wal", "-shm"):
         path.with_name(path.name + leftover).unlink(missing_ok=True)
     until = int(time.time())
-    created = with_database(lambda database: fill_demo(database, sessions, until), settings)
+    created = with_store(lambda store: fill_demo(store, sessions, until), settings)
     typer.echo(demo_text(created.token, port, until))
     uvicorn.run(create_app(settings, demo_token=created.token), port=port, **SERVER)
 
 
-async def fill_demo(database: Database, sessions: int, until: int) -> auth.NewToken:
+async def fill_demo(store: Store, sessions: int, until: int) -> auth.NewToken:
     """Store made-up sessions, and a service user that may read them all."""
     rows = (Parsed("", update) for update in demo_sessions(sessions, until=until))
     with Progress(console=console, disable=not console.is_terminal) as progress:
         task = progress.add_task("Making up sessions", total=sessions)
         loading = Load(
-            database,
+            store,
             on_batch=lambda: progress.update(task, completed=loading.summary.read),
             batch_size=DEMO_BATCH,
         )
         await loading.run(rows)
-    return await auth.create_service_user(database, "demo", org_id=None)
+    return await auth.create_service_user(store.database, "demo", org_id=None)
 
 
 def demo_text(token: str, port: int, until: int) -> str:

@@ -3,15 +3,11 @@
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Final
 
 from metrics_graphql.loading.formats import Parsed, Rejection, UnreadableFile
-from metrics_graphql.store.engine import Connection, Database
-from metrics_graphql.store.ingest import write_sessions
+from metrics_graphql.store.store import Store, Write
 
 logger = logging.getLogger(__name__)
-
-BATCH_SIZE: Final = 2_000
 
 
 class StrictLoadRefused(Exception):
@@ -37,12 +33,12 @@ def ignore(*_: object) -> None:
 class Load:
     """A load on its way: where it writes, who is told, and what it has come to."""
 
-    database: Database
+    store: Store
     on_batch: Callable[[], None] = ignore
     on_rejection: Callable[[Rejection], None] = ignore
     summary: Summary = field(default_factory=Summary)
-    batch_size: int = BATCH_SIZE
-    """Rows in a transaction: more are faster, and fewer acknowledged sooner."""
+    batch_size: int | None = None
+    """Rows that are written at once; None is what suits the store."""
 
     async def run(self, rows: Iterable[Parsed | Rejection]) -> None:
         """Load rows, keeping every good one.
@@ -54,12 +50,12 @@ class Load:
             UnreadableFile: the source broke off; the batches before are kept.
             Unavailable: the database can't be written to; the batches before are kept.
         """
-        for batch in batches(rows, self.batch_size):
-            async with self.database.writing() as connection:
-                await self._write(connection, batch)
+        for batch in batches(rows, self.batch_size or self.store.block_rows):
+            async with self.store.writing() as write:
+                await self._write(write, batch)
             logger.debug("committed %d rows", self.summary.read)
             self.on_batch()
-        await self.database.learn_sizes()
+        await self.store.learn_sizes()
 
     async def run_strictly(self, rows: Iterable[Parsed | Rejection]) -> None:
         """Load all rows or, if there is a bad one, none. Other writers wait meanwhile.
@@ -69,19 +65,17 @@ class Load:
             UnreadableFile: the source broke off.
             Unavailable: the database can't be written to.
         """
-        async with self.database.writing(alone=True) as connection:
-            for batch in batches(rows, self.batch_size):
-                await self._write(connection, batch)
+        async with self.store.writing(alone=True) as write:
+            for batch in batches(rows, self.batch_size or self.store.block_rows):
+                await self._write(write, batch)
                 self.on_batch()
             if self.summary.rejected:
                 raise StrictLoadRefused
-        await self.database.learn_sizes()
+        await self.store.learn_sizes()
 
-    async def _write(self, connection: Connection, batch: list[Parsed | Rejection]) -> None:
+    async def _write(self, write: Write, batch: list[Parsed | Rejection]) -> None:
         parsed = [(at, row) for at, row in enumerate(batch) if isinstance(row, Parsed)]
-        written = await write_sessions(
-            connection, self.database.dialect, [row.update for _, row in parsed]
-        )
+        written = await write([row.update for _, row in parsed])
         reasons = {parsed[position][0]: reason for position, reason in written.rejected}
         rejected = [
             row if isinstance(row, Rejection) else Rejection(row.place, reasons[at])

@@ -102,7 +102,7 @@ def ranked(  # noqa: PLR0913 - all that the shape of the statement depends on
     return dialect.prepare(
         sa.select(sa.func.count().over(), *rows.c)
         .order_by(*order, rows.c.id, rows.c.scope)
-        .limit(sa.bindparam("first"))
+        .limit(sa.bindparam("first", type_=sa.Integer))
     )
 
 

@@ -1,7 +1,7 @@
 """Writing sessions: a batch is read, merged in Python and written back in one transaction."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import chain
@@ -129,7 +129,7 @@ async def read_stored(
 
 
 def merge(
-    stored: dict[Key, Session], updates: Sequence[SessionUpdate]
+    stored: Mapping[Key, Session], updates: Sequence[SessionUpdate]
 ) -> tuple[dict[Key, Session], Written]:
     """Apply updates in their order; return the sessions after them, and what became of each."""
     after: dict[Key, Session] = {}

@@ -33,6 +33,15 @@ async def first_organizations(database: Database, first: int) -> list[str]:
     return [row[0] for row in await database.fetch(listed(database.dialect), {"first": first})]
 
 
+async def all_organizations(database: Database) -> list[str]:
+    """Return all organizations, by id.
+
+    Raises:
+        Unavailable: the database can't answer.
+    """
+    return await first_organizations(database, 2**62)
+
+
 @lru_cache
 def versions_of(dialect: DatabaseDialect) -> Prepared:
     """Return the statement for those of `org_ids` that are known, each with its data version."""
