@@ -11,7 +11,7 @@ from metrics_graphql.store.engine import Database
 from metrics_graphql.store.migrate import migrate
 from tests.conftest import Gateway
 
-only_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True)
+only_postgresql = pytest.mark.engines("postgresql")
 """For tests of what is a server's own: connections that it ends, writers beside each other."""
 POSTGRES = "postgresql://user:secret"
 

@@ -9,7 +9,9 @@ from typing import Any, Final, Self, TypeVar
 
 import sqlalchemy as sa
 from clickhouse_connect.driver.exceptions import Error
+from clickhouse_connect.driver.httpclient import HttpClient
 from sqlalchemy.exc import ArgumentError
+from urllib3 import Timeout
 
 from metrics_graphql.deadlines import seconds_left, within_deadline
 from metrics_graphql.errors import TimedOut, Unavailable
@@ -20,9 +22,12 @@ from metrics_graphql.store.tables import sessions
 
 MAX_THREADS: Final = 16
 """Statements that one process has at work at once."""
-CONNECT_SECONDS: Final = 3
-SILENCE_SECONDS: Final = 60
-"""How long a server may say nothing; at work on a long statement, it tells of its progress."""
+CONNECT_SECONDS: Final = 3.0
+SILENCE_SECONDS: Final = 60.0
+"""How long a server may say nothing where nothing is due; at work on a long statement, it tells of
+its progress."""
+LATE_SECONDS: Final = 0.5
+"""How long a server that gives a statement up at its deadline has to say so."""
 
 READS: Final = {
     # A shard that is away is an error, never an answer without its sessions.
@@ -77,8 +82,8 @@ class ClickHouseSessions:
         self.dialect = ClickHouse()
         self.database = parsed.database or "default"
         over_network = {
-            "connect_timeout": CONNECT_SECONDS,
-            "send_receive_timeout": SILENCE_SECONDS,
+            "connect_timeout": int(CONNECT_SECONDS),
+            "send_receive_timeout": int(SILENCE_SECONDS),
             # As a body: a thousand ids do not fit into the address of a request.
             "form_encode_query_params": True,
             "autogenerate_session_id": False,
@@ -94,8 +99,12 @@ class ClickHouseSessions:
         self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="clickhouse")
         self._ping = self.dialect.prepare(sa.select(sessions.c.created_at).limit(1))
 
-    async def fetch(self, prepared: Prepared, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
+    async def fetch(
+        self, prepared: Prepared, values: dict[str, Any], *, every_version: bool = False
+    ) -> Sequence[Sequence[Any]]:
         """Return the rows of a statement; the server gives it up when the request at hand is due.
+
+        The statement reads what counts or, of each key, every version that is still there.
 
         Raises:
             Unavailable: ClickHouse, or a shard of it, can't be reached or can't answer.
@@ -104,8 +113,10 @@ class ClickHouseSessions:
         parameters = prepared.named(values)
 
         def query(client: Any, settings: dict[str, Any]) -> Sequence[Sequence[Any]]:  # noqa: ANN401 - the driver's own
+            # As a setting, it holds for the table wherever a statement names it.
+            settings = READS | settings | {"final": int(not every_version)}
             rows: Sequence[Sequence[Any]] = client.query(
-                prepared.sql, parameters=parameters, settings=READS | settings
+                prepared.sql, parameters=parameters, settings=settings
             ).result_rows
             return rows
 
@@ -180,12 +191,14 @@ class ClickHouseSessions:
         due = None if left is None else time.monotonic() + left
 
         def in_thread() -> T:
-            settings: dict[str, Any] = {}
-            if due is not None:
-                settings["max_execution_time"] = max(due - time.monotonic(), 0.001)
             with closing(self._engine.raw_connection()) as connection:
                 driver: Any = connection.driver_connection
-                return work(driver.client, settings)
+                client = driver.client
+                seconds = SILENCE_SECONDS if due is None else max(due - time.monotonic(), 0.001)
+                if isinstance(client, HttpClient):
+                    # A server that says nothing must not hold the thread for long.
+                    client.timeout = Timeout(connect=CONNECT_SECONDS, read=seconds + LATE_SECONDS)
+                return work(client, {} if due is None else {"max_execution_time": seconds})
 
         try:
             async with within_deadline():

@@ -8,7 +8,6 @@ from operator import attrgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
-from clickhouse_connect.cc_sqlalchemy import final
 
 from metrics_graphql.domain.measures import SESSIONS_CREATED
 from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
@@ -173,4 +172,4 @@ def reading(dialect: Dialect) -> Prepared:
         .order_by(at, session_id)
         .limit(bound("rows", sa.BigInteger))
     )
-    return dialect.prepare(statement if dialect.rolls_up else final(statement, sessions))
+    return dialect.prepare(statement)

@@ -108,7 +108,7 @@ class Block:
         for org_id, ids in sorted(session_ids.items()):
             parameters = {"org_id": org_id, "session_ids": dialect.bind_ids(ids)}
             for *values, version, is_deleted in await self.clickhouse.fetch(
-                stored_rows(dialect), parameters
+                stored_rows(dialect), parameters, every_version=True
             ):
                 session = Session._make(values)
                 key = (session.org_id, session.session_id, session.created_at)

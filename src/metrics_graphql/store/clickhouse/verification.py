@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import sqlalchemy as sa
-from clickhouse_connect.cc_sqlalchemy import final
 
 from metrics_graphql.domain.sessions import SessionUpdate
 from metrics_graphql.store.dialects import Dialect, Prepared
@@ -44,4 +43,4 @@ def repeated(dialect: Dialect) -> Prepared:
         .having(sa.func.count() > 1)
         .order_by(column)
     )
-    return dialect.prepare(final(statement, sessions))
+    return dialect.prepare(statement)

@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Any, Final, cast
 
 import sqlalchemy as sa
-from clickhouse_connect.cc_sqlalchemy import final
 from clickhouse_connect.cc_sqlalchemy.datatypes.sqltypes import Array, Int64, Tuple
 from clickhouse_connect.cc_sqlalchemy.dialect import ClickHouseDialect
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -19,7 +18,7 @@ RUNS: Final = Array(Tuple(Int64, Int64))
 
 
 class ClickHouse:
-    """ClickHouse 23.2 or later, which removes what `is_deleted` with FINAL."""
+    """ClickHouse 23.2 or later, whose FINAL leaves out what `is_deleted`."""
 
     rolls_up: Final = False
 
@@ -48,9 +47,7 @@ class ClickHouse:
     ) -> sa.Select[*tuple[Any, ...]]:
         """Read from the first run to the last, in one pass; a row's number is its run's start.
 
-        Runs are those that `bind_runs` cuts, so a row is in one of them or lies between two. FINAL
-        counts each session once, in its newest version, merged or not: docs/decisions/0008 has what
-        the other ways cost.
+        Runs are those that `bind_runs` cuts, so a row is in one of them or lies between two.
         """
         if grain is not None:
             raise ValueError("there are no roll-ups in ClickHouse")
@@ -64,7 +61,7 @@ class ClickHouse:
         )
         if not one_question:
             rows = rows.where(instant < sa.func.transform(start, starts, ends, position(0)))
-        return final(rows.select_from(instant.table))
+        return rows.select_from(instant.table)
 
     def bind_runs(self, runs: Iterable[Run]) -> list[tuple[int, int]]:
         """Return the pieces into which each other's bounds cut the runs, in order."""

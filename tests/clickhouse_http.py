@@ -1,0 +1,131 @@
+"""ClickHouse's HTTP interface in front of the engine inside this process, with faults on demand.
+
+The driver talks to it as to a server, so what it does over a network is seen; the engine answers.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from email.parser import BytesParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlsplit
+
+import lz4.frame
+import sqlalchemy as sa
+from clickhouse_connect.driver._backend.models import QueryRuntime
+from clickhouse_connect.driver.exceptions import Error
+
+Fault = Literal["", "cut", "silent", "busy", "shard"]
+SETTINGS = {"max_execution_time", "do_not_merge_across_partitions_select_final"}
+ERRORS = {
+    "busy": (202, "TOO_MANY_SIMULTANEOUS_QUERIES"),
+    "shard": (279, "ALL_CONNECTION_TRIES_FAILED"),
+}
+
+
+class FaultyServer(ThreadingHTTPServer):
+    """Answers with the engine, unless it has a fault."""
+
+    daemon_threads = True
+
+    def __init__(self, embedded_url: str) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.engine = sa.create_engine(embedded_url)
+        self.fault: Fault = ""
+
+    @property
+    def url(self) -> str:
+        """Return the URL of the same database, over HTTP."""
+        return f"clickhousedb://127.0.0.1:{self.server_port}/{self.engine.url.database}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One request: the statement and its values, in the address or in a form."""
+
+    protocol_version = "HTTP/1.1"
+    server: FaultyServer
+
+    def do_POST(self) -> None:
+        """Run a statement, or fail as the server is told to."""
+        body = self._body()
+        if self.server.fault == "silent":
+            time.sleep(5)
+        if self.server.fault in ERRORS:
+            code, name = ERRORS[self.server.fault]
+            self._send_error(code, f"Code: {code}. DB::Exception: it is so. ({name})")
+            return
+        parameters = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
+        if "multipart" in self.headers.get("Content-Type", ""):
+            head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
+            for part in BytesParser().parsebytes(head + body).get_payload():
+                name = str(part.get_param("name", header="content-disposition"))  # type: ignore[union-attr] # a part
+                parameters[name] = part.get_payload(decode=True).decode()  # type: ignore[union-attr] # a part
+        try:
+            answer = self._run(parameters, body)
+        except Error as error:
+            self._send_error(error.code or 0, str(error))
+            return
+        self.send_response(200)
+        self.send_header("X-ClickHouse-Format", "Native")
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer[: len(answer) // 2] if self.server.fault == "cut" else answer)
+        if self.server.fault == "cut":
+            self.close_connection = True
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        chunks = []
+        while size := int(self.rfile.readline(), 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        body = b"".join(chunks)
+        is_packed = self.headers.get("Content-Encoding") == "lz4"
+        return bytes(lz4.frame.decompress(body)) if is_packed else body
+
+    def _run(self, parameters: dict[str, str], body: bytes) -> bytes:
+        values = {name: value for name, value in parameters.items() if name.startswith("param_")}
+        settings = {name: parameters[name] for name in SETTINGS & parameters.keys()}
+        with self.server.engine.connect() as connection:
+            driver: Any = connection.connection.driver_connection
+            client = driver.client
+            statement, _, block = body.partition(b" FORMAT Native\n")
+            if statement.startswith(b"INSERT INTO "):
+                table, *columns = re.findall(r"`(\w+)`", statement.decode())
+                client.raw_insert(table, columns, block, fmt="Native")
+                return b""
+            text = parameters.get("query") or body.decode()
+            # Below what a program would call: the values are written as the interface wants them.
+            runtime = QueryRuntime(database=client.database, settings=settings)
+            found: bytes = client._backend.execute_raw_query(text, values, None, runtime, None)  # noqa: SLF001 - see above
+            return found
+
+    do_GET = do_POST  # noqa: N815 - as it is called
+
+    def _send_error(self, code: int, message: str) -> None:
+        self.send_response(500)
+        self.send_header("X-ClickHouse-Exception-Code", str(code))
+        self.send_header("Content-Length", str(len(message.encode())))
+        self.end_headers()
+        self.wfile.write(message.encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def over_http(embedded_url: str) -> Generator[FaultyServer]:
+    """Serve a database of the engine inside this process, until the block ends."""
+    server = FaultyServer(embedded_url)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+    server.engine.dispose()
