@@ -7,9 +7,9 @@ import sqlalchemy as sa
 
 from metrics_graphql.domain.measures import Condition, Measure, Present
 from metrics_graphql.store.dialects import Dialect, Prepared
-from metrics_graphql.store.planner import Filters, Plan
+from metrics_graphql.store.planner import Filters, Organizations, Plan
 from metrics_graphql.store.rollups import Scope
-from metrics_graphql.store.tables import rollups, sessions
+from metrics_graphql.store.tables import organizations, rollups, sessions
 
 SESSION_KEY: Final = tuple(sessions.primary_key.columns)
 ROLLUP_KEY: Final = tuple(rollups.primary_key.columns)
@@ -22,14 +22,14 @@ def session_sums(
     """Return the statement that adds up these measures for the questions of one plan.
 
     A row is the number of a question and a sum for each measure; the rows of a question, at most
-    two, are to be added up, a null as 0. The parameters are `org_id`, the runs of buckets
-    `rolled_up` and of raw sessions `raw`, and those of the filters: `user_ids`, `service_user_ids`,
-    `playbook_id`.
+    two, are to be added up, a null as 0. The parameters are `org_id` or `org_ids`, the runs of
+    buckets `rolled_up` and of raw sessions `raw`, and those of the filters: `user_ids`,
+    `service_user_ids`, `playbook_id`.
     """
-    sources = [raw_sessions(dialect, plan.filters)]
+    sources = [raw_sessions(dialect, plan)]
     sums = [[total(dialect, measure) for measure in measures]]
     if plan.scope is not None:
-        sources.append(rolled_up_sessions(dialect, plan.filters, plan.scope))
+        sources.append(rolled_up_sessions(dialect, plan, plan.scope))
         sums.append([dialect.sum(rollups.c[measure.name]) for measure in measures])
     return dialect.prepare(
         sa.union_all(
@@ -51,23 +51,24 @@ def by_question(
     return statement if one_question else statement.group_by(question)
 
 
-def rolled_up_sessions(
-    dialect: Dialect, filters: Filters, scope: Scope
-) -> sa.Select[*tuple[Any, ...]]:
+def rolled_up_sessions(dialect: Dialect, plan: Plan, scope: Scope) -> sa.Select[*tuple[Any, ...]]:
     """Return the roll-ups in the runs of buckets, each with its question's number."""
-    everything, runs = runs_of_buckets(dialect, rollups.c.scope == scope.code)
+    in_scope = rollups.c.scope == scope.code
+    everything, runs = runs_of_buckets(dialect, plan.organizations, in_scope)
     if scope.field is None:
         return sa.select(runs.c.question).select_from(everything)
-    (named,) = filter_branches(dialect, filters, rollups.c.scope_id)
+    (named,) = filter_branches(dialect, plan.filters, rollups.c.scope_id)
     keys = sa.select(runs.c.question, *ROLLUP_KEY).select_from(everything).where(named)
     return looked_up(rollups, keys.cte("matching_rollups"))
 
 
-def runs_of_buckets(dialect: Dialect, in_scope: sa.ColumnElement[bool]) -> tuple[sa.Join, sa.CTE]:
+def runs_of_buckets(
+    dialect: Dialect, of: Organizations, in_scope: sa.ColumnElement[bool]
+) -> tuple[sa.Join, sa.CTE]:
     """Return the runs of buckets joined with the roll-ups in them, and the runs."""
     runs = dialect.runs("rolled_up")
     in_run = sa.and_(
-        rollups.c.org_id == sa.bindparam("org_id"),
+        belongs_to(dialect, of, rollups.c.org_id),
         in_scope,
         rollups.c.grain == runs.c.grain,
         rollups.c.bucket >= runs.c.start,
@@ -76,24 +77,38 @@ def runs_of_buckets(dialect: Dialect, in_scope: sa.ColumnElement[bool]) -> tuple
     return runs.join(rollups, in_run), runs
 
 
-def raw_sessions(dialect: Dialect, filters: Filters) -> sa.Select[*tuple[Any, ...]]:
+def raw_sessions(dialect: Dialect, plan: Plan) -> sa.Select[*tuple[Any, ...]]:
     """Return the sessions in the runs of raw ones, each with its question's number."""
     runs = dialect.runs("raw")
     in_run = sa.and_(
-        sessions.c.org_id == sa.bindparam("org_id"),
+        belongs_to(dialect, plan.organizations, sessions.c.org_id),
         sessions.c.created_at >= runs.c.start,
         sessions.c.created_at < runs.c.end,
     )
     everything = runs.join(sessions, in_run)
-    branches = filter_branches(dialect, filters)
+    branches = filter_branches(dialect, plan.filters)
     if not branches:
         return sa.select(runs.c.question).select_from(everything)
     keys = sa.select(runs.c.question, *SESSION_KEY).select_from(everything)
     matching = sa.union(*(keys.where(branch) for branch in branches)).cte("matching_sessions")
     found = looked_up(sessions, matching)
-    if filters.playbook:
+    if plan.filters.playbook:
         return found.where(sessions.c.playbook_id == sa.bindparam("playbook_id"))
     return found
+
+
+def belongs_to(
+    dialect: Dialect, of: Organizations, org_id: sa.Column[Any]
+) -> sa.ColumnElement[bool]:
+    """Return the condition that a row is of the organizations of a question.
+
+    Every index begins with the organization: so all of them are named, too.
+    """
+    if of is Organizations.ONE:
+        return org_id == sa.bindparam("org_id")
+    if of is Organizations.SOME:
+        return dialect.one_of(org_id, "org_ids")
+    return org_id.in_(sa.select(organizations.c.org_id))
 
 
 def looked_up(table: sa.Table, keys: sa.CTE) -> sa.Select[*tuple[Any, ...]]:
