@@ -106,6 +106,10 @@ class Gateway:
         path = f"/v3/organizations/{org_id}/metrics/sessions"
         return self.request("GET", path, token, params=parameters)
 
+    def enterprise(self, token: str | None, **parameters: Any) -> httpx.Response:  # noqa: ANN401 - any value
+        """Ask the REST door about all organizations, or some."""
+        return self.request("GET", "/v3/enterprise/metrics/sessions", token, params=parameters)
+
     def graphql(
         self, query: str, token: str | None, variables: Mapping[str, Any] | None = None
     ) -> httpx.Response:
