@@ -127,8 +127,8 @@ def test_breakdown_by_organization() -> None:
         ({"id": ORG}, 4),
         ({"id": "org-2"}, 1),
     ]
-    order = {"order_field": "AVG_ACUS_PER_SESSION", "direction": "DESC", "org_ids": [ORG, "org-2"]}
-    ranked = oracle.breakdown(SESSIONS, None, 0, 1000, by="organization", first=1, **order)
+    order = {"order_field": "AVG_ACUS_PER_SESSION", "by": "organization"}
+    ranked = oracle.breakdown(SESSIONS, None, 0, 1000, first=1, **order)
     assert [node["avgAcusPerSession"] for node in ranked["nodes"]] == [9.0]
 
 
