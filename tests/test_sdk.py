@@ -1,6 +1,10 @@
 """The official Python SDK, unmodified, against a real server."""
 
 import asyncio
+import os
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Generator
 from pathlib import Path
@@ -18,6 +22,7 @@ from tests.conftest import Gateway, new_organization
 from tests.engines import Engine
 from tests.serving import Server, served
 
+GUIDE = Path(__file__).parents[1] / "docs" / "migrate-from-v3.md"
 PERIOD: dict[str, Any] = {"time_after": 0, "time_before": 100}
 
 whatever_the_engine = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -89,6 +94,28 @@ def test_filters_mean_what_they_say(loaded: Gateway, server: Server) -> None:
         assert count(sdk, org, user_ids=["email|a", "email|c"]) == 2
         assert count(sdk, org, user_ids=[]) == 0
         assert count(sdk, org, user_ids=[], service_user_ids=["email|a"]) == 0
+
+
+def test_the_example_of_the_guide_runs(loaded: Gateway, server: Server) -> None:
+    """In a program of its own, which is told the address and the token as the guide says."""
+    (example,) = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
+    session = {"org_id": "org-example", "created_at": 1_735_689_600, "acus": 1_500_000}
+    loaded.load(
+        {**session, "session_id": user, "user_id": user} for user in ("user-1", "user-2", "user-3")
+    )
+    finished = subprocess.run(
+        [sys.executable, "-W", "error", "-c", example],
+        env={
+            **os.environ,
+            "DEVIN_SDK_BASE_URL": server.url,
+            "DEVIN_SDK_API_KEY": loaded.token("org-example"),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (finished.stdout, finished.stderr) == ("2 1.5\n", "")
 
 
 def test_errors_are_of_the_classes_that_the_sdk_has_for_them(
