@@ -21,6 +21,7 @@ from metrics_graphql.store.engine import Database
 from metrics_graphql.store.ingest import Written, write_sessions
 from tests.engines import Engine, PostgreSQLServer, SQLiteFiles
 from tests.engines import postgresql as own_postgresql
+from tests.serving import Server, served
 
 T = TypeVar("T")
 
@@ -173,6 +174,25 @@ def gateway(engine: Engine, tmp_path: Path) -> Generator[Gateway]:
         gateway.run(gateway.start())
         yield gateway
         gateway.run(gateway.stop())
+
+
+@pytest.fixture(scope="module")
+def loaded(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway]:
+    """Lend a gateway to all tests of a module; each has organizations of its own."""
+    url = engine.new_database(tmp_path_factory.mktemp("loaded"))
+    with asyncio.Runner() as runner:
+        gateway = Gateway(runner, url)
+        gateway.run(gateway.start())
+        yield gateway
+        gateway.run(gateway.stop())
+
+
+@pytest.fixture(scope="module")
+def server(loaded: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """Lend a server of the same database, in a process of its own."""
+    log = tmp_path_factory.mktemp("log") / "log"
+    with served(loaded.database_url, log, freshness=0) as server:
+        yield server
 
 
 @pytest.fixture

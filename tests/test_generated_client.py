@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests import oracle, strategies
 from tests.conftest import Gateway, new_organization
-from tests.serving import Server, served
+from tests.serving import Server
 
 FOLDER = Path(__file__).parent / "generated_client"
 OF_ORGANIZATION = "metrics.handle_get_session_metrics_v3_organizations_org_id_metrics_sessions_get"
@@ -97,19 +97,20 @@ def bodies(answers: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]
     return [answer["body"] for answer in answers]
 
 
-@pytest.fixture
-def client(gateway: Gateway, environment: Environment, tmp_path: Path) -> Generator[Client]:
-    """Lend a client of the gateway's database, made without a warning."""
-    with served(gateway.database_url, tmp_path / "log", freshness=0) as server:
-        printed = environment.generate(server.url, tmp_path / "client")
-        assert "arning" not in printed
-        yield Client(environment, tmp_path, server)
+@pytest.fixture(scope="module")
+def client(
+    server: Server, environment: Environment, tmp_path_factory: pytest.TempPathFactory
+) -> Client:
+    """Lend a client of a server, made without a warning."""
+    folder = tmp_path_factory.mktemp("generated")
+    assert "arning" not in environment.generate(server.url, folder / "client")
+    return Client(environment, folder, server)
 
 
 @given(data=st.data())
 @settings(max_examples=5)
 def test_every_field_is_what_the_oracle_says(
-    gateway: Gateway, client: Client, data: st.DataObject
+    loaded: Gateway, client: Client, data: st.DataObject
 ) -> None:
     """At every address that counts sessions, for random sessions, periods and filters."""
     org_ids = [next(new_organization) for _ in range(2)]
@@ -118,8 +119,8 @@ def test_every_field_is_what_the_oracle_says(
     )
     unique = st.lists(rows, max_size=30, unique_by=lambda row: (row["org_id"], row["session_id"]))
     stored = data.draw(unique)
-    gateway.load(stored)
-    of_org, of_all = gateway.token(org_ids[0]), gateway.token()
+    loaded.load(stored)
+    of_org, of_all = loaded.token(org_ids[0]), loaded.token()
     questions, expected = [], []
     for _ in range(5):
         # A list that is repeated in an address can't be empty.
@@ -138,10 +139,11 @@ def test_every_field_is_what_the_oracle_says(
 
 
 def test_who_asks_and_what_goes_wrong_have_the_documented_types(
-    gateway: Gateway, client: Client
+    loaded: Gateway, client: Client
 ) -> None:
     """Every status that the document names has the body that it says."""
-    of_org, of_all = gateway.token("org-1"), gateway.token()
+    org_id = next(new_organization)
+    of_org, of_all = loaded.token(org_id), loaded.token()
     period = {"time_after": 0, "time_before": 10}
     own, enterprise, *wrong = client.ask(
         question(OF_SELF, of_org),
@@ -149,11 +151,11 @@ def test_who_asks_and_what_goes_wrong_have_the_documented_types(
         question(OF_ENTERPRISE, "cog_x", **period),
         question(OF_ENTERPRISE, of_org, **period),
         question(OF_OWN, of_all, **period),
-        question(OF_ORGANIZATION, of_all, org_id="org-1", time_after=2, time_before=1),
+        question(OF_ORGANIZATION, of_all, org_id=org_id, time_after=2, time_before=1),
     )
 
     found = [body["org_id"] for body in bodies([own, enterprise], "ServiceUserSelf")]
-    assert found == ["org-1", None]
+    assert found == [org_id, None]
     assert [(answer["status"], answer["type"]) for answer in wrong] == [
         (401, "Error"),
         (403, "Error"),

@@ -1,12 +1,10 @@
 """The official Python SDK, unmodified, against a real server."""
 
-import asyncio
 import os
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Generator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,7 +17,6 @@ from hypothesis import strategies as st
 
 from tests import oracle, strategies
 from tests.conftest import Gateway, new_organization
-from tests.engines import Engine
 from tests.serving import Server, served
 
 GUIDE = Path(__file__).parents[1] / "docs" / "migrate-from-v3.md"
@@ -27,25 +24,6 @@ PERIOD: dict[str, Any] = {"time_after": 0, "time_before": 100}
 
 whatever_the_engine = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
 """For tests of what happens before a database is asked."""
-
-
-@pytest.fixture(scope="module")
-def loaded(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway]:
-    """Lend a gateway to load into; each test has organizations of its own."""
-    url = engine.new_database(tmp_path_factory.mktemp("sdk"))
-    with asyncio.Runner() as runner:
-        gateway = Gateway(runner, url)
-        gateway.run(gateway.start())
-        yield gateway
-        gateway.run(gateway.stop())
-
-
-@pytest.fixture(scope="module")
-def server(loaded: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    """Lend a server of its database."""
-    log = tmp_path_factory.mktemp("log") / "log"
-    with served(loaded.database_url, log, freshness=0) as server:
-        yield server
 
 
 @pytest.fixture
