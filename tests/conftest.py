@@ -24,6 +24,7 @@ from metrics_graphql.store.store import open_store
 from tests.engines import ClickHouseDatabases, Engine, PostgreSQLServer, SQLiteFiles
 from tests.engines import clickhouse as some_clickhouse
 from tests.engines import postgresql as own_postgresql
+from tests.serving import Server, served
 
 T = TypeVar("T")
 
@@ -118,6 +119,10 @@ class Gateway:
         path = f"/v3/organizations/{org_id}/metrics/sessions"
         return self.request("GET", path, token, params=parameters)
 
+    def enterprise(self, token: str | None, **parameters: Any) -> httpx.Response:  # noqa: ANN401 - any value
+        """Ask the REST door about all organizations, or some."""
+        return self.request("GET", "/v3/enterprise/metrics/sessions", token, params=parameters)
+
     def graphql(
         self, query: str, token: str | None, variables: Mapping[str, Any] | None = None
     ) -> httpx.Response:
@@ -203,6 +208,25 @@ def gateway(engine: Engine, tmp_path: Path) -> Generator[Gateway]:
         gateway.run(gateway.stop())
 
 
+@pytest.fixture(scope="module")
+def loaded(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway]:
+    """Lend a gateway to all tests of a module; each has organizations of its own."""
+    url = engine.new_database(tmp_path_factory.mktemp("loaded"))
+    with asyncio.Runner() as runner:
+        gateway = Gateway(runner, url)
+        gateway.run(gateway.start())
+        yield gateway
+        gateway.run(gateway.stop())
+
+
+@pytest.fixture(scope="module")
+def server(loaded: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
+    """Lend a server of the same database, in a process of its own."""
+    log = tmp_path_factory.mktemp("log") / "log"
+    with served(loaded.database_url, log, freshness=0) as server:
+        yield server
+
+
 @pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Lend a list to which each statement that reads adds its text."""
@@ -215,8 +239,8 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def noting(fetch: Any, texts: list[str]) -> Any:  # noqa: ANN401 - a method of either class
     """Return the same way to read, which notes each statement."""
 
-    async def noted(self: Reader, prepared: Any, values: Any) -> Any:  # noqa: ANN401 - passed on
+    async def noted(self: Reader, prepared: Any, *rest: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
         texts.append(prepared.sql)
-        return await fetch(self, prepared, values)
+        return await fetch(self, prepared, *rest, **options)
 
     return noted

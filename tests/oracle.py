@@ -24,6 +24,7 @@ ORIGINS = ("api", "automation", "desktop", "jira", "linear", "slack", "teams", "
 COLUMNS: dict[str, list[tuple[str, dict[str, str]]]] = {
     "user": [("user_id", {"kind": "USER"}), ("service_user_id", {"kind": "SERVICE_USER"})],
     "playbook": [("playbook_id", {})],
+    "organization": [("org_id", {})],
 }
 
 MINUTE, QUARTER_HOUR, TWO_DAYS = 60, 15 * 60, 2 * 24 * 60 * 60
@@ -32,20 +33,21 @@ MINUTE, QUARTER_HOUR, TWO_DAYS = 60, 15 * 60, 2 * 24 * 60 * 60
 class Filters(TypedDict, total=False):
     """Which of the sessions of a period are counted. None, or left out, restricts nothing."""
 
+    org_ids: Sequence[str] | None
     user_ids: Sequence[str] | None
     service_user_ids: Sequence[str] | None
     playbook_id: str | None
 
 
 def rest(
-    rows: Rows, org_id: str, time_after: int, time_before: int, **filters: Unpack[Filters]
+    rows: Rows, org_id: str | None, time_after: int, time_before: int, **filters: Unpack[Filters]
 ) -> Answer:
-    """The JSON body of a SessionMetricsResponse."""
+    """The JSON body of a SessionMetricsResponse; without an organization, of all of them."""
     return _measures(_matching(rows, org_id, time_after, time_before, filters))
 
 
 def graphql(
-    rows: Rows, org_id: str, time_after: int, time_before: int, **filters: Unpack[Filters]
+    rows: Rows, org_id: str | None, time_after: int, time_before: int, **filters: Unpack[Filters]
 ) -> Answer:
     """The same measures under their GraphQL names."""
     return _camel_case(rest(rows, org_id, time_after, time_before, **filters))
@@ -61,7 +63,7 @@ def select(result: Answer, selection: dict[str, Any]) -> Answer:
 
 def time_series(  # noqa: PLR0913, PLR0917 - a period and how to cut it
     rows: Rows,
-    org_id: str,
+    org_id: str | None,
     time_after: int,
     time_before: int,
     interval: str,
@@ -85,7 +87,7 @@ def time_series(  # noqa: PLR0913, PLR0917 - a period and how to cut it
 
 def breakdown(  # noqa: PLR0913 - a period, and the arguments of byUser and byPlaybook
     rows: Rows,
-    org_id: str,
+    org_id: str | None,
     time_after: int,
     time_before: int,
     *,
@@ -95,7 +97,7 @@ def breakdown(  # noqa: PLR0913 - a period, and the arguments of byUser and byPl
     direction: str = "DESC",
     **filters: Unpack[Filters],
 ) -> Answer:
-    """The measures of each creator ("user") or each "playbook" of the sessions that match.
+    """The measures of each creator ("user"), "playbook" or "organization" of what matches.
 
     A session that names both a user and a service user counts in the row of each, whatever the
     filters. Ties are ranked by ID, ascending, and a user before a service user.
@@ -119,7 +121,7 @@ def breakdown(  # noqa: PLR0913 - a period, and the arguments of byUser and byPl
 
 
 def previous_period(
-    rows: Rows, org_id: str, time_after: int, time_before: int, **filters: Unpack[Filters]
+    rows: Rows, org_id: str | None, time_after: int, time_before: int, **filters: Unpack[Filters]
 ) -> Answer:
     """The measures of the equally long period before this one, and the change since then."""
     start = time_after - (time_before - time_after)
@@ -133,16 +135,18 @@ def previous_period(
 
 
 def _matching(
-    rows: Rows, org_id: str, time_after: int, time_before: int, filters: Filters
+    rows: Rows, org_id: str | None, time_after: int, time_before: int, filters: Filters
 ) -> list[Row]:
-    """The sessions of an organization created in [time_after, time_before) that match."""
+    """The matching sessions of an organization, or of all, created in [time_after, time_before)."""
+    org_ids = filters.get("org_ids")
     users, service_users = filters.get("user_ids"), filters.get("service_user_ids")
     playbook = filters.get("playbook_id")
     anyone = users is None and service_users is None
     return [
         row
         for row in rows
-        if row["org_id"] == org_id
+        if org_id in (row["org_id"], None)
+        and (org_ids is None or row["org_id"] in org_ids)
         and time_after <= row["created_at"] < time_before
         and (playbook is None or row["playbook_id"] == playbook)
         and (

@@ -168,6 +168,58 @@ def test_an_unknown_organization_costs_as_many_reads_as_a_forbidden_one(
         assert known - (1 if readable else 0) == unknown
 
 
+ENTERPRISE = """
+    query ($orgs: [ID!]) {
+      enterpriseSessionMetrics(orgIds: $orgs, filters: {timeAfter: 0, timeBefore: 100}) {
+        sessionsCreatedCount
+        byOrganization { nodes { organization { id } } totalCount }
+      }
+    }
+"""
+
+
+@pytest.mark.parametrize("org_ids", [None, [], ["org-1"], ["org-1", "org-2"], ["org-unknown"]])
+@pytest.mark.parametrize(
+    "who", [("org-1", "ViewAccountMetrics"), ("org-1", "ViewOrgMetrics"), (None, "ReadAccountMeta")]
+)
+def test_the_enterprise_is_forbidden_to_those_who_are_not_of_it(
+    gateway: Gateway, who: tuple[str | None, str], org_ids: list[str] | None
+) -> None:
+    """The same answer whichever organizations are named, their own and unknown ones too."""
+    gateway.load([{"org_id": "org-2", "session_id": "a", "created_at": 10}])
+    token = gateway.token(*who)
+    named = {} if org_ids is None else {"org_ids": ",".join(org_ids)}
+    over_rest = gateway.enterprise(token, **QUESTION, **named)
+    over_graphql = gateway.graphql(ENTERPRISE, token, {"orgs": org_ids}).json()
+
+    message = "You may not read the metrics of the enterprise."
+    assert (over_rest.status_code, over_rest.json()) == (403, {"detail": message})
+    assert over_graphql["data"] == {"enterpriseSessionMetrics": None}
+    (error,) = over_graphql["errors"]
+    assert error["message"] == message
+    assert error["extensions"] == {"code": "FORBIDDEN"}
+
+
+@pytest.mark.parametrize("permission", ["ViewAccountMetrics", "ViewOrgMetrics"])
+def test_either_name_of_the_permission_reads_the_enterprise(
+    gateway: Gateway, permission: str
+) -> None:
+    """At enterprise level."""
+    gateway.load([{"org_id": "org-2", "session_id": "a", "created_at": 10}])
+    token = gateway.token(None, permission)
+
+    assert gateway.enterprise(token, **QUESTION).json()["sessions_created_count"] == 1
+    answer = gateway.graphql(ENTERPRISE, token).json()["data"]["enterpriseSessionMetrics"]
+    assert answer["byOrganization"]["nodes"] == [{"organization": {"id": "org-2"}}]
+
+
+def test_the_enterprise_needs_a_token(gateway: Gateway) -> None:
+    """Before it is looked at what is asked, or by whom."""
+    for token in (None, gateway.token(days=-1)):
+        assert gateway.enterprise(token, time_after="x").status_code == 401
+        assert gateway.request("GET", "/v3/self", token).status_code == 401
+
+
 def test_nobody_reads_what_they_may_not(gateway: Gateway) -> None:
     """N tokens by M organizations, through both doors, alone and as aliases of one request."""
     organizations = ["org-1", "org-2", "org-3"]

@@ -106,6 +106,32 @@ def test_filters() -> None:
     assert count(playbook_id="p2", user_ids=["u1"]) == 0
 
 
+def test_all_organizations_or_some() -> None:
+    """Without an organization they all count; an empty list names none; others have no sessions."""
+
+    def count(**filters: Any) -> int:  # noqa: ANN401 - any filter's value
+        found: int = oracle.rest(SESSIONS, None, 0, 1000, **filters)["sessions_created_count"]
+        return found
+
+    assert count() == count(org_ids=None) == count(org_ids=[ORG, "org-2"]) == 5
+    assert count(org_ids=["org-2", "org-3"]) == count(org_ids=["org-2"], user_ids=["u1"]) == 1
+    assert count(user_ids=["u1"]) == 2
+    assert count(org_ids=[]) == count(org_ids=["org-3"]) == 0
+
+
+def test_breakdown_by_organization() -> None:
+    """Four sessions of one, one of the other; ranked by ACUs they are the other way around."""
+    answer = oracle.breakdown(SESSIONS, None, 0, 1000, by="organization")
+    assert answer["totalCount"] == 2
+    assert [(node["organization"], node["sessionsCreatedCount"]) for node in answer["nodes"]] == [
+        ({"id": ORG}, 4),
+        ({"id": "org-2"}, 1),
+    ]
+    order = {"order_field": "AVG_ACUS_PER_SESSION", "by": "organization"}
+    ranked = oracle.breakdown(SESSIONS, None, 0, 1000, first=1, **order)
+    assert [node["avgAcusPerSession"] for node in ranked["nodes"]] == [9.0]
+
+
 def test_select_takes_only_what_is_asked_for() -> None:
     """Leaves, objects, lists of objects and nulls, in the order of the selection."""
     result = {"a": 1, "b": {"c": 2, "d": 3}, "e": [{"f": 4, "g": 5}, {"f": 6}], "h": None}

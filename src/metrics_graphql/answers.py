@@ -31,8 +31,8 @@ FOR_BROWSERS: Final = [
 
 Key = tuple[bytes | str, ...]
 """What tells one question from another."""
-Versions = Mapping[str, int]
-"""The data version of each organization that an answer depends on."""
+Versions = Mapping[str | None, int]
+"""The data version of each organization that an answer depends on; of None, that of all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Answers:
 
     def __init__(
         self,
-        current: Callable[[Collection[str]], Awaitable[Versions]],
+        current: Callable[[Collection[str | None]], Awaitable[Versions]],
         *,
         max_bytes: int,
         freshness: float,

@@ -106,9 +106,9 @@ async def authenticate(tokens: Fresh[bytes, StoredToken], token: str) -> StoredT
 
 
 async def readable(
-    versions: Fresh[str, int], caller: ServiceUser, org_ids: AbstractSet[str]
-) -> AbstractSet[str]:
-    """Return those of some organizations whose metrics the caller may read.
+    versions: Fresh[str | None, int], caller: ServiceUser, org_ids: AbstractSet[str | None]
+) -> AbstractSet[str | None]:
+    """Return those of some organizations whose metrics the caller may read; None: the enterprise's.
 
     An organization-level caller costs no read, whether an organization exists or not; an
     enterprise-level one costs one, either way. So neither answer nor time tells which it was.

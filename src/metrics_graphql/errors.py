@@ -42,13 +42,17 @@ class Unauthenticated(MetricsError):
 
 
 class Forbidden(MetricsError):
-    """The caller may not read this organization, or it does not exist: the two look the same."""
+    """The caller may not read an organization, or there is none: the two look the same.
+
+    Without an organization, it may not read the enterprise.
+    """
 
     code = "FORBIDDEN"
     status = 403
 
-    def __init__(self) -> None:
-        super().__init__("You may not read the metrics of this organization.")
+    def __init__(self, org_id: str | None) -> None:
+        what = "the enterprise" if org_id is None else "this organization"
+        super().__init__(f"You may not read the metrics of {what}.")
 
 
 class BadUserInput(MetricsError):

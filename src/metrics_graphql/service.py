@@ -56,8 +56,8 @@ class MetricsService:
         self._record_use(stored.service_user)
         return stored
 
-    async def versions(self, org_ids: Collection[str]) -> Mapping[str, int]:
-        """Return the data versions of those of some organizations that are known.
+    async def versions(self, org_ids: Collection[str | None]) -> Mapping[str | None, int]:
+        """Return the data versions of those of some organizations that are known; None: of all.
 
         What is asked later is at least as new, and stays true while they are the same.
 
@@ -71,7 +71,7 @@ class MetricsService:
     ) -> list[SessionMetrics | MetricsError]:
         """Return the answer to each question in order, or why it has none.
 
-        That is `Forbidden` where the caller may not read the organization, or there is none, and
+        That is `Forbidden` where the caller may not read the organization, or the enterprise, and
         `Unavailable` or `TimedOut` where the database can't answer; the others are answered all the
         same.
         """
@@ -83,19 +83,20 @@ class MetricsService:
         allowed = [each for each in asked if each.question.org_id in readable]
         answers = iter(await questions.session_metrics(self._sessions, allowed))
         return [
-            next(answers) if each.question.org_id in readable else Forbidden() for each in asked
+            next(answers) if org_id in readable else Forbidden(org_id)
+            for org_id in (each.question.org_id for each in asked)
         ]
 
     async def breakdown(self, caller: ServiceUser, query: BreakdownQuery) -> Breakdown:
-        """Return the same measures for each user or playbook.
+        """Return the same measures for each user, playbook or organization.
 
         Raises:
-            Forbidden: the caller may not read the organization, or there is none.
+            Forbidden: the caller may not read the organization, or the enterprise.
             Unavailable: the database can't answer.
         """
         org_id = query.question.org_id
         if org_id not in await auth.readable(self._versions, caller, {org_id}):
-            raise Forbidden
+            raise Forbidden(org_id)
         return await breakdowns.breakdown(self._sessions, query)
 
     async def organizations(self, caller: ServiceUser, first: int) -> list[str]:

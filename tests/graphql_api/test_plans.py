@@ -68,17 +68,26 @@ def both(shared: Gateway, token: str, monkeypatch: pytest.MonkeyPatch) -> Both:
     return Both(shared, token, monkeypatch)
 
 
+@pytest.fixture
+def of_enterprise(shared: Gateway, monkeypatch: pytest.MonkeyPatch) -> Both:
+    """Lend both ways to somebody who may read the enterprise."""
+    return Both(shared, shared.token(), monkeypatch)
+
+
 @given(
     query=queries(
         PRINTED,
         custom_scalars={"DateTime": st.integers(0, 20).map(strategies.literal)},
     ).map(lambda query: query.replace('orgId: ""', 'orgId: "org-1"'))
 )
-def test_any_query_is_answered_as_graphql_core_answers_it(both: Both, query: str) -> None:
+def test_any_query_is_answered_as_graphql_core_answers_it(
+    both: Both, of_enterprise: Both, query: str
+) -> None:
     """Whatever is selected, with whatever arguments; errors too, but for the ids of ours."""
-    planned, alone, _ = both.ask(query)
+    for caller in (both, of_enterprise):
+        planned, alone, _ = caller.ask(query)
 
-    assert planned == alone
+        assert planned == alone
 
 
 CHANGE = """
@@ -142,6 +151,23 @@ def test_the_ordinary_is_written_by_a_plan(both: Both, query: str) -> None:
     assert set(json.loads(planned)) == {"data"}
 
 
+@pytest.mark.parametrize("query", [query for query in ORDINARY if "sessionMetrics" in query])
+@pytest.mark.parametrize("org_ids", ["", "orgIds: null,", 'orgIds: ["org-2", "org-1"],'])
+def test_so_is_the_ordinary_of_the_enterprise(
+    of_enterprise: Both, query: str, org_ids: str
+) -> None:
+    """The same, and the organizations."""
+    query = query.replace("SessionMetrics {", "EnterpriseSessionMetrics {")
+    query = query.replace('sessionMetrics(orgId: "org-1",', f"enterpriseSessionMetrics({org_ids}")
+    ranked = query.replace("byPlaybook", "byOrganization").replace("playbook {", "organization {")
+    for asked in {query, ranked}:
+        planned, alone, finished = of_enterprise.ask(asked)
+
+        assert planned == alone
+        assert finished == 1
+        assert set(json.loads(planned)) == {"data"}
+
+
 def test_a_dashboard_with_variables_needs_graphql_core_for_its_organizations_only(
     both: Both,
 ) -> None:
@@ -163,6 +189,7 @@ def test_a_dashboard_with_variables_needs_graphql_core_for_its_organizations_onl
         (about("sessionsCreatedCount @include(if: false)"), {}),
         (about("... @skip(if: true) { sessionsCreatedCount } period { startsAt }"), {}),
         (about("sessionsCreatedCount").replace("org-1", "org-2"), {}),
+        ("{ enterpriseSessionMetrics(filters: {timeAfter: 0, timeBefore: 1}) { __typename } }", {}),
         (about("byUser(first: 0) { totalCount } sessionsCreatedCount"), {}),
         (about('timeSeries(interval: DAY, timeZone: "Mars") { __typename }'), {}),
         (about("timeSeries(interval: HOUR) { __typename }").replace("10", "9999999"), {}),

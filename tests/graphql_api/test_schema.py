@@ -116,6 +116,8 @@ def test_the_measures_have_the_names_of_the_rest_keys() -> None:
     assert set(types_of_fields("SessionAggregates")) == keys
     others = {"period", "timeSeries", "byUser", "byPlaybook", "previousPeriod"}
     assert set(types_of_fields("SessionMetrics")) == keys | others
+    of_enterprise = keys | others | {"byOrganization"}
+    assert set(types_of_fields("EnterpriseSessionMetrics")) == of_enterprise
 
 
 def test_the_measures_have_the_types_of_the_rest_keys() -> None:
@@ -177,6 +179,7 @@ def test_fields_of_the_interface_mean_the_same_wherever_they_appear() -> None:
 def test_a_question_is_null_where_it_can_not_be_answered() -> None:
     """So that one refusal leaves the other fields of a request standing."""
     assert types_of_fields("Query")["sessionMetrics"] == "SessionMetrics"
+    assert types_of_fields("Query")["enterpriseSessionMetrics"] == "EnterpriseSessionMetrics"
 
 
 def test_nothing_can_be_changed_or_subscribed_to() -> None:

@@ -13,10 +13,23 @@ PUBLISHED: dict[str, Any] = yaml.safe_load(
     (Path(__file__).parents[1] / "spec/v3-openapi.yaml").read_text()
 )
 PATH = "/v3/organizations/{org_id}/metrics/sessions"
+OTHER_PATHS: dict[str, dict[str, Any]] = {
+    "/v3/organizations/metrics/sessions": {
+        "summary": "Get Session Metrics Of The Own Organization",
+        "description": "Get aggregated session metrics for the organization of the service user.",
+        "operationId": "handle_get_session_metrics_v3_organizations_metrics_sessions_get",
+    },
+    "/v3/enterprise/metrics/sessions": {
+        "summary": "Get Enterprise Session Metrics",
+        "description": "Get aggregated session metrics across organizations of the enterprise.",
+        "operationId": "handle_get_session_metrics_v3_enterprise_metrics_sessions_get",
+    },
+}
+"""The same question at other addresses, and the words for it there."""
 
 
 def with_what_the_published_document_forgets(published: dict[str, Any]) -> dict[str, Any]:
-    """Add to the published document: its path parameter, and the answers it does not mention."""
+    """Add its path parameter, the answers it does not mention, and the other paths."""
     document = deepcopy(published)
     operation = document["paths"][PATH]["get"]
     operation["parameters"].insert(
@@ -59,13 +72,63 @@ def with_what_the_published_document_forgets(published: dict[str, Any]) -> dict[
         "required": ["detail"],
         "properties": {"detail": {"title": "Detail", "type": "string"}},
     }
+    document["components"]["schemas"]["ServiceUserSelf"] = {
+        "title": "ServiceUserSelf",
+        "description": "The service user whose token is used.",
+        "type": "object",
+        "required": ["principal_type", "service_user_id", "service_user_name", "org_id"],
+        "properties": {
+            "principal_type": {
+                "const": "service_user",
+                "type": "string",
+                "title": "Principal Type",
+            },
+            "service_user_id": {"type": "string", "title": "Service User Id"},
+            "service_user_name": {"type": "string", "title": "Service User Name"},
+            "org_id": {
+                "anyOf": [{"type": "string"}, {"type": "null"}],
+                "title": "Org Id",
+                "description": "Its organization; null if it is of the enterprise.",
+            },
+        },
+    }
+    for path, words in OTHER_PATHS.items():
+        other = {**deepcopy(operation), **words}
+        (_, *other["parameters"]) = other["parameters"]
+        document["paths"][path] = {"get": other}
+    own, enterprise = (document["paths"][path]["get"] for path in OTHER_PATHS)
+    own["responses"]["403"]["description"] = "The token may not read the organization"
+    enterprise["responses"]["403"]["description"] = "The token may not read the enterprise"
+    user_ids = enterprise["parameters"][0]
+    org_ids = {**user_ids, "name": "org_ids", "schema": {**user_ids["schema"], "title": "Org Ids"}}
+    enterprise["parameters"].append(org_ids)
+    ok = {"$ref": "#/components/schemas/ServiceUserSelf"}
+    document["paths"]["/v3/self"] = {
+        "get": {
+            "tags": ["self"],
+            "summary": "Get Self",
+            "description": "Get the service user whose token is used. Requires no permission.",
+            "operationId": "handle_get_self_v3_self_get",
+            "responses": {
+                "200": {
+                    "description": "Successful Response",
+                    "content": {"application/json": {"schema": ok}},
+                },
+                **{
+                    status: answer
+                    for status, answer in operation["responses"].items()
+                    if status in {"401", "429", "503", "504"}
+                },
+            },
+        }
+    }
     return document
 
 
 def test_differs_from_the_published_document_only_where_that_forgets_something(
     gateway: Gateway,
 ) -> None:
-    """The path parameter and the answers 401, 403, 429, 503 and 504 are added, and nothing else."""
+    """The path parameter, the answers 401, 403, 429, 503 and 504, three paths: nothing else."""
     served = gateway.request("GET", "/openapi.json", None).json()
 
     assert served == with_what_the_published_document_forgets(PUBLISHED)

@@ -12,7 +12,7 @@ from metrics_graphql.domain.measures import MEASURES, SESSIONS_CREATED
 from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
 from metrics_graphql.errors import MetricsError, Unavailable
 from metrics_graphql.store import questions
-from metrics_graphql.store.engine import MAX_READERS, Database
+from metrics_graphql.store.engine import MAX_READERS, Reader
 from metrics_graphql.store.questions import Asked
 from tests import oracle, strategies
 from tests.conftest import Gateway, new_organization, on_every_engine
@@ -30,15 +30,16 @@ def asked(org_id: str = "org-1", after: int = 0, before: int = 10, **filters: An
 def statements(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, *together: Asked) -> int:
     """Return how many statements some questions take when they are asked together."""
     run: list[object] = []
-    fetch = Database.fetch
+    reader = type(gateway.store.sessions)
+    fetch = reader.fetch
 
-    async def counted(self: Database, prepared: Any, values: Any) -> Any:  # noqa: ANN401 - passed on
+    async def counted(self: Reader, prepared: Any, values: Any) -> Any:  # noqa: ANN401 - passed on
         run.append(prepared)
         return await fetch(self, prepared, values)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Database, "fetch", counted)
-        gateway.run(questions.session_metrics(gateway.database, together))
+        patch.setattr(reader, "fetch", counted)
+        gateway.run(questions.session_metrics(gateway.store.sessions, together))
     return len(run)
 
 
@@ -79,16 +80,17 @@ def test_a_statement_that_fails_leaves_the_other_answers(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its questions have the error for an answer."""
-    fetch = Database.fetch
+    reader = type(gateway.store.sessions)
+    fetch = reader.fetch
 
-    async def fail_for_one(self: Database, prepared: Any, values: Any) -> Any:  # noqa: ANN401 - passed on
+    async def fail_for_one(self: Reader, prepared: Any, values: Any) -> Any:  # noqa: ANN401 - passed on
         if values["org_id"] == "org-1":
             raise Unavailable
         return await fetch(self, prepared, values)
 
-    monkeypatch.setattr(Database, "fetch", fail_for_one)
+    monkeypatch.setattr(reader, "fetch", fail_for_one)
     both = gateway.run(
-        questions.session_metrics(gateway.database, [asked("org-1"), asked("org-2")])
+        questions.session_metrics(gateway.store.sessions, [asked("org-1"), asked("org-2")])
     )
 
     assert isinstance(both[0], Unavailable)
@@ -146,7 +148,7 @@ def test_more_questions_at_once_than_the_pool_has_places_leave_nothing_open(
     async def ask_at_once() -> None:
         questions_of = (asked(user_ids=[str(number)]) for number in range(2 * MAX_READERS))
         with deadline_in(30):
-            answers = await questions.session_metrics(gateway.database, list(questions_of))
+            answers = await questions.session_metrics(gateway.store.sessions, list(questions_of))
         assert not any(isinstance(answer, MetricsError) for answer in answers)
 
     gateway.run(ask_at_once())

@@ -8,7 +8,7 @@ import pytest
 
 from metrics_graphql.domain.measures import ACUS_CONSUMED, MEASURES, SESSIONS_CREATED
 from metrics_graphql.domain.metrics import SessionMetricsQuery
-from metrics_graphql.store.planner import Filters, plan_for
+from metrics_graphql.store.planner import Filters, Organizations, plan_for
 from metrics_graphql.store.statements import session_sums
 from tests.conftest import Gateway, on_every_engine, only_sqlite
 from tests.engines import Engine
@@ -17,18 +17,32 @@ pytestmark = on_every_engine
 
 SQL = Path(__file__).parent / "sql"
 FILTERS = [Filters(*given) for given in product([False, True], repeat=3)]
+ONE, SOME, ALL = Organizations
+COMMITTED = [(ONE, filters) for filters in FILTERS] + [
+    (organizations, Filters(users=users, service_users=False, playbook=False))
+    for organizations in (SOME, ALL)
+    for users in (False, True)
+]
+"""The kinds of questions whose SQL is committed."""
 BY_PERIOD = "created_at>? AND created_at<?"
 
 
 def name_of(filters: Filters) -> str:
-    """Return the name of the file for some filters."""
+    """Return the name of some filters."""
     return "-".join(name for name, given in filters._asdict().items() if given) or "unfiltered"
 
 
-def question_with(filters: Filters) -> SessionMetricsQuery:
+def file_of(kind: tuple[Organizations, Filters]) -> str:
+    """Return the name of the file for a kind of question."""
+    organizations, filters = kind
+    return name_of(filters) if organizations is ONE else f"{organizations.value}-{name_of(filters)}"
+
+
+def question_with(filters: Filters, organizations: Organizations = ONE) -> SessionMetricsQuery:
     """Return a question that has these filters."""
     return SessionMetricsQuery.asked(
-        org_id="org-1",
+        org_id="org-1" if organizations is ONE else None,
+        org_ids=["org-1", "org-2"] if organizations is SOME else None,
         time_after=0,
         time_before=100,
         user_ids=["a", "b"] if filters.users else None,
@@ -37,24 +51,31 @@ def question_with(filters: Filters) -> SessionMetricsQuery:
     )
 
 
-def plan_of(gateway: Gateway, filters: Filters, *, one_question: bool) -> list[str]:
+def plan_of(
+    gateway: Gateway,
+    filters: Filters,
+    organizations: Organizations = ONE,
+    *,
+    one_question: bool,
+) -> list[str]:
     """Return how SQLite goes about a question, step by step."""
-    plan = plan_for(question_with(filters))
+    plan = plan_for(question_with(filters, organizations))
     statement = session_sums(gateway.database.dialect, plan, MEASURES, one_question=one_question)
     explained = statement._replace(sql=f"EXPLAIN QUERY PLAN {statement.sql}")
     nothing = dict.fromkeys(statement.order, "[]")
     return [row[3] for row in gateway.run(gateway.database.fetch(explained, nothing))]
 
 
-@pytest.mark.parametrize("filters", FILTERS, ids=name_of)
+@pytest.mark.parametrize("kind", COMMITTED, ids=file_of)
 def test_the_sql_for_each_kind_of_question_is_the_committed_one(
-    gateway: Gateway, engine: Engine, filters: Filters
+    gateway: Gateway, engine: Engine, kind: tuple[Organizations, Filters]
 ) -> None:
     """`UPDATE_SQL=1 scripts/test tests/store` writes the files again, for a review to see."""
-    plan = plan_for(question_with(filters))
+    organizations, filters = kind
+    plan = plan_for(question_with(filters, organizations))
     measures = (SESSIONS_CREATED, ACUS_CONSUMED)
     statement = session_sums(gateway.database.dialect, plan, measures, one_question=False)
-    path = SQL / engine.name / f"{name_of(filters)}.sql"
+    path = SQL / engine.name / f"{file_of(kind)}.sql"
     sql = "".join(f"{line.rstrip()}\n" for line in statement.sql.splitlines())
     if os.environ.get("UPDATE_SQL"):
         path.parent.mkdir(exist_ok=True)
@@ -74,12 +95,16 @@ def test_a_statement_reads_only_the_measures_asked_for(gateway: Gateway) -> None
 
 @only_sqlite
 @pytest.mark.parametrize("one_question", [True, False])
+@pytest.mark.parametrize("organizations", Organizations)
 @pytest.mark.parametrize("filters", FILTERS, ids=name_of)
 def test_a_question_costs_its_own_rows_only(
-    gateway: Gateway, filters: Filters, *, one_question: bool
+    gateway: Gateway, filters: Filters, organizations: Organizations, *, one_question: bool
 ) -> None:
-    """Tables are searched by an index down to the run; none is scanned or indexed on the fly."""
-    steps = plan_of(gateway, filters, one_question=one_question)
+    """Tables are searched by an index down to the run; none is scanned or indexed on the fly.
+
+    Of many organizations, for each of them.
+    """
+    steps = plan_of(gateway, filters, organizations, one_question=one_question)
 
     assert not [step for step in steps if step.startswith(("SCAN sessions", "SCAN rollups"))]
     assert not [step for step in steps if "AUTOMATIC" in step]

@@ -1,4 +1,4 @@
-"""The same measures for each user or playbook: the question and the answer, as frozen values."""
+"""The same measures for each user, playbook or organization: question and answer, as values."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -22,6 +22,7 @@ class Dimension(Enum):
 
     USER = ("user_id", "service_user_id")
     PLAYBOOK = ("playbook_id",)
+    ORGANIZATION = ("org_id",)
 
 
 class OrderField(Enum):

@@ -77,21 +77,25 @@ class Creators:
 class SessionMetricsQuery:
     """Which sessions are counted. Valid once made by `asked`."""
 
-    org_id: str
+    org_id: str | None
+    """None: the enterprise, which is all organizations."""
     period: TimePeriod
     creators: Creators = Creators()
     playbook_id: str | None = None
+    org_ids: frozenset[str] | None = None
+    """Which organizations of the enterprise; None is all. One that is not known has no sessions."""
 
     @classmethod
-    def asked(  # noqa: PLR0913 - the six arguments of both public APIs, all by name
+    def asked(  # noqa: PLR0913 - the seven arguments of both public APIs, all by name
         cls,
         *,
-        org_id: str,
+        org_id: str | None,
         time_after: int,
         time_before: int,
         user_ids: Iterable[str] | None = None,
         service_user_ids: Iterable[str] | None = None,
         playbook_id: str | None = None,
+        org_ids: Iterable[str] | None = None,
     ) -> "SessionMetricsQuery":
         """Return the question that these arguments ask; each has its name from the REST API.
 
@@ -101,13 +105,14 @@ class SessionMetricsQuery:
             BadUserInput: naming the argument that can't be taken.
         """
         return cls(
-            org_id=check_id("org_id", org_id),
+            org_id=None if org_id is None else check_id("org_id", org_id),
             period=TimePeriod.between(time_after, time_before),
             creators=Creators(
                 check_ids("user_ids", user_ids),
                 check_ids("service_user_ids", service_user_ids),
             ),
             playbook_id=None if playbook_id is None else check_id("playbook_id", playbook_id),
+            org_ids=check_ids("org_ids", org_ids),
         )
 
     def moved(self, period: TimePeriod) -> "SessionMetricsQuery":

@@ -1,4 +1,4 @@
-"""Breakdowns as the schema shows them: rows of users and of playbooks."""
+"""Breakdowns as the schema shows them: rows of users, of playbooks and of organizations."""
 
 from enum import Enum
 from typing import Final
@@ -38,6 +38,13 @@ class Playbook:
     id: strawberry.ID = strawberry.field(description="Its ID, as `playbookId` takes it.")
 
 
+@strawberry.type(description="An organization.")
+class Organization:
+    """An organization that the caller may read."""
+
+    id: strawberry.ID = strawberry.field(description="Its ID, as `orgId` takes it.")
+
+
 @strawberry.type(description="Metrics of one user or service user.")
 class UserSessionMetrics(SessionAggregates):
     """A row of a breakdown."""
@@ -50,6 +57,13 @@ class PlaybookSessionMetrics(SessionAggregates):
     """A row of a breakdown."""
 
     playbook: Playbook = strawberry.field(description="What the sessions were created from.")
+
+
+@strawberry.type(description="Metrics of one organization.")
+class OrganizationSessionMetrics(SessionAggregates):
+    """A row of a breakdown."""
+
+    organization: Organization = strawberry.field(description="Whose sessions they are.")
 
 
 TOTAL_COUNT: Final = "How many rows there are, whether or not in `nodes`."
@@ -91,6 +105,27 @@ class PlaybookBreakdown:
         """Return a breakdown as the schema shows it."""
         nodes = [
             PlaybookSessionMetrics(sums=row.metrics, playbook=Playbook(id=strawberry.ID(row.id)))
+            for row in found.rows
+        ]
+        return cls(nodes=nodes, total_count=found.total)
+
+
+@strawberry.type(description="Metrics by organization.")
+class OrganizationBreakdown:
+    """The highest ranked organizations."""
+
+    nodes: list[OrganizationSessionMetrics] = strawberry.field(
+        description="The highest ranked rows."
+    )
+    total_count: int = strawberry.field(description=TOTAL_COUNT)
+
+    @classmethod
+    def of(cls, found: Breakdown) -> "OrganizationBreakdown":
+        """Return a breakdown as the schema shows it."""
+        nodes = [
+            OrganizationSessionMetrics(
+                sums=row.metrics, organization=Organization(id=strawberry.ID(row.id))
+            )
             for row in found.rows
         ]
         return cls(nodes=nodes, total_count=found.total)

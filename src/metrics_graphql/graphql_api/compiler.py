@@ -1,10 +1,7 @@
 """Makes plans: from the selection of an operation to what it asks and how its answer is written."""
 
-from collections.abc import Sequence
-
 from graphql import (
     DocumentNode,
-    FieldNode,
     FragmentDefinitionNode,
     OperationDefinitionNode,
 )
@@ -54,37 +51,38 @@ def compiled(operation: OperationDefinitionNode, fragments: Fragments) -> Plan:
     selected = []
     for each in collected_in("Query", [operation.selection_set], fragments):
         name = each.name
-        if name == "sessionMetrics":
+        if name in TOTALS:
             name = str(len(metrics))
             fields[name] = Field(text_at(len(metrics)))
-            metrics.append(metrics_field(each.nodes, fragments))
+            metrics.append(metrics_field(each, fragments))
         selected.append(each._replace(name=name))
     write = writer_of(Object("Query", fields), selected, fragments)
     return Plan(operation, metrics, write)
 
 
-def metrics_field(nodes: Sequence[FieldNode], fragments: Fragments) -> MetricsField:
-    """Return one `sessionMetrics`, selected in some places.
+def metrics_field(field: Collected, fragments: Fragments) -> MetricsField:
+    """Return one question, selected in some places.
 
     Raises:
         OutOfTheOrdinary: there is something below it that plans do not know.
     """
+    kind, nodes = TOTALS[field.name], field.nodes
     below: list[Below] = []
-    fields = dict(TOTALS.fields)
+    fields = dict(kind.fields)
     selected = []
-    for each in collected(TOTALS.name, nodes, fragments):
+    for each in collected(kind.name, nodes, fragments):
         name = each.name
         if name in BELOW:
             name = str(len(below))
             fields[name] = Field(below_at(len(below)))
             below.append(below_of(each, fragments))
         selected.append(each._replace(name=name))
-    write = writer_of(TOTALS._replace(fields=fields), selected, fragments)
-    return MetricsField(nodes[0], selected_measures(nodes, fragments), below, write)
+    write = writer_of(kind._replace(fields=fields), selected, fragments)
+    return MetricsField(field.name, nodes[0], selected_measures(nodes, fragments), below, write)
 
 
 def below_of(field: Collected, fragments: Fragments) -> Below:
-    """Return a field under `sessionMetrics` that asks on its own.
+    """Return a field under a question that asks on its own.
 
     Raises:
         OutOfTheOrdinary: there is something below it that plans do not know.
@@ -107,7 +105,7 @@ def below_of(field: Collected, fragments: Fragments) -> Below:
 
 
 def text_at(position: int) -> Writer:
-    """Return what takes the JSON of one `sessionMetrics` of the answer."""
+    """Return what takes the JSON of one question of the answer."""
     return lambda root: root.texts[position]
 
 

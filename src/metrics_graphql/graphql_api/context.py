@@ -34,7 +34,7 @@ class Context:
         self._found: dict[BreakdownQuery, Breakdown | MetricsError] = {}
         self._answered: tuple[Sequence[Asked], Sequence[SessionMetrics | MetricsError]] = ((), ())
 
-        self.versions: dict[str, int] = {}
+        self.versions: dict[str | None, int] = {}
         """The data versions of the organizations asked about, from before the first question."""
         self.is_repeatable = True
         """Whether the answer depends on nothing but these versions and the caller's rights."""
@@ -57,7 +57,7 @@ class Context:
         """Return the answers to questions, asked together with the others of the request.
 
         Raises:
-            Forbidden: the caller may not read the organization, or there is none.
+            Forbidden: the caller may not read the organization, or the enterprise.
             Unavailable, TimedOut: the database can't answer, or not in time.
         """
         asked = (self._questions.load(Asked(question, measures)) for question in questions)
@@ -97,7 +97,7 @@ class Context:
         """Forget what was spent on an answer that is not given."""
         self._values = 0
 
-    async def _note_versions(self, org_ids: set[str]) -> None:
+    async def _note_versions(self, org_ids: set[str | None]) -> None:
         unknown = org_ids - self.versions.keys()
         if unknown:
             self.versions.update(await self._service.versions(unknown))
@@ -128,7 +128,7 @@ class Context:
         return self._values + values <= self._max_values
 
     async def breakdown(self, query: BreakdownQuery) -> Breakdown:
-        """Return the same measures for each user or playbook.
+        """Return the same measures for each user, playbook or organization.
 
         Raises:
             Forbidden, Unavailable, TimedOut: as the service does.
@@ -183,16 +183,14 @@ class Info(strawberry.Info[Context, None]):
         below = (ruler.selections(node.selection_set).fields for node in self._raw_info.field_nodes)
         self.context.spend(rows * sum(below))
 
-    def fields_below(
-        self, parent: str, name: str
-    ) -> Iterator[tuple[dict[str, Any], tuple[Measure, ...], int]]:
-        """Yield the arguments of the fields of one name under this one, which is of type `parent`.
+    def fields_below(self, name: str) -> Iterator[tuple[dict[str, Any], tuple[Measure, ...], int]]:
+        """Yield the arguments of the fields of one name under this one.
 
         With each come the measures selected under it, and the number of fields. One whose arguments
         can't be taken is left out: it will say so itself.
         """
         info = self._raw_info
-        definition = cast("GraphQLObjectType", info.schema.get_type(parent)).fields[name]
+        definition = cast("GraphQLObjectType", info.return_type).fields[name]
         for node in fields_named(name, info.field_nodes, info.fragments):
             with suppress(GraphQLError):
                 arguments = get_argument_values(definition, node, info.variable_values)

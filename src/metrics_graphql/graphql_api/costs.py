@@ -28,8 +28,8 @@ ONE_STATEMENT: Final = Cost(weight=1)
 def costs_of(schema: GraphQLSchema) -> dict[str, int]:
     """Return what each field costs, by its name alone.
 
-    A document is measured before it is known of which types its fields are: so a field that costs
-    something has a name of its own.
+    A document is measured before it is known of which types its fields are: so all fields of one
+    name cost the same.
     """
     return {
         name: directive.weight

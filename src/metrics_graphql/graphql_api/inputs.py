@@ -46,8 +46,10 @@ class SessionMetricsFilters:
         default=strawberry.UNSET, description="Created from this playbook."
     )
 
-    def query(self, org_id: str) -> SessionMetricsQuery:
-        """Return the question that these filters ask of an organization.
+    def query(
+        self, org_id: str | None, org_ids: list[strawberry.ID] | None = None
+    ) -> SessionMetricsQuery:
+        """Return the question that these filters ask of an organization, or of the enterprise.
 
         Raises:
             BadUserInput: naming the filter that can't be taken.
@@ -59,6 +61,7 @@ class SessionMetricsFilters:
             user_ids=given(self.user_ids),
             service_user_ids=given(self.service_user_ids),
             playbook_id=given(self.playbook_id),
+            org_ids=given(org_ids),
         )
 
 

@@ -1,8 +1,8 @@
 """Compiled execution: an operation is made into a plan once, which asks and writes its answer.
 
-A plan knows the ordinary: `sessionMetrics` and `viewer`, with all that is below them. It asks the
-service for all of it together. Whatever else there is, an error above all, is for graphql-core to
-run: a plan then answers nothing.
+A plan knows the ordinary: `sessionMetrics`, `enterpriseSessionMetrics` and `viewer`, with all that
+is below them. It asks the service for all of it together. Whatever else there is, an error above
+all, is for graphql-core to run: a plan then answers nothing.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,6 +27,7 @@ from metrics_graphql.graphql_api.schema import graphql_schema
 from metrics_graphql.graphql_api.types import buckets_of
 from metrics_graphql.graphql_api.writers import (
     BUCKET,
+    BY_ORGANIZATION,
     BY_PLAYBOOK,
     BY_USER,
     PREVIOUS,
@@ -37,19 +38,24 @@ from metrics_graphql.store.accounts import ServiceUser
 from metrics_graphql.store.questions import Asked
 
 QUERY_FIELDS: Final = graphql_schema.type_map["Query"].fields  # type: ignore[attr-defined] # it is an object type
-METRICS_FIELDS: Final = graphql_schema.type_map["SessionMetrics"].fields  # type: ignore[attr-defined] # as is this
+METRICS_FIELDS: Final = graphql_schema.type_map["EnterpriseSessionMetrics"].fields  # type: ignore[attr-defined] # as is this; it has those of the other, too
 BELOW: Final = {
     "previousPeriod": PREVIOUS,
     "timeSeries": BUCKET,
     "byUser": BY_USER,
     "byPlaybook": BY_PLAYBOOK,
+    "byOrganization": BY_ORGANIZATION,
 }
-"""The fields under `sessionMetrics` that ask on their own, and what they are made of."""
-DIMENSIONS: Final = {"byUser": Dimension.USER, "byPlaybook": Dimension.PLAYBOOK}
+"""The fields under a question that ask on their own, and what they are made of."""
+DIMENSIONS: Final = {
+    "byUser": Dimension.USER,
+    "byPlaybook": Dimension.PLAYBOOK,
+    "byOrganization": Dimension.ORGANIZATION,
+}
 
 
 class Totals(NamedTuple):
-    """The value of `sessionMetrics`; `below` is the JSON of the fields that asked on their own."""
+    """The value of a question; `below` is the JSON of the fields that asked on their own."""
 
     metrics: SessionMetrics
     period: TimePeriod
@@ -81,7 +87,7 @@ class Need(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Below:
-    """A field under `sessionMetrics` that asks on its own."""
+    """A field under a question that asks on its own."""
 
     name: str
     node: FieldNode
@@ -124,8 +130,9 @@ class Below:
 
 @dataclass(frozen=True, slots=True)
 class MetricsField:
-    """One `sessionMetrics` of an operation."""
+    """One question of an operation."""
 
+    name: str
     node: FieldNode
     measures: tuple[Measure, ...]
     below: Sequence[Below]
@@ -137,13 +144,13 @@ class MetricsField:
         Raises:
             GraphQLError, BadUserInput: they, or those of a field below, can't be taken.
         """
-        arguments = get_argument_values(QUERY_FIELDS["sessionMetrics"], self.node, variables)
-        query = query_of(arguments["orgId"], arguments["filters"])
+        arguments = get_argument_values(QUERY_FIELDS[self.name], self.node, variables)
+        query = query_of(arguments)
         return Bound(self, query, [each.need(query, variables) for each in self.below])
 
 
 class Bound(NamedTuple):
-    """A `sessionMetrics` with its arguments, and what the fields below it ask."""
+    """A question with its arguments, and what the fields below it ask."""
 
     field: MetricsField
     query: SessionMetricsQuery
@@ -233,17 +240,19 @@ class Root(NamedTuple):
     texts: Sequence[str]
 
 
-def query_of(org_id: str, filters: Mapping[str, Any]) -> SessionMetricsQuery:
+def query_of(arguments: Mapping[str, Any]) -> SessionMetricsQuery:
     """Return the question that these arguments, as graphql-core gives them, ask.
 
     Raises:
         BadUserInput: naming the argument that can't be taken.
     """
+    filters = arguments["filters"]
     return SessionMetricsQuery.asked(
-        org_id=org_id,
+        org_id=arguments.get("orgId"),
         time_after=filters["timeAfter"],
         time_before=filters["timeBefore"],
         user_ids=filters.get("userIds"),
         service_user_ids=filters.get("serviceUserIds"),
         playbook_id=filters.get("playbookId"),
+        org_ids=arguments.get("orgIds"),
     )

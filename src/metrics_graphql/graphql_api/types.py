@@ -1,4 +1,4 @@
-"""The answer to `sessionMetrics`: totals, and below them series, breakdowns and a comparison."""
+"""The answers to the two questions: totals, and below them series, breakdowns and a comparison."""
 
 from contextlib import suppress
 from typing import Annotated, Any, Final
@@ -21,7 +21,11 @@ from metrics_graphql.domain.metrics import SessionMetricsQuery
 from metrics_graphql.domain.periods import TimePeriod as Period
 from metrics_graphql.errors import BadUserInput
 from metrics_graphql.graphql_api.aggregates import SessionAggregates
-from metrics_graphql.graphql_api.breakdowns import PlaybookBreakdown, UserBreakdown
+from metrics_graphql.graphql_api.breakdowns import (
+    OrganizationBreakdown,
+    PlaybookBreakdown,
+    UserBreakdown,
+)
 from metrics_graphql.graphql_api.context import Info
 from metrics_graphql.graphql_api.costs import ONE_STATEMENT
 from metrics_graphql.graphql_api.inputs import MOST_SESSIONS, SessionMetricsOrder, TimeInterval
@@ -115,9 +119,9 @@ OrderBy = Annotated[
 ]
 
 
-@strawberry.type(description="Metrics of the sessions an organization created in a time range.")
-class SessionMetrics(SessionAggregates):
-    """The answer to one question."""
+@strawberry.type
+class AnsweredQuestion(SessionAggregates):
+    """What the answers to both questions have; the schema shows it as theirs."""
 
     query: strawberry.Private[SessionMetricsQuery]
 
@@ -199,6 +203,32 @@ class SessionMetrics(SessionAggregates):
         return PreviousPeriodMetrics(sums=previous, current=current, period=TimePeriod.of(before))
 
 
+@strawberry.type(description="Metrics of the sessions an organization created in a time range.")
+class SessionMetrics(AnsweredQuestion):
+    """The answer to a question about one organization."""
+
+
+@strawberry.type(
+    description=(
+        "Metrics of the sessions the organizations of an enterprise created in a time range."
+    )
+)
+class EnterpriseSessionMetrics(AnsweredQuestion):
+    """The answer to a question about all organizations, or some."""
+
+    @strawberry.field(
+        description="The same measures for each organization that created sessions.",
+        directives=[ONE_STATEMENT],
+    )
+    async def by_organization(
+        self, info: Info, first: First = 25, order_by: OrderBy = MOST_SESSIONS
+    ) -> OrganizationBreakdown | None:
+        """Ask for a breakdown by organization."""
+        ranking = order_by.ranking(first)
+        found = await breakdown_of(self.query, info, Dimension.ORGANIZATION, ranking)
+        return OrganizationBreakdown.of(found)
+
+
 async def breakdown_of(
     query: SessionMetricsQuery, info: Info, dimension: Dimension, ranking: Ranking
 ) -> Breakdown:
@@ -231,7 +261,7 @@ def compared(
 
 
 def foresee(query: SessionMetricsQuery, info: Info) -> None:
-    """Ask what series and comparisons below `sessionMetrics` will ask, with its own totals.
+    """Ask what series and comparisons below a question will ask, with its own totals.
 
     GraphQL resolves them only when the totals are there: they would take a statement of their own.
     """
@@ -240,7 +270,7 @@ def foresee(query: SessionMetricsQuery, info: Info) -> None:
         info.context.foresee(questions, measures)
     series = []
     values = 0
-    for arguments, measures, fields in info.fields_below("SessionMetrics", "timeSeries"):
+    for arguments, measures, fields in info.fields_below("timeSeries"):
         with suppress(BadUserInput):
             cut = buckets_of(query, arguments["interval"], arguments["timeZone"])
             series.append((cut, measures))

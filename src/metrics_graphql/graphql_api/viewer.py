@@ -4,15 +4,9 @@ from typing import Annotated
 
 import strawberry
 
+from metrics_graphql.graphql_api.breakdowns import Organization
 from metrics_graphql.graphql_api.context import Info
 from metrics_graphql.graphql_api.costs import ONE_STATEMENT
-
-
-@strawberry.type(description="An organization.")
-class Organization:
-    """An organization that the caller may read."""
-
-    id: strawberry.ID = strawberry.field(description="Its ID, as `orgId` takes it.")
 
 
 @strawberry.type(description="The service user whose token made the request.")

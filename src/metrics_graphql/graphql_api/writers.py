@@ -118,14 +118,16 @@ CHANGE: Final = Object(
         AVERAGE: Field(lambda value: number(value.current.change_of_average_since(value.metrics))),
     },
 )
+ID: Final = {"id": Field(lambda row: encode_basestring(row.id))}
 USER: Final = Object(
     "SessionUser",
     {
-        "id": Field(lambda row: encode_basestring(row.id)),
+        **ID,
         "kind": Field(lambda row: f'"{SessionUserKind(row.field).name}"'),
     },
 )
-PLAYBOOK: Final = Object("Playbook", {"id": Field(lambda row: encode_basestring(row.id))})
+PLAYBOOK: Final = Object("Playbook", ID)
+ORGANIZATION: Final = Object("Organization", ID)
 
 
 def breakdown(kind: str, row: str, named: str, thing: Object) -> Object:
@@ -135,13 +137,22 @@ def breakdown(kind: str, row: str, named: str, thing: Object) -> Object:
     return Object(kind, {"nodes": nodes, "totalCount": Field(lambda found: found.total)})
 
 
-TOTALS: Final = Object("SessionMetrics", {**AGGREGATES, "period": PERIOD})
+TOTALS: Final = {
+    "sessionMetrics": Object("SessionMetrics", {**AGGREGATES, "period": PERIOD}),
+    "enterpriseSessionMetrics": Object(
+        "EnterpriseSessionMetrics", {**AGGREGATES, "period": PERIOD}
+    ),
+}
+"""The root fields that ask, and what their totals are made of."""
 BUCKET: Final = Object("SessionMetricsBucket", {**AGGREGATES, "period": PERIOD})
 PREVIOUS: Final = Object(
     "PreviousPeriodMetrics", {**AGGREGATES, "period": PERIOD, "change": Field(itself, CHANGE)}
 )
 BY_USER: Final = breakdown("UserBreakdown", "UserSessionMetrics", "user", USER)
 BY_PLAYBOOK: Final = breakdown("PlaybookBreakdown", "PlaybookSessionMetrics", "playbook", PLAYBOOK)
+BY_ORGANIZATION: Final = breakdown(
+    "OrganizationBreakdown", "OrganizationSessionMetrics", "organization", ORGANIZATION
+)
 VIEWER: Final = Object(
     "Viewer",
     {

@@ -1,10 +1,14 @@
-"""The OpenAPI document of the v3 shim."""
+"""The OpenAPI document of the v3 shim: what the published one has, to the letter, and more."""
 
+import re
 from typing import Any, Final
 
 from metrics_graphql.domain.measures import AVERAGE_ACUS, MEASURES
 
 SESSION_METRICS_PATH: Final = "/v3/organizations/{org_id}/metrics/sessions"
+OWN_PATH: Final = "/v3/organizations/metrics/sessions"
+ENTERPRISE_PATH: Final = "/v3/enterprise/metrics/sessions"
+SELF_PATH: Final = "/v3/self"
 
 Schema = dict[str, Any]
 
@@ -20,7 +24,12 @@ def document() -> Schema:
         },
         "servers": [],
         "security": [{"bearerAuth": []}],
-        "paths": {SESSION_METRICS_PATH: {"get": session_metrics_operation()}},
+        "paths": {
+            SESSION_METRICS_PATH: {"get": session_metrics_operation()},
+            OWN_PATH: {"get": own_session_metrics_operation()},
+            ENTERPRISE_PATH: {"get": enterprise_session_metrics_operation()},
+            SELF_PATH: {"get": self_operation()},
+        },
         "components": {"schemas": schemas(), "securitySchemes": {"bearerAuth": BEARER}},
     }
 
@@ -33,40 +42,86 @@ BEARER: Final[Schema] = {
 
 
 def session_metrics_operation() -> Schema:
-    """Return the one operation. Parameters are listed, and so validated, in this order."""
-    return {
-        "tags": ["metrics"],
-        "summary": "Get Session Metrics",
-        "description": "Get aggregated session metrics for the organization.",
-        "operationId": "handle_get_session_metrics_v3_organizations__org_id__metrics_sessions_get",
-        "parameters": [
+    """Return the operation that the published document has."""
+    return session_metrics(
+        "Get Session Metrics",
+        "Get aggregated session metrics for the organization.",
+        SESSION_METRICS_PATH,
+        "The token may not read the organization, or there is no such organization",
+        [
             {
                 "in": "path",
                 "name": "org_id",
                 "required": True,
                 "schema": {"type": "string", "title": "Org Id"},
             },
-            parameter("user_ids", nullable({"type": "array", "items": {"type": "string"}})),
-            parameter("service_user_ids", nullable({"type": "array", "items": {"type": "string"}})),
-            parameter("time_before", {"type": "integer"}, required=True),
-            parameter("time_after", {"type": "integer"}, required=True),
-            parameter("playbook_id", nullable({"type": "string"})),
+            *FILTERS,
         ],
+    )
+
+
+def own_session_metrics_operation() -> Schema:
+    """Return the same for those who leave the organization out."""
+    return session_metrics(
+        "Get Session Metrics Of The Own Organization",
+        "Get aggregated session metrics for the organization of the service user.",
+        OWN_PATH,
+        "The token may not read the organization",
+        FILTERS,
+    )
+
+
+def enterprise_session_metrics_operation() -> Schema:
+    """Return the same for all organizations together, or for some of them."""
+    return session_metrics(
+        "Get Enterprise Session Metrics",
+        "Get aggregated session metrics across organizations of the enterprise.",
+        ENTERPRISE_PATH,
+        "The token may not read the enterprise",
+        [*FILTERS, parameter("org_ids", LIST_OF_IDS)],
+    )
+
+
+def session_metrics(
+    summary: str, description: str, path: str, forbidden: str, parameters: list[Schema]
+) -> Schema:
+    """Return an operation. Parameters are listed, and so validated, in their order."""
+    return {
+        "tags": ["metrics"],
+        "summary": summary,
+        "description": description,
+        "operationId": operation_id("handle_get_session_metrics", path),
+        "parameters": parameters,
         "responses": {
             "200": response("Successful Response", "SessionMetricsResponse"),
-            "401": {
-                **response("No token, or one that is not valid", "Error"),
-                "headers": {"WWW-Authenticate": {"schema": {"type": "string"}}},
-            },
-            "403": response(
-                "The token may not read the organization, or there is no such organization", "Error"
-            ),
+            "401": UNAUTHENTICATED,
+            "403": response(forbidden, "Error"),
             "422": response("Validation Error", "HTTPValidationError"),
-            "429": later("The token has asked as often as it may"),
-            "503": later("The database is not available, or the server is busy"),
-            "504": response("The answer took too long", "Error"),
+            **LATER,
+            "504": TOO_LONG,
         },
     }
+
+
+def self_operation() -> Schema:
+    """Return the operation by which a program finds out whose token it has."""
+    return {
+        "tags": ["self"],
+        "summary": "Get Self",
+        "description": "Get the service user whose token is used. Requires no permission.",
+        "operationId": operation_id("handle_get_self", SELF_PATH),
+        "responses": {
+            "200": response("Successful Response", "ServiceUserSelf"),
+            "401": UNAUTHENTICATED,
+            **LATER,
+            "504": TOO_LONG,
+        },
+    }
+
+
+def operation_id(name: str, path: str) -> str:
+    """Return the id that FastAPI would give a GET."""
+    return f"{name}{re.sub('[^a-zA-Z0-9]', '_', path)}_get"
 
 
 def parameter(name: str, schema: Schema, *, required: bool = False) -> Schema:
@@ -106,6 +161,25 @@ def title(name: str) -> str:
     return name.replace("_", " ").title()
 
 
+LIST_OF_IDS: Final = nullable({"type": "array", "items": {"type": "string"}})
+FILTERS: Final = [
+    parameter("user_ids", LIST_OF_IDS),
+    parameter("service_user_ids", LIST_OF_IDS),
+    parameter("time_before", {"type": "integer"}, required=True),
+    parameter("time_after", {"type": "integer"}, required=True),
+    parameter("playbook_id", nullable({"type": "string"})),
+]
+UNAUTHENTICATED: Final[Schema] = {
+    **response("No token, or one that is not valid", "Error"),
+    "headers": {"WWW-Authenticate": {"schema": {"type": "string"}}},
+}
+LATER: Final = {
+    "429": later("The token has asked as often as it may"),
+    "503": later("The database is not available, or the server is busy"),
+}
+TOO_LONG: Final = response("The answer took too long", "Error")
+
+
 def schemas() -> dict[str, Schema]:
     """Return the schemas of the answers; those that count follow from the table of measures."""
     return {
@@ -141,6 +215,7 @@ def schemas() -> dict[str, Schema]:
                 "type": {"title": "Error Type", "type": "string"},
             },
         },
+        "ServiceUserSelf": SERVICE_USER_SELF,
         "Error": {
             "title": "Error",
             "type": "object",
@@ -149,6 +224,23 @@ def schemas() -> dict[str, Schema]:
         },
     }
 
+
+SERVICE_USER_SELF: Final[Schema] = {
+    "title": "ServiceUserSelf",
+    "description": "The service user whose token is used.",
+    "type": "object",
+    "required": ["principal_type", "service_user_id", "service_user_name", "org_id"],
+    "properties": {
+        "principal_type": {"const": "service_user", "type": "string", "title": "Principal Type"},
+        "service_user_id": {"type": "string", "title": "Service User Id"},
+        "service_user_name": {"type": "string", "title": "Service User Name"},
+        "org_id": {
+            **nullable({"type": "string"}),
+            "title": "Org Id",
+            "description": "Its organization; null if it is of the enterprise.",
+        },
+    },
+}
 
 BY_ORIGIN_DESCRIPTION: Final = """\
 Session counts by origin type, exposed on the v3 metrics API.

@@ -8,6 +8,7 @@ from starlette.datastructures import QueryParams
 
 from metrics_graphql.domain.metrics import MAX_FILTER_IDS, SessionMetricsQuery, check_id
 from metrics_graphql.errors import BadUserInput, shortened
+from metrics_graphql.store.accounts import ServiceUser
 
 
 class InvalidParameters(Exception):
@@ -48,27 +49,45 @@ class Parameters(BaseModel):
     playbook_id: Id | None = None
 
 
-def read_query(org_id: str, query: QueryParams) -> SessionMetricsQuery:
-    """Return the question that a path and a query string ask.
+class EnterpriseParameters(Parameters):
+    """Those of the enterprise's question."""
+
+    org_ids: Ids = Field(None, max_length=MAX_FILTER_IDS)
+
+
+def read_query(org_id: str | None, query: QueryParams) -> SessionMetricsQuery:
+    """Return the question that a path and a query string ask; without an organization, of all.
 
     Of a repeated value the last one counts; unknown parameters are ignored.
 
     Raises:
         InvalidParameters: with one entry for each parameter at fault.
     """
+    model = EnterpriseParameters if org_id is None else Parameters
     values: dict[str, Any] = {
-        name: query[name] for name in ("time_before", "time_after", "playbook_id") if name in query
-    }
-    values |= {
-        name: query.getlist(name) for name in ("user_ids", "service_user_ids") if name in query
+        name: query.getlist(name) if name.endswith("_ids") else query[name]
+        for name in model.model_fields
+        if name in query
     }
     try:
-        parameters = Parameters.model_validate(values)
+        parameters = model.model_validate(values)
         return SessionMetricsQuery.asked(org_id=org_id, **dict(parameters))
     except ValidationError as error:
         raise InvalidParameters([_entry(details) for details in error.errors()]) from None
     except BadUserInput as error:
         raise InvalidParameters([_refused(error, values)]) from None
+
+
+def own_organization(caller: ServiceUser) -> str:
+    """Return the organization of a caller who leaves it out of the path.
+
+    Raises:
+        InvalidParameters: it has none, for it is of the enterprise.
+    """
+    if caller.org_id is None:
+        missing = {"type": "missing", "loc": ["path", "org_id"], "msg": "Field required"}
+        raise InvalidParameters([{**missing, "input": None}])
+    return caller.org_id
 
 
 def _entry(details: ErrorDetails) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""The v3 endpoint: a query string becomes a question, the answer becomes the document's JSON."""
+"""The v3 endpoints: a query string becomes a question, the answer becomes the document's JSON."""
 
 import json
 import re
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from starlette.exceptions import HTTPException
@@ -18,19 +19,32 @@ from metrics_graphql.domain.metrics import SessionMetrics
 from metrics_graphql.errors import MetricsError, Unavailable
 from metrics_graphql.limits import Admission
 from metrics_graphql.observability import report, report_unavailable
-from metrics_graphql.rest_api.openapi import SESSION_METRICS_PATH, document
-from metrics_graphql.rest_api.parameters import InvalidParameters, read_query
+from metrics_graphql.rest_api.openapi import (
+    ENTERPRISE_PATH,
+    OWN_PATH,
+    SELF_PATH,
+    SESSION_METRICS_PATH,
+    document,
+)
+from metrics_graphql.rest_api.parameters import InvalidParameters, own_organization, read_query
 from metrics_graphql.service import MetricsService
 from metrics_graphql.store.accounts import ServiceUser
 from metrics_graphql.store.questions import Asked
 
 Endpoint = Callable[[Request], Awaitable[ASGIApp]]
+OrganizationOf = Callable[[Request, ServiceUser], str | None]
+ORGANIZATIONS: Final[dict[str, OrganizationOf]] = {
+    SESSION_METRICS_PATH: lambda request, _: str(request.path_params["org_id"]),
+    OWN_PATH: lambda _, caller: own_organization(caller),
+    ENTERPRISE_PATH: lambda *_: None,
+}
+"""Whose sessions a path asks for; None is all organizations'."""
 
 
 def routes(service: MetricsService, admission: Admission, answers: Answers) -> list[Route]:
     """Return the routes of this door."""
 
-    async def session_metrics(request: Request) -> ASGIApp:
+    async def session_metrics(organization_of: OrganizationOf, request: Request) -> ASGIApp:
         """Answer one question: the token first, then the parameters, then the right to ask."""
         asked = (request.scope["path"], request.scope["query_string"])
         said = (sha256(request.headers.get("authorization", "")), *asked)
@@ -39,24 +53,35 @@ def routes(service: MetricsService, admission: Admission, answers: Answers) -> l
             return repeat.response
         async with admission.admitted(request) as (caller, until):
             response = await answers.get(
-                (caller.rights, *asked), JSONResponse.media_type, lambda: answered(request, caller)
+                (caller.rights, *asked),
+                JSONResponse.media_type,
+                lambda: answered(organization_of(request, caller), request, caller),
             )
         answers.remember(said, caller.service_user_id, until, response)
         return response
 
-    async def answered(request: Request, caller: ServiceUser) -> Answer:
-        query = read_query(request.path_params["org_id"], request.query_params)
+    async def answered(org_id: str | None, request: Request, caller: ServiceUser) -> Answer:
+        query = read_query(org_id, request.query_params)
         versions = await service.versions({query.org_id})
         (answer,) = await service.session_metrics(caller, [Asked(query)])
         if isinstance(answer, MetricsError):
             raise answer
         return Answer(body_of(answer), versions)
 
+    async def who_asks(request: Request) -> ASGIApp:
+        """Tell a caller who it is, whatever it may do."""
+        async with admission.admitted(request) as (caller, _):
+            return JSONResponse(self_of(caller))
+
     async def openapi(_request: Request) -> Response:
         """Show the document."""
         return JSONResponse(document())
 
-    return [get_only(SESSION_METRICS_PATH, session_metrics), get_only("/openapi.json", openapi)]
+    return [
+        *(get_only(path, partial(session_metrics, of)) for path, of in ORGANIZATIONS.items()),
+        get_only(SELF_PATH, who_asks),
+        get_only("/openapi.json", openapi),
+    ]
 
 
 def get_only(path: str, endpoint: Endpoint) -> Route:
@@ -95,6 +120,16 @@ async def answer_http_exception(_request: Request, error: Exception) -> Response
     if not isinstance(error, HTTPException):
         raise error
     return JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+
+
+def self_of(caller: ServiceUser) -> dict[str, str | None]:
+    """Return a caller as the document's `ServiceUserSelf`."""
+    return {
+        "principal_type": "service_user",
+        "service_user_id": caller.service_user_id,
+        "service_user_name": caller.name,
+        "org_id": caller.org_id,
+    }
 
 
 def template() -> str:

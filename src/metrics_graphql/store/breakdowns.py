@@ -1,4 +1,4 @@
-"""Breakdowns: sums by user or playbook, ranked by the database, in one statement."""
+"""Breakdowns: sums by user, playbook or organization, ranked by the database in one statement."""
 
 from functools import lru_cache
 from typing import Any, Final
@@ -16,14 +16,16 @@ from metrics_graphql.domain.measures import ACUS_CONSUMED, SESSIONS_CREATED, Mea
 from metrics_graphql.domain.metrics import SessionMetrics
 from metrics_graphql.store.dialects import Dialect, Prepared
 from metrics_graphql.store.engine import Reader
-from metrics_graphql.store.planner import Filters, Plan, plan_for
+from metrics_graphql.store.planner import Organizations, Plan, plan_for
 from metrics_graphql.store.questions import parameters_of
-from metrics_graphql.store.rollups import SCOPES, Scope
+from metrics_graphql.store.rollups import ORGANIZATION, SCOPES, Scope
 from metrics_graphql.store.statements import buckets_in_runs, raw_sessions, total
 from metrics_graphql.store.tables import rollups, sessions
 
+FIELD_OF: Final = {scope.code: scope.field or "org_id" for scope in SCOPES}
+"""The field of a session that names what a roll-up adds up."""
 SCOPES_OF: Final = {
-    dimension: tuple(scope for scope in SCOPES if scope.field in dimension.value)
+    dimension: tuple(scope for scope in SCOPES if FIELD_OF[scope.code] in dimension.value)
     for dimension in Dimension
 }
 
@@ -37,29 +39,23 @@ async def breakdown(database: Reader, query: BreakdownQuery) -> Breakdown:
         Unavailable: the database can't answer.
     """
     dialect, ranking = database.dialect, query.ranking
-    filters = plan_for(query.question).filters
+    plan = plan_for(query.question)
     # Roll-ups know what names one id, but not which of those sessions a filter matches.
-    rolled_up = dialect.rolls_up and not any(filters)
-    scope = SCOPES_OF[query.dimension][0] if rolled_up else None
+    rolled_up = dialect.rolls_up and not any(plan.filters)
+    plan = plan._replace(scope=SCOPES_OF[query.dimension][0] if rolled_up else None)
     needed = {SESSIONS_CREATED, *ranking.by.value, *query.measures}
     measures = in_order(needed)
-    runs = Plan(filters, scope).runs(0, query.question.period)
+    runs = plan.runs(0, query.question.period)
     parameters = {**parameters_of(query.question, runs, dialect), "first": ranking.first}
     statement = ranked(
-        dialect,
-        query.dimension,
-        filters,
-        measures,
-        ranking.by,
-        descending=ranking.descending,
-        rolled_up=rolled_up,
+        dialect, query.dimension, plan, measures, ranking.by, descending=ranking.descending
     )
     rows = await database.fetch(statement, parameters)
     names = [measure.name for measure in measures]
     return Breakdown(
         tuple(
             BreakdownRow(
-                str(SCOPES[scope_code].field),
+                FIELD_OF[scope_code],
                 scope_id,
                 SessionMetrics(dict(zip(names, map(int, sums), strict=True))),
             )
@@ -73,22 +69,21 @@ async def breakdown(database: Reader, query: BreakdownQuery) -> Breakdown:
 def ranked(  # noqa: PLR0913 - all that the shape of the statement depends on
     dialect: Dialect,
     dimension: Dimension,
-    filters: Filters,
+    plan: Plan,
     measures: tuple[Measure, ...],
     by: OrderField,
     *,
     descending: bool,
-    rolled_up: bool,
 ) -> Prepared:
     """Return the statement for the rows of a breakdown: total, scope, id, and the measures.
 
     Its parameters are those of `session_sums`, and `first`.
     """
     scopes = SCOPES_OF[dimension]
-    raw = raw_sessions(dialect, filters, one_question=True)
+    raw = raw_sessions(dialect, plan, one_question=True)
     parts = [by_id(dialect, raw, scope, measures) for scope in scopes]
-    if rolled_up:
-        parts.append(rolled_up_by_id(dialect, scopes, measures))
+    if plan.scope is not None:
+        parts.append(rolled_up_by_id(dialect, plan.organizations, scopes, measures))
     part = sa.union_all(*parts).subquery()
     sums = {measure.name: dialect.sum(part.c[measure.name]) for measure in measures}
     rows = (
@@ -110,7 +105,7 @@ def by_id(
     dialect: Dialect, raw: sa.Select[*tuple[Any, ...]], scope: Scope, measures: tuple[Measure, ...]
 ) -> sa.Select[*tuple[Any, ...]]:
     """Return sums of raw sessions for each id that they name in one field."""
-    named = sessions.c[str(scope.field)]
+    named = sessions.c[FIELD_OF[scope.code]]
     return (
         raw.with_only_columns(
             sa.literal(scope.code).label("scope"),
@@ -123,18 +118,19 @@ def by_id(
 
 
 def rolled_up_by_id(
-    dialect: Dialect, scopes: tuple[Scope, ...], measures: tuple[Measure, ...]
+    dialect: Dialect, of: Organizations, scopes: tuple[Scope, ...], measures: tuple[Measure, ...]
 ) -> sa.Select[*tuple[Any, ...]]:
     """Return sums of roll-ups for each id of some scopes."""
     in_scope = sa.or_(*(rollups.c.scope == scope.code for scope in scopes))
+    named = rollups.c.org_id if scopes == (ORGANIZATION,) else rollups.c.scope_id
     return (
-        buckets_in_runs(dialect, in_scope)
+        buckets_in_runs(dialect, of, in_scope)
         .with_only_columns(
             rollups.c.scope,
-            rollups.c.scope_id,
+            named,
             *(dialect.sum(rollups.c[measure.name]) for measure in measures),
         )
-        .group_by(rollups.c.scope, rollups.c.scope_id)
+        .group_by(rollups.c.scope, named)
     )
 
 

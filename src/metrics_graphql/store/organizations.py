@@ -1,6 +1,6 @@
 """Organizations: which are known, and the version of what is known of them."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 import sqlalchemy as sa
@@ -11,17 +11,26 @@ from metrics_graphql.store.engine import Database
 from metrics_graphql.store.tables import organizations
 
 
-async def data_versions(database: Database, org_ids: Iterable[str]) -> dict[str, int]:
+async def data_versions(
+    database: Database, org_ids: Collection[str | None]
+) -> dict[str | None, int]:
     """Return the data version of those of some organizations that are known.
 
-    An organization is known when sessions or a service user named it.
+    An organization is known when sessions or a service user named it. None is the enterprise,
+    whose version goes up with that of any organization, and when one becomes known.
 
     Raises:
         Unavailable: the database can't answer.
     """
-    ids = database.dialect.bind_ids(org_ids)
-    rows = await database.fetch(versions_of(database.dialect), {"org_ids": ids})
-    return {org_id: version for org_id, version in rows}  # noqa: C416 - of sequences, not of pairs
+    versions: dict[str | None, int] = {}
+    ids = [org_id for org_id in org_ids if org_id is not None]
+    if ids:
+        values = {"org_ids": database.dialect.bind_ids(ids)}
+        rows = await database.fetch(versions_of(database.dialect), values)
+        versions.update((org_id, version) for org_id, version in rows)
+    if None in org_ids:
+        ((versions[None],),) = await database.fetch(version_of_all(database.dialect), {})
+    return versions
 
 
 async def first_organizations(database: Database, first: int) -> list[str]:
@@ -47,6 +56,16 @@ def versions_of(dialect: DatabaseDialect) -> Prepared:
     """Return the statement for those of `org_ids` that are known, each with its data version."""
     columns = organizations.c.org_id, organizations.c.data_version
     return dialect.prepare(sa.select(*columns).where(dialect.one_of(columns[0], "org_ids")))
+
+
+@lru_cache
+def version_of_all(dialect: DatabaseDialect) -> Prepared:
+    """Return the statement for the version of all organizations together.
+
+    None of them ever goes down or away, so that equal sums are sums of the same.
+    """
+    together = dialect.sum(organizations.c.data_version + 1)
+    return dialect.prepare(sa.select(sa.func.coalesce(together, 0)))
 
 
 @lru_cache

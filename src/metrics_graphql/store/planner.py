@@ -1,5 +1,6 @@
 """Which rows answer a question: roll-ups where they are exact, raw sessions where not."""
 
+from enum import Enum
 from typing import Final, NamedTuple
 
 from metrics_graphql.domain.metrics import SessionMetricsQuery
@@ -25,12 +26,21 @@ SCOPE_OF: Final = {
 """Whose roll-ups know the sessions that some filters match."""
 
 
+class Organizations(Enum):
+    """Of how many organizations sessions are counted."""
+
+    ONE = "one"
+    SOME = "some"
+    ALL = "all"
+
+
 class Plan(NamedTuple):
     """How questions that differ only in their bounds are answered: they share a statement."""
 
     filters: Filters
     scope: Scope | None
     """Whose roll-ups are read between the raw ends of a period; None where only raw rows do."""
+    organizations: Organizations = Organizations.ONE
 
     def runs(self, question: int, period: TimePeriod) -> list[Run]:
         """Cut a period into the runs of buckets and of raw sessions that answer for it."""
@@ -54,4 +64,12 @@ def plan_for(query: SessionMetricsQuery, *, rolled_up: bool = True) -> Plan:
         service_users=query.creators.service_user_ids is not None,
         playbook=query.playbook_id is not None,
     )
-    return Plan(filters, SCOPE_OF.get(filters) if rolled_up else None)
+    scope = SCOPE_OF.get(filters) if rolled_up else None
+    return Plan(filters, scope, organizations_of(query))
+
+
+def organizations_of(query: SessionMetricsQuery) -> Organizations:
+    """Return of how many organizations a question is."""
+    if query.org_id is not None:
+        return Organizations.ONE
+    return Organizations.ALL if query.org_ids is None else Organizations.SOME

@@ -25,7 +25,8 @@ class Asked(NamedTuple):
 class SessionsOf(NamedTuple):
     """What questions that share a statement have in common: everything but the period."""
 
-    org_id: str
+    org_id: str | None
+    org_ids: frozenset[str] | None
     creators: Creators
     playbook_id: str | None
 
@@ -70,7 +71,7 @@ async def answer_alike(
 
 def sessions_of(question: SessionMetricsQuery) -> SessionsOf:
     """Return everything of a question but its period."""
-    return SessionsOf(question.org_id, question.creators, question.playbook_id)
+    return SessionsOf(question.org_id, question.org_ids, question.creators, question.playbook_id)
 
 
 async def sums_by_period(
@@ -107,7 +108,7 @@ async def sums_by_period(
 def parameters_of(
     question: SessionMetricsQuery, runs: Collection[Run], dialect: Dialect
 ) -> dict[str, Any]:
-    """Return what to bind to a statement: the question's organization and filters, and the runs."""
+    """Return what to bind to a statement: a question's organizations and filters, and the runs."""
     creators = question.creators
     parameters = {
         "org_id": question.org_id,
@@ -115,6 +116,8 @@ def parameters_of(
         "rolled_up": dialect.bind_runs([run for run in runs if run.grain]),
         "raw": dialect.bind_runs([run for run in runs if not run.grain]),
     }
+    if question.org_ids is not None:
+        parameters["org_ids"] = dialect.bind_ids(question.org_ids)
     if creators.user_ids is not None:
         parameters["user_ids"] = dialect.bind_ids(creators.user_ids)
     if creators.service_user_ids is not None:

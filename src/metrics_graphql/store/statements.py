@@ -7,9 +7,9 @@ import sqlalchemy as sa
 
 from metrics_graphql.domain.measures import Condition, Measure, Present
 from metrics_graphql.store.dialects import Dialect, Prepared
-from metrics_graphql.store.planner import Filters, Plan
+from metrics_graphql.store.planner import Filters, Organizations, Plan
 from metrics_graphql.store.rollups import Scope
-from metrics_graphql.store.tables import rollups, sessions
+from metrics_graphql.store.tables import organizations, rollups, sessions
 
 SESSION_KEY: Final = tuple(sessions.primary_key.columns)
 ROLLUP_KEY: Final = tuple(rollups.primary_key.columns)
@@ -22,14 +22,14 @@ def session_sums(
     """Return the statement that adds up these measures for the questions of one plan.
 
     A row is the number of a question and a sum for each measure; the rows of a question, at most
-    two, are to be added up, a null as 0. The parameters are `org_id`, the runs of buckets
-    `rolled_up` and of raw sessions `raw`, and those of the filters: `user_ids`, `service_user_ids`,
-    `playbook_id`.
+    two, are to be added up, a null as 0. The parameters are `org_id` or `org_ids`, the runs of
+    buckets `rolled_up` and of raw sessions `raw`, and those of the filters: `user_ids`,
+    `service_user_ids`, `playbook_id`.
     """
-    sources = [raw_sessions(dialect, plan.filters, one_question=one_question)]
+    sources = [raw_sessions(dialect, plan, one_question=one_question)]
     sums = [[total(dialect, measure) for measure in measures]]
     if plan.scope is not None:
-        sources.append(rolled_up_sessions(dialect, plan.filters, plan.scope))
+        sources.append(rolled_up_sessions(dialect, plan, plan.scope))
         sums.append([dialect.sum(rollups.c[measure.name]) for measure in measures])
     return dialect.prepare(
         sa.union_all(
@@ -51,27 +51,24 @@ def by_question(
     return statement if one_question else statement.group_by(question)
 
 
-def rolled_up_sessions(
-    dialect: Dialect, filters: Filters, scope: Scope
-) -> sa.Select[*tuple[Any, ...]]:
+def rolled_up_sessions(dialect: Dialect, plan: Plan, scope: Scope) -> sa.Select[*tuple[Any, ...]]:
     """Return the roll-ups in the runs of buckets, each with its question's number."""
-    everything = buckets_in_runs(dialect, rollups.c.scope == scope.code)
+    everything = buckets_in_runs(dialect, plan.organizations, rollups.c.scope == scope.code)
     if scope.field is None:
         return everything
-    (named,) = filter_branches(dialect, filters, rollups.c.scope_id)
+    (named,) = filter_branches(dialect, plan.filters, rollups.c.scope_id)
     keys = everything.add_columns(*ROLLUP_KEY).where(named)
     return looked_up(rollups, keys.cte("matching_rollups"))
 
 
 def buckets_in_runs(
-    dialect: Dialect, in_scope: sa.ColumnElement[bool]
+    dialect: Dialect, of: Organizations, in_scope: sa.ColumnElement[bool]
 ) -> sa.Select[*tuple[Any, ...]]:
     """Return the roll-ups of a scope in the runs of buckets, each with its question's number."""
-    in_organization = rollups.c.org_id == sa.bindparam("org_id")
     return dialect.in_runs(
         "rolled_up",
         rollups.c.bucket,
-        in_organization,
+        belongs_to(dialect, of, rollups.c.org_id),
         in_scope,
         grain=rollups.c.grain,
         one_question=False,
@@ -79,23 +76,35 @@ def buckets_in_runs(
 
 
 def raw_sessions(
-    dialect: Dialect, filters: Filters, *, one_question: bool
+    dialect: Dialect, plan: Plan, *, one_question: bool
 ) -> sa.Select[*tuple[Any, ...]]:
     """Return the sessions in the runs of raw ones, each with its question's number."""
-    in_organization = sessions.c.org_id == sa.bindparam("org_id")
-    found = dialect.in_runs(
-        "raw", sessions.c.created_at, in_organization, one_question=one_question
-    )
-    if branches := filter_branches(dialect, filters):
+    belongs = belongs_to(dialect, plan.organizations, sessions.c.org_id)
+    found = dialect.in_runs("raw", sessions.c.created_at, belongs, one_question=one_question)
+    if branches := filter_branches(dialect, plan.filters):
         if dialect.rolls_up:
             keys = found.add_columns(*SESSION_KEY)
             matching = sa.union(*(keys.where(branch) for branch in branches))
             found = looked_up(sessions, matching.cte("matching_sessions"))
         else:
             found = found.where(sa.or_(*branches))
-        if filters.playbook:
+        if plan.filters.playbook:
             found = found.where(sessions.c.playbook_id == sa.bindparam("playbook_id"))
     return found
+
+
+def belongs_to(
+    dialect: Dialect, of: Organizations, org_id: sa.Column[Any]
+) -> sa.ColumnElement[bool]:
+    """Return the condition that a row is of the organizations of a question.
+
+    Every index begins with the organization: where there are any, all of them are named, too.
+    """
+    if of is Organizations.ONE:
+        return org_id == sa.bindparam("org_id")
+    if of is Organizations.SOME:
+        return dialect.one_of(org_id, "org_ids")
+    return org_id.in_(sa.select(organizations.c.org_id)) if dialect.rolls_up else sa.true()
 
 
 def looked_up(table: sa.Table, keys: sa.CTE) -> sa.Select[*tuple[Any, ...]]:

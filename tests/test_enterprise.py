@@ -1,0 +1,345 @@
+"""The enterprise door: what it answers, how many statements that takes, and how long it is kept."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metrics_graphql.domain.measures import SESSIONS_CREATED
+from metrics_graphql.domain.metrics import SessionMetricsQuery
+from metrics_graphql.store import questions
+from tests import oracle, strategies
+from tests.conftest import Gateway, new_organization, on_every_engine
+from tests.test_whole_question import CHANGE, FRAGMENT, PERIOD
+
+pytestmark = on_every_engine
+
+QUESTION = {"time_after": 0, "time_before": 100}
+DASHBOARD = (
+    """
+    query ($orgs: [ID!], $filters: SessionMetricsFilters!, $interval: TimeInterval!,
+           $first: Int!, $order: SessionMetricsOrder!) {
+      enterpriseSessionMetrics(orgIds: $orgs, filters: $filters) {
+        ...Measures PERIOD
+        timeSeries(interval: $interval, timeZone: "Asia/Kathmandu") { ...Measures PERIOD }
+        byUser(first: $first, orderBy: $order) {
+          nodes { ...Measures user { id kind } } totalCount
+        }
+        byPlaybook(first: $first, orderBy: $order) {
+          nodes { ...Measures playbook { id } } totalCount
+        }
+        byOrganization(first: $first, orderBy: $order) {
+          nodes { ...Measures organization { id } } totalCount
+        }
+        previousPeriod { ...Measures PERIOD CHANGE }
+      }
+    }
+    """.replace("PERIOD", PERIOD).replace("CHANGE", CHANGE)
+    + FRAGMENT
+)
+COUNT = """
+    query ($orgs: [ID!]) {
+      enterpriseSessionMetrics(orgIds: $orgs, filters: {timeAfter: 0, timeBefore: 100}) {
+        sessionsCreatedCount
+      }
+    }
+"""
+
+
+def session(org_id: str, session_id: str = "s", created_at: int = 10) -> dict[str, Any]:
+    """Return a session."""
+    return {"org_id": org_id, "session_id": session_id, "created_at": created_at}
+
+
+def counts(answer: dict[str, Any]) -> dict[str, int]:
+    """Return every count of an answer of REST, by the path of its keys."""
+    return {
+        f"{name}.{member}": count
+        for name, value in answer.items()
+        if not isinstance(value, float)
+        for member, count in (value.items() if isinstance(value, dict) else [("", value)])
+    }
+
+
+class Enterprise:
+    """Organizations that come to be, one example after another, and all that they have."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.token = gateway.token()
+        self.rows: list[oracle.Row] = []
+        self.org_ids: list[str] = []
+        self._gateway = gateway
+
+    def grow(self, data: st.DataObject) -> None:
+        """Load sessions of three new organizations, of which one may have none."""
+        org_ids = [next(new_organization) for _ in range(3)]
+        rows = st.sampled_from(org_ids).flatmap(
+            lambda org_id: strategies.session_rows(org_id, st.sampled_from("abcdefgh"))
+        )
+        unique = st.lists(
+            rows, max_size=20, unique_by=lambda row: (row["org_id"], row["session_id"])
+        )
+        new = data.draw(unique)
+        self._gateway.load(new)
+        self.rows += new
+        self.org_ids += org_ids
+
+    def filters(self) -> st.SearchStrategy[dict[str, Any]]:
+        """Return filters, of organizations and others."""
+        named = st.lists(st.sampled_from([*self.org_ids[-6:], "org-unknown"]))
+        org_ids = st.fixed_dictionaries({}, optional={"org_ids": named})
+        return st.builds(lambda one, other: {**one, **other}, org_ids, strategies.filters())
+
+
+@pytest.fixture
+def enterprise(gateway: Gateway) -> Enterprise:
+    """Lend what grows with the examples of one test."""
+    return Enterprise(gateway)
+
+
+@given(data=st.data())
+@settings(max_examples=60)
+def test_every_field_says_what_the_oracle_says(
+    gateway: Gateway, enterprise: Enterprise, data: st.DataObject
+) -> None:
+    """Through both doors, for random sessions, organizations, periods, filters and rankings."""
+    enterprise.grow(data)
+    after, before = sorted(data.draw(st.tuples(strategies.instants(), strategies.instants())))
+    filters = data.draw(enterprise.filters())
+    period = {"time_after": after, "time_before": before}
+    interval = data.draw(st.sampled_from(["DAY", "WEEK", "MONTH"]))
+    ranking: dict[str, Any] = {
+        "first": data.draw(st.integers(1, 5)),
+        "order_field": data.draw(
+            st.sampled_from(
+                ["SESSIONS_CREATED_COUNT", "SESSIONS_WITH_MERGED_PRS_COUNT", "AVG_ACUS_PER_SESSION"]
+            )
+        ),
+        "direction": data.draw(st.sampled_from(["ASC", "DESC"])),
+    }
+
+    over_rest = gateway.enterprise(
+        enterprise.token, **strategies.rest_parameters(period, filters)
+    ).json()
+    others = {name: value for name, value in filters.items() if name != "org_ids"}
+    variables = {
+        "orgs": filters.get("org_ids"),
+        "filters": strategies.graphql_filters(period, others),
+        "interval": interval,
+        "first": ranking["first"],
+        "order": {"field": ranking["order_field"], "direction": ranking["direction"]},
+    }
+    over_graphql = gateway.graphql(DASHBOARD, enterprise.token, variables).json()
+
+    asked: dict[str, Any] = {"rows": enterprise.rows, "org_id": None, **period, **filters}
+    assert over_rest == oracle.rest(**asked)
+    assert "errors" not in over_graphql, over_graphql
+    answer = over_graphql["data"]["enterpriseSessionMetrics"]
+    series = oracle.time_series(**asked, interval=interval, time_zone="Asia/Kathmandu")
+    assert answer.pop("timeSeries") == series
+    for by in ("user", "playbook", "organization"):
+        assert answer.pop(f"by{by.title()}") == oracle.breakdown(**asked, **ranking, by=by)
+    before_that = oracle.previous_period(**asked)
+    assert answer.pop("previousPeriod") == before_that
+    assert answer.pop("period")["startsAt"] == before_that["period"]["endsAt"]
+    assert answer == oracle.graphql(**asked)
+
+
+@given(data=st.data())
+@settings(max_examples=40)
+def test_the_enterprise_is_the_sum_of_its_organizations(
+    gateway: Gateway, enterprise: Enterprise, data: st.DataObject
+) -> None:
+    """Of all of them, and of any set of them; each count, whatever the period and the filters."""
+    enterprise.grow(data)
+    period = data.draw(strategies.periods())
+    filters = data.draw(enterprise.filters())
+    asked = strategies.rest_parameters(period, filters)
+    together = gateway.enterprise(enterprise.token, **asked).json()
+
+    asked.pop("org_ids", None)
+    of_each = [
+        gateway.rest(org_id, enterprise.token, **asked).json()
+        for org_id in {*filters.get("org_ids", enterprise.org_ids)}
+        # An organization of which nothing was ever loaded is not known.
+        if any(row["org_id"] == org_id for row in enterprise.rows)
+    ]
+    expected = {name: sum(counts(each)[name] for each in of_each) for name in counts(together)}
+    assert counts(together) == expected
+
+
+def test_a_dashboard_takes_four_statements_whatever_the_number_of_organizations(
+    gateway: Gateway, statements: list[str]
+) -> None:
+    """Totals with the series and the previous period; users; playbooks; organizations."""
+    gateway.load(session(f"org-{number}") for number in range(30))
+    token = gateway.token()
+    variables = {
+        "filters": {"timeAfter": 0, "timeBefore": 30 * 86_400},
+        "interval": "DAY",
+        "first": 25,
+        "order": {"field": "SESSIONS_CREATED_COUNT", "direction": "DESC"},
+    }
+    for orgs in (None, [f"org-{number}" for number in range(20)]):
+        statements.clear()
+        answer = gateway.graphql(DASHBOARD, token, {**variables, "orgs": orgs}).json()
+        found = answer["data"]["enterpriseSessionMetrics"]
+        assert found["sessionsCreatedCount"] == found["byOrganization"]["totalCount"]
+        assert len([sql for sql in statements if "created_at" in sql and "sessions" in sql]) == 4
+
+
+def test_organizations_asked_for_differently_do_not_share_an_answer(gateway: Gateway) -> None:
+    """All, some, others and one of them, in one request."""
+    gateway.load(session(org_id) for org_id in ("org-1", "org-2", "org-3"))
+    gateway.load([session("org-3", "t")])
+    aliases = {"all": "", "some": 'orgIds: ["org-1", "org-2"],', "other": 'orgIds: ["org-3"],'}
+    aliases |= {"none": "orgIds: [],", "null": "orgIds: null,", "unknown": 'orgIds: ["org-9"],'}
+    asked = " ".join(
+        f"{alias}: enterpriseSessionMetrics({argument} filters: $f) {{ sessionsCreatedCount }}"
+        for alias, argument in aliases.items()
+    )
+    one = 'one: sessionMetrics(orgId: "org-1", filters: $f) { sessionsCreatedCount }'
+    query = f"query ($f: SessionMetricsFilters!) {{ {asked} {one} }}"
+    answer = gateway.graphql(
+        query, gateway.token(), {"f": {"timeAfter": 0, "timeBefore": 100}}
+    ).json()
+
+    found = {alias: each["sessionsCreatedCount"] for alias, each in answer["data"].items()}
+    assert found == {"all": 4, "some": 2, "other": 2, "none": 0, "null": 4, "unknown": 0, "one": 1}
+
+
+def test_organizations_may_be_repeated_joined_by_commas_or_both(gateway: Gateway) -> None:
+    """`org_ids=` names none of them, and matches nothing; an unknown one has no sessions."""
+    gateway.load(session(org_id) for org_id in ("org-a", "org-b", "org-c"))
+    token = gateway.token()
+
+    def count(org_ids: Any) -> int:  # noqa: ANN401 - one or several values
+        body = gateway.enterprise(token, **QUESTION, org_ids=org_ids).json()
+        return int(body["sessions_created_count"])
+
+    assert count("org-a,org-b") == count(["org-a", "org-b"]) == count("org-a,org-b,org-z") == 2
+    assert count(["org-a,org-b", "org-c"]) == 3
+    assert count("") == count("org-z") == 0
+
+
+@pytest.mark.parametrize(
+    ("org_ids", "place", "kind"),
+    [
+        (",".join(map(str, range(1001))), ["query", "org_ids"], "too_long"),
+        ("a,\0", ["query", "org_ids", 1], "id_characters"),
+    ],
+)
+def test_organizations_that_can_not_be_taken_are_named(
+    gateway: Gateway, org_ids: str, place: list[Any], kind: str
+) -> None:
+    """As other ids are; over GraphQL, as the argument that they are."""
+    token = gateway.token()
+    response = gateway.enterprise(token, **QUESTION, org_ids=org_ids)
+    answer = gateway.graphql(COUNT, token, {"orgs": org_ids.split(",")}).json()
+
+    assert response.status_code == 422
+    (entry,) = response.json()["detail"]
+    assert (entry["loc"], entry["type"]) == (place, kind)
+    (error,) = answer["errors"]
+    assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "orgIds"}
+
+
+def test_a_thousand_organizations_are_fine(gateway: Gateway) -> None:
+    """The limit itself is allowed."""
+    gateway.load([session("org-7")])
+    org_ids = ",".join(f"org-{number}" for number in range(1000))
+    response = gateway.enterprise(gateway.token(), **QUESTION, org_ids=org_ids)
+
+    assert response.json()["sessions_created_count"] == 1
+
+
+def test_no_organizations_have_no_sessions(gateway: Gateway) -> None:
+    """An enterprise that nobody loaded anything into is all zeros."""
+    response = gateway.enterprise(gateway.token(), **QUESTION)
+
+    assert response.status_code == 200
+    assert set(counts(response.json()).values()) == {0}
+    assert response.json()["avg_acus_per_session"] == 0.0
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("door", ["rest", "graphql"])
+def test_an_answer_is_kept_until_any_organization_changes_or_comes(
+    gateway: Gateway, statements: list[str], door: str, *, named: bool
+) -> None:
+    """One that was loaded into, one that is new, and one that only a service user names."""
+    gateway.load([session("org-1"), session("org-2")])
+    token = gateway.token()
+
+    def count() -> int:
+        if door == "graphql":
+            variables = {"orgs": ["org-1", "org-2", "org-3"]} if named else {}
+            data = gateway.graphql(COUNT, token, variables).json()["data"]
+            return int(data["enterpriseSessionMetrics"]["sessionsCreatedCount"])
+        some = {"org_ids": "org-1,org-2,org-3"} if named else {}
+        body = gateway.enterprise(token, **QUESTION, **some).json()
+        return int(body["sessions_created_count"])
+
+    def statements_of(expected: int) -> int:
+        statements.clear()
+        assert count() == expected
+        return len([sql for sql in statements if "created_at" in sql and "sessions" in sql])
+
+    assert [statements_of(2), statements_of(2)] == [1, 0]
+    gateway.load([session("org-2", "t")])
+    assert [statements_of(3), statements_of(3)] == [1, 0]
+    gateway.load([session("org-3")])
+    assert [statements_of(4), statements_of(4)] == [1, 0]
+    gateway.token("org-4")
+    assert [statements_of(4), statements_of(4)] == [1, 0]
+
+
+def test_a_browser_that_has_the_answer_is_told_so_until_it_changes(gateway: Gateway) -> None:
+    """The validator is that of the body."""
+    gateway.load([session("org-1")])
+    token = gateway.token()
+    etag = gateway.enterprise(token, **QUESTION).headers["etag"]
+    path = "/v3/enterprise/metrics/sessions"
+
+    def status() -> int:
+        headers = {"if-none-match": etag}
+        return gateway.request("GET", path, token, params=QUESTION, headers=headers).status_code
+
+    assert status() == 304
+    gateway.load([session("org-2")])
+    assert status() == 200
+
+
+def test_a_question_of_one_organization_reads_no_other_ones_version(
+    gateway: Gateway, statements: list[str]
+) -> None:
+    """It costs what it cost: its version, and its sums."""
+    token = gateway.token("org-1")
+    statements.clear()
+    gateway.rest("org-1", token, **QUESTION)
+
+    assert len(statements) == 3
+    assert not [sql for sql in statements if "sum(organizations" in sql]
+
+
+def test_questions_of_the_enterprise_that_differ_in_their_bounds_share_a_statement(
+    gateway: Gateway, statements: list[str]
+) -> None:
+    """And those that differ in their organizations do not."""
+    asked = [
+        questions.Asked(
+            SessionMetricsQuery.asked(
+                org_id=None, org_ids=org_ids, time_after=at, time_before=at + 10
+            ),
+            (SESSIONS_CREATED,),
+        )
+        for org_ids in (None, ["org-1"], ["org-1", "org-2"])
+        for at in (0, 10, 20)
+    ]
+    gateway.load([session("org-1", created_at=5), session("org-2", created_at=25)])
+    answers = gateway.run(questions.session_metrics(gateway.store.sessions, asked))
+
+    found = [answer[SESSIONS_CREATED] for answer in answers]  # type: ignore[index] # no errors
+    assert found == [1, 0, 1, 1, 0, 0, 1, 0, 1]
+    assert len(statements) == 3
