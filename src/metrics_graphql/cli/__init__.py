@@ -5,6 +5,7 @@ import typer
 from metrics_graphql.cli.accounts import service_user
 from metrics_graphql.cli.data import export_schema, load, migrate, verify
 from metrics_graphql.cli.serving import demo, serve
+from metrics_graphql.cli.syncing import sync
 
 app = typer.Typer(
     name="metrics-graphql",
@@ -13,7 +14,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (serve, demo, load, verify, migrate, export_schema):
+for command in (serve, demo, load, sync, verify, migrate, export_schema):
     app.command()(command)
 app.add_typer(service_user, name="service-user")
 
