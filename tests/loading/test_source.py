@@ -12,7 +12,6 @@ import pytest
 from starlette.responses import JSONResponse, Response
 
 from metrics_graphql.errors import BadUserInput
-from metrics_graphql.loading.insights import MAX_CURSOR
 from metrics_graphql.loading.source import (
     ATTEMPTS,
     MAX_BODY,
@@ -22,19 +21,9 @@ from metrics_graphql.loading.source import (
     Source,
     SourceFailed,
 )
+from tests.loading.test_insights import ITEM, LAST
 from tests.loading.v3_server import TOKEN, V3Server, cut_off, problem, v3_server
 from tests.serving import free_port
-
-ITEM: dict[str, Any] = {
-    "session_id": "a",
-    "org_id": "org-1",
-    "created_at": 10,
-    "updated_at": 20,
-    "session_size": "s",
-    "acus_consumed": 0.1,
-    "pull_requests": [],
-}
-LAST: dict[str, Any] = {"items": [ITEM], "has_next_page": False, "end_cursor": None}
 
 
 def asked(url: str, waits: list[float] | None = None, **position: Any) -> Answer:  # noqa: ANN401 - of a page
@@ -63,11 +52,6 @@ def refusal(url: str, **position: Any) -> SourceFailed:  # noqa: ANN401 - of a p
 def given(page: object) -> Callable[[dict[str, Any]], Any]:
     """Return what puts a page of ours in place of any other."""
     return lambda _page: page
-
-
-def without_dots(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what is `...`."""
-    return {name: value for name, value in values.items() if value is not ...}
 
 
 # What is asked again
@@ -201,63 +185,12 @@ def test_a_compressed_answer_is_read(v3: V3Server) -> None:
     assert asked(v3.url).page.items[0].session_id == "a"
 
 
-@pytest.mark.parametrize(
-    ("change", "path"),
-    [
-        *(({name: ...}, f"items.1.{name}: ") for name in ITEM),
-        *(({name: None}, f"items.1.{name}: ") for name in ITEM),
-        ({"session_id": ""}, "items.1.session_id: "),
-        ({"session_id": "a,b"}, "items.1.session_id: "),
-        ({"org_id": "org-2"}, "items.1.org_id: must be org-1, not org-2"),
-        ({"created_at": 1_735_689_600_000}, "items.1.created_at: "),
-        ({"updated_at": "soon"}, "items.1.updated_at: "),
-        ({"session_size": ""}, "items.1.session_size: "),
-        ({"session_size": 5}, "items.1.session_size: "),
-        ({"acus_consumed": -1}, "items.1.acus_consumed: "),
-        ({"acus_consumed": True}, "items.1.acus_consumed: "),
-        ({"pull_requests": {}}, "items.1.pull_requests: "),
-        ({"pull_requests": [{"pr_state": 5}]}, "items.1.pull_requests.0.pr_state: "),
-        ({"user_id": 5}, "items.1.user_id: "),
-        ({"origin": "a\0b"}, "items.1.origin: "),
-    ],
-    ids=str,
-)
-def test_a_session_that_is_not_as_expected_is_named(
-    v3: V3Server, change: dict[str, Any], path: str
-) -> None:
-    """By the path of its field into the page."""
-    v3.tamper = given({**LAST, "items": [ITEM, without_dots({**ITEM, **change})]})
+def test_a_page_that_is_not_as_expected_is_an_error(v3: V3Server) -> None:
+    """With the address, and the path of the field into the page."""
+    v3.tamper = given({**LAST, "items": [ITEM, {**ITEM, "org_id": "org-2"}]})
 
-    assert f"/sessions/insights: {path}" in str(refusal(v3.url))
-
-
-@pytest.mark.parametrize(
-    ("change", "path"),
-    [
-        ({"items": ...}, "items: "),
-        ({"items": None}, "items: "),
-        ({"items": {}}, "items: "),
-        ({"items": [5]}, "items.0: "),
-        ({"has_next_page": ...}, "has_next_page: "),
-        ({"has_next_page": "false"}, "has_next_page: "),
-        ({"has_next_page": 1}, "has_next_page: "),
-        ({"has_next_page": True}, "end_cursor: "),
-        ({"has_next_page": True, "end_cursor": ...}, "end_cursor: "),
-        ({"has_next_page": True, "end_cursor": ""}, "end_cursor: "),
-        ({"end_cursor": 5}, "end_cursor: "),
-        ({"end_cursor": "a\0b"}, "end_cursor: "),
-        ({"end_cursor": "c" * (MAX_CURSOR + 1)}, "end_cursor: "),
-        ({"total": -1}, "total: "),
-    ],
-    ids=lambda value: f"{value!s:.60}",
-)
-def test_a_page_that_is_not_as_expected_is_named(
-    v3: V3Server, change: dict[str, Any], path: str
-) -> None:
-    """By its field."""
-    v3.tamper = given(without_dots({**LAST, **change}))
-
-    assert f"/sessions/insights: {path}" in str(refusal(v3.url))
+    why = str(refusal(v3.url))
+    assert why.endswith("/sessions/insights: items.1.org_id: must be org-1, not org-2")
 
 
 @pytest.mark.parametrize(
@@ -290,15 +223,6 @@ def test_a_mistake_in_every_session_is_told_a_few_times(v3: V3Server) -> None:
 
 
 # What is asked for, and where
-
-
-def test_exact_values_are_taken(v3: V3Server) -> None:
-    """Decimal fractions are what they look like; what is new in the API is passed over."""
-    v3.tamper = given({**LAST, "items": [{**ITEM, "new": {}}], "new": 1})
-    (item,) = asked(v3.url).page.items
-
-    assert str(item.acus_consumed) == "0.1"
-    assert item.update("org-1").values["acus"] == 100_000
 
 
 def test_the_position_is_asked_for(v3: V3Server) -> None:
