@@ -47,7 +47,7 @@ class Gateway:
         self,
         runner: asyncio.Runner,
         database_url: str,
-        sessions_url: str | None = None,
+        sessions_url: str = "",
         **settings: Any,  # noqa: ANN401 - any setting
     ) -> None:
         self._runner = runner

@@ -27,8 +27,8 @@ class Engine(Protocol):
     def new_database(self, folder: Path) -> str:
         """Return the URL of a new one."""
 
-    def new_sessions(self) -> str | None:
-        """Return the URL of a new ClickHouse for its sessions; None if they are in the database."""
+    def new_sessions(self) -> str:
+        """Return the URL of a new ClickHouse for its sessions; nothing if they are in the database."""
 
 
 class SQLiteFiles:
@@ -40,8 +40,9 @@ class SQLiteFiles:
         """Return the URL of a file that is not there yet."""
         return f"sqlite:///{folder / 'metrics.db'}"
 
-    def new_sessions(self) -> str | None:
-        """Return None."""
+    def new_sessions(self) -> str:
+        """Return nothing."""
+        return ""
 
 
 class PostgreSQLServer:
@@ -69,8 +70,9 @@ class PostgreSQLServer:
         self._run(f"CREATE DATABASE {name} TEMPLATE {template}")
         return self._named(name)
 
-    def new_sessions(self) -> str | None:
-        """Return None."""
+    def new_sessions(self) -> str:
+        """Return nothing."""
+        return ""
 
     def _named(self, database: str) -> str:
         return self._url.set(database=database).render_as_string(hide_password=False)

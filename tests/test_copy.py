@@ -65,7 +65,7 @@ def copy(gateway: Gateway, url: str, monkeypatch: pytest.MonkeyPatch) -> Any:  #
     return CliRunner().invoke(cli.app, ["copy", "--to", url])
 
 
-def answers(gateway: Gateway, sessions_url: str | None) -> list[Any]:
+def answers(gateway: Gateway, sessions_url: str = "") -> list[Any]:
     """Return what a gateway on some sessions answers for each organization, in all and by user."""
     other = Gateway(gateway._runner, gateway.database_url, sessions_url)  # noqa: SLF001 - the same loop
     other.run(other.start())
@@ -96,7 +96,7 @@ def test_every_answer_is_the_same_after_a_copy(
 
     assert copied.exit_code == 0, copied.output
     assert "6,000 sessions of 3 organizations are in ClickHouse" in copied.stdout
-    assert answers(gateway, target) == answers(gateway, None)
+    assert answers(gateway, target) == answers(gateway)
 
 
 @pytest.mark.usefixtures("small_pages")
@@ -109,7 +109,7 @@ def test_a_second_copy_brings_what_changed_since(
     gateway.load([row(5, acus=9), row(6, created_at=3), row(7, created_at=90 * DAY), row(200)])
 
     assert copy(gateway, target, monkeypatch).exit_code == 0
-    assert answers(gateway, target) == answers(gateway, None)
+    assert answers(gateway, target) == answers(gateway)
 
 
 def test_a_copy_that_differs_at_the_end_is_refused(

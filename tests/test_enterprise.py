@@ -338,6 +338,7 @@ def test_questions_of_the_enterprise_that_differ_in_their_bounds_share_a_stateme
         for at in (0, 10, 20)
     ]
     gateway.load([session("org-1", created_at=5), session("org-2", created_at=25)])
+    statements.clear()
     answers = gateway.run(questions.session_metrics(gateway.store.sessions, asked))
 
     found = [answer[SESSIONS_CREATED] for answer in answers]  # type: ignore[index] # no errors

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from limits import parse_many
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt
+from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 
@@ -42,9 +42,11 @@ class Settings(BaseSettings):
     database_url: str = Field("sqlite:///metrics.db", repr=False)
     """The database of sessions and service users, as SQLAlchemy spells it."""
 
-    sessions_url: str | None = Field(None, repr=False)
+    sessions_url: str = Field("", repr=False)
     """A ClickHouse that has the sessions, like `clickhousedb://user:password@host/db`; without one,
     they are in the database."""
+    sync_token: SecretStr = SecretStr("")
+    """The token by which `sync` pulls sessions from a v3 API."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe messages that are logged, to standard error."""

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.progress import BarColumn, Progress, TextColumn
 
-from metrics_graphql.cli.running import console, fail, with_store
+from metrics_graphql.cli.running import counted, fail, rows_bar, with_store
 from metrics_graphql.domain.metrics import check_new_id
 from metrics_graphql.graphql_api.schema import schema
 from metrics_graphql.loading.files import Files
@@ -34,12 +33,7 @@ async def load_files(store: Store, files: list[Path], org: str | None, *, strict
     started = time.perf_counter()
     source = Files(files, org)
     problem = None
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        console=console,
-        disable=not console.is_terminal,
-    ) as progress:
+    with rows_bar() as progress:
         task = progress.add_task("Loading", total=source.total_bytes)
         loading = Load(
             store,
@@ -59,8 +53,7 @@ async def load_files(store: Store, files: list[Path], org: str | None, *, strict
     summary = loading.summary
     per_second = summary.read / (time.perf_counter() - started)
     typer.echo(
-        f"{summary.read:,} rows read: {summary.inserted:,} inserted, {summary.updated:,} updated, "
-        f"{summary.unchanged:,} unchanged, {summary.rejected:,} rejected; "
+        f"{summary.read:,} rows read: {counted(summary)}, {summary.rejected:,} rejected; "
         f"{per_second:,.0f} rows/s"
     )
     if problem:

@@ -7,8 +7,10 @@ from typing import TypeVar
 import typer
 from pydantic import ValidationError
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 
 from metrics_graphql.errors import BadUserInput, MetricsError
+from metrics_graphql.loading.load import Summary
 from metrics_graphql.observability import configure_logging
 from metrics_graphql.settings import Settings
 from metrics_graphql.store.store import Store, UnusableURL, open_store
@@ -65,10 +67,29 @@ def with_store_as_it_is(
     except BadUserInput as error:
         raise fail(error.message) from None
     except MetricsError as error:
-        cause = getattr(error.__cause__, "orig", error.__cause__)
-        raise fail(f"{error.message} {cause}") from None
+        raise fail(with_cause(error)) from None
     except UnusableURL as error:
         raise fail(str(error)) from None
+
+
+def with_cause(error: MetricsError) -> str:
+    """Return what is wrong with a database, and what its driver says."""
+    cause = getattr(error.__cause__, "orig", error.__cause__)
+    return f"{error.message} {cause}"
+
+
+def rows_bar() -> Progress:
+    """Return a bar for rows on their way, to be shown where there is a terminal."""
+    columns = TextColumn("{task.description}"), BarColumn()
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def counted(summary: Summary) -> str:
+    """Return what became of the rows that could be loaded."""
+    return (
+        f"{summary.inserted:,} inserted, {summary.updated:,} updated, "
+        f"{summary.unchanged:,} unchanged"
+    )
 
 
 async def nothing_more(_store: Store) -> None:

@@ -68,7 +68,7 @@ def demo(
     # Its pages hold a token, which is for nobody but whoever sits here.
     here = {"trusted_hosts": ["127.0.0.1", "localhost"], "cors_origins": []}
     settings = read_settings().model_copy(
-        update={"database_url": f"sqlite:///{path}", "sessions_url": None, **here}
+        update={"database_url": f"sqlite:///{path}", "sessions_url": "", **here}
     )
     for leftover in ("", "-wal", "-shm"):
         path.with_name(path.name + leftover).unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Loads sessions in batches: each is one transaction, acknowledged when it is committed."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from metrics_graphql.loading.formats import Parsed, Rejection, UnreadableFile
@@ -51,10 +51,22 @@ class Load:
             Unavailable: the database can't be written to; the batches before are kept.
         """
         for batch in batches(rows, self.batch_size or self.store.block_rows):
-            async with self.store.writing() as write:
-                await self._write(write, batch)
-            logger.debug("committed %d rows", self.summary.read)
-            self.on_batch()
+            await self.write(batch)
+        await self.end()
+
+    async def write(self, batch: Sequence[Parsed | Rejection]) -> None:
+        """Load rows as one batch, keeping every good one.
+
+        Raises:
+            Unavailable: the database can't be written to; nothing of the batch is kept.
+        """
+        async with self.store.writing() as write:
+            await self._write(write, batch)
+        logger.debug("committed %d rows", self.summary.read)
+        self.on_batch()
+
+    async def end(self) -> None:
+        """Have the database take note of the batches, once they are many and all are written."""
         await self.store.learn_sizes()
 
     async def run_strictly(self, rows: Iterable[Parsed | Rejection]) -> None:
@@ -71,9 +83,9 @@ class Load:
                 self.on_batch()
             if self.summary.rejected:
                 raise StrictLoadRefused
-        await self.store.learn_sizes()
+        await self.end()
 
-    async def _write(self, write: Write, batch: list[Parsed | Rejection]) -> None:
+    async def _write(self, write: Write, batch: Sequence[Parsed | Rejection]) -> None:
         parsed = [(at, row) for at, row in enumerate(batch) if isinstance(row, Parsed)]
         written = await write([row.update for _, row in parsed])
         reasons = {parsed[position][0]: reason for position, reason in written.rejected}

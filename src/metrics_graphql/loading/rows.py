@@ -30,7 +30,7 @@ class BadRow(Exception):
     """A row that can't be loaded; its text is the reason, which names the field."""
 
 
-def _checked(check: Callable[[str, str], str]) -> AfterValidator:
+def checked(check: Callable[[str, str], str]) -> AfterValidator:
     """Return a check of the domain as pydantic takes it."""
 
     def validate(value: str) -> str:
@@ -42,7 +42,8 @@ def _checked(check: Callable[[str, str], str]) -> AfterValidator:
     return AfterValidator(validate)
 
 
-def _empty_is_none(value: object) -> object:
+def empty_is_none(value: object) -> object:
+    """Take an empty text for none at all."""
     return None if value == "" else value
 
 
@@ -50,7 +51,7 @@ def _number(value: object) -> object:
     """Leave to pydantic what is a number; it would take true for 1 and 1_0 for 10."""
     if isinstance(value, bool) or (isinstance(value, str) and "_" in value):
         raise PydanticCustomError("number", "must be a number")
-    return _empty_is_none(value)
+    return empty_is_none(value)
 
 
 def _instant(value: object) -> object:
@@ -73,11 +74,14 @@ def _stored_instant(value: int) -> int:
     return value
 
 
-Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), _checked(check_id)]
-OptionalText = Annotated[Text | None, BeforeValidator(_empty_is_none)]
-Id = Annotated[str, _checked(check_new_id)]
-OptionalId = Annotated[Id | None, BeforeValidator(_empty_is_none)]
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), checked(check_id)]
+OptionalText = Annotated[Text | None, BeforeValidator(empty_is_none)]
+Id = Annotated[str, checked(check_new_id)]
+OptionalId = Annotated[Id | None, BeforeValidator(empty_is_none)]
 Instant = Annotated[int, AfterValidator(_stored_instant)]
+Acus = Annotated[Decimal, Field(ge=0, le=MAX_ACUS_PER_SESSION, allow_inf_nan=False)]
+AsInstant = BeforeValidator(_instant)
+AsNumber = BeforeValidator(_number)
 
 
 class PullRequest(BaseModel):
@@ -93,7 +97,7 @@ class Row(BaseModel):
 
     session_id: Id
     org_id: OptionalId = None
-    created_at: Annotated[Instant | None, BeforeValidator(_instant)] = None
+    created_at: Annotated[Instant | None, AsInstant] = None
     origin: OptionalText = None
     size: Annotated[OptionalText, Field(validation_alias=AliasChoices("session_size", "size"))] = (
         None
@@ -101,14 +105,10 @@ class Row(BaseModel):
     user_id: OptionalId = None
     service_user_id: OptionalId = None
     playbook_id: OptionalId = None
-    used_search: Annotated[bool | None, BeforeValidator(_empty_is_none)] = None
-    acus_consumed: Annotated[
-        Decimal | None,
-        Field(ge=0, le=MAX_ACUS_PER_SESSION, allow_inf_nan=False),
-        BeforeValidator(_number),
-    ] = None
-    pull_requests: Annotated[list[PullRequest] | None, BeforeValidator(_empty_is_none)] = None
-    merged_pr_count: Annotated[int | None, Field(ge=0), BeforeValidator(_number)] = None
+    used_search: Annotated[bool | None, BeforeValidator(empty_is_none)] = None
+    acus_consumed: Annotated[Acus | None, AsNumber] = None
+    pull_requests: Annotated[list[PullRequest] | None, BeforeValidator(empty_is_none)] = None
+    merged_pr_count: Annotated[int | None, Field(ge=0), AsNumber] = None
 
     def update(self, org_id: str | None) -> SessionUpdate:
         """Return what the row says; `org_id` is that of a row that names none.
@@ -173,11 +173,11 @@ def parse_row(values: object, org_id: str | None) -> SessionUpdate:
         raise BadRow(reason(error)) from None
 
 
-def reason(error: ValidationError) -> str:
-    """Return what is wrong with a row, field by field, in one line."""
+def reason(error: ValidationError, at_most: int | None = None) -> str:
+    """Return what is wrong with a row, field by field or `at_most` so many, in one line."""
     if any(details["type"] in NOT_AN_OBJECT and not details["loc"] for details in error.errors()):
         return "must be an object"
     return "; ".join(
         f"{'.'.join(map(str, details['loc']))}: {details['msg']}".removeprefix(": ")
-        for details in error.errors(include_url=False, include_input=False)
+        for details in error.errors(include_url=False, include_input=False)[:at_most]
     )

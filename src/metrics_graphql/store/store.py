@@ -110,7 +110,7 @@ class Store:
         await self.close()
 
 
-def open_store(database_url: str, sessions_url: str | None = None) -> Store:
+def open_store(database_url: str, sessions_url: str = "") -> Store:
     """Return the store of two URLs, or of one; nothing is connected yet.
 
     Raises:

@@ -96,3 +96,15 @@ tokens = sa.Table(
     sa.Column("created_at", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.BigInteger),
 )
+
+# How far pulling an organization's sessions from a source has come; see `syncs.py`.
+syncs = sa.Table(
+    "syncs",
+    metadata,
+    # Any organization, known or not: knowing one is what its first session does.
+    sa.Column("org_id", Text, primary_key=True),
+    sa.Column("source", Text, primary_key=True),
+    sa.Column("since", sa.BigInteger),
+    sa.Column("started_at", sa.BigInteger),
+    sa.Column("cursor", Text),
+)
