@@ -28,7 +28,7 @@ class Engine(Protocol):
         """Return the URL of a new one."""
 
     def new_sessions(self) -> str:
-        """Return the URL of a new ClickHouse for its sessions; nothing if they are in the database."""
+        """Return the URL of a new ClickHouse for its sessions; nothing if the database has them."""
 
 
 class SQLiteFiles:
