@@ -1,7 +1,8 @@
 """The environment, read in one place: `METRICS_*` variables and `.env`."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from limits import parse_many
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, SecretStr
@@ -27,6 +28,19 @@ def _rate(value: str) -> str:
     return value
 
 
+def _prefix(value: str) -> str:
+    value = value.rstrip("/")
+    if not re.fullmatch(r"(/[\w~-][\w.~-]*)*", value, re.ASCII):
+        raise ValueError("should be a path that looks like /sessions")
+    if value and value.split("/")[1] in OWN_PATHS:
+        raise ValueError("should not begin as a path of the gateway's own does")
+    return value
+
+
+OWN_PATHS: Final = frozenset(
+    {"assets", "graphql", "livez", "metrics", "openapi.json", "readyz", "v3"}
+)
+"""How paths of the gateway begin: a prefix that does, too, could not be told from them."""
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")]
 Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9.-]+)$")]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -69,6 +83,13 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(5.0, ge=0, le=86_400, allow_inf_nan=False)
     """How long a process that is told to end (SIGTERM) goes on answering, while `/readyz` says that
     it ends."""
+
+    keep_alive_seconds: int = Field(75, ge=1, le=86_400)
+    """Seconds for which an idle connection stays open: more than a proxy keeps its own to us."""
+
+    path_prefix: Annotated[str, AfterValidator(_prefix)] = ""
+    """The path below which a proxy shows the gateway, like `/sessions`; requests may come with it,
+    or without."""
 
     cors_origins: Annotated[list[Origin], NoDecode, BeforeValidator(_split)] = []
     """Origins whose pages may read answers, like `https://app.example.com`; separated by commas."""
