@@ -50,20 +50,25 @@ class Settings(BaseSettings):
     """What an operator may decide. A variable wins over `.env`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="METRICS_", env_file=".env", extra="ignore", hide_input_in_errors=True
+        env_prefix="METRICS_",
+        env_file=".env",
+        extra="ignore",
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
     database_url: str = Field("sqlite:///metrics.db", repr=False)
-    """The database of sessions and service users, as SQLAlchemy spells it."""
+    """The database of sessions and service users: `sqlite:///FILE` or `postgresql://...`."""
 
     sessions_url: str = Field("", repr=False)
     """A ClickHouse that has the sessions, like `clickhousedb://user:password@host/db`; without one,
     they are in the database."""
+
     sync_token: SecretStr = SecretStr("")
     """The token by which `sync` pulls sessions from a v3 API."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe messages that are logged, to standard error."""
+    """The least severe messages that are logged: `debug`, `info`, `warning` or `error`."""
 
     timeout: Seconds = 10.0
     """Seconds until a request must be answered; then its work in the database is stopped."""
@@ -75,10 +80,10 @@ class Settings(BaseSettings):
     """Requests that a process works on at once; fewer, while it is computing that keeps it busy."""
 
     max_queue: PositiveInt = 1_000
-    """Requests that wait for their turn at most, for a second."""
+    """Requests that wait for their turn at most, each up to a second."""
 
     rate_limit: Annotated[str, AfterValidator(_rate)] = "6000/minute"
-    """Requests of one service user to one process; nothing is no limit."""
+    """Requests of one service user to one process; empty for no limit."""
 
     drain_seconds: float = Field(5.0, ge=0, le=86_400, allow_inf_nan=False)
     """How long a process that is told to end (SIGTERM) goes on answering, while `/readyz` says that
