@@ -35,6 +35,8 @@ SERVER: Final[dict[str, Any]] = {
     "ws": "none",
 }
 """How both commands have uvicorn serve."""
+WORKER_SECONDS: Final = 30
+"""How long a worker has to start, and to show that it lives."""
 DEMO_BATCH = 25_000
 """Nobody waits for the first of them to be acknowledged."""
 
@@ -54,6 +56,8 @@ def serve(
         port=port,
         workers=workers,
         timeout_keep_alive=settings.keep_alive_seconds,
+        # A machine may be slow; one that hangs is found out all the same.
+        timeout_worker_healthcheck=WORKER_SECONDS,
         # Whatever is still at work then has passed its deadlines.
         timeout_graceful_shutdown=math.ceil(settings.body_timeout + settings.timeout) + 1,
         **SERVER,
