@@ -69,10 +69,19 @@ def test_what_only_looks_like_the_prefix_is_not_found(prefixed: Gateway, path: s
     assert prefixed.request("GET", path, None).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["/graphql/", "/openapi.json/", "/v3/self/"])
-def test_a_slash_too_many_is_not_found(gateway: Gateway, path: str) -> None:
-    """And not redirected: to whom a proxy speaks plain HTTP, a token would go in plain text."""
-    assert gateway.request("GET", path, gateway.token()).status_code == 404
+@pytest.mark.parametrize(
+    "path", ["/graphql", "/openapi.json", "/v3/organizations/a%20b/metrics/sessions"]
+)
+@pytest.mark.parametrize("query", ["", "?query=%7B+a+%7D"])
+def test_a_slash_too_many_is_redirected_without_an_address(
+    gateway: Gateway, prefixed: Gateway, path: str, query: str
+) -> None:
+    """To whom a proxy speaks plain HTTP, a token would go in plain text."""
+    plain = gateway.request("GET", f"{path}/{query}", None)
+    below = prefixed.request("GET", f"{PREFIX}{path}/{query}", None)
+
+    assert (plain.status_code, plain.headers["location"]) == (307, path + query)
+    assert (below.status_code, below.headers["location"]) == (307, PREFIX + path + query)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from metrics_graphql.graphql_api.endpoint import GraphQLEndpoint, strawberrys_pa
 from metrics_graphql.headers import AnswerHeaders
 from metrics_graphql.limits import Admission
 from metrics_graphql.observability import RequestLog, configure_logging
-from metrics_graphql.prefix import PathPrefix
+from metrics_graphql.prefix import LocalRedirects, PathPrefix
 from metrics_graphql.rest_api import shim
 from metrics_graphql.service import MetricsService
 from metrics_graphql.settings import Settings
@@ -110,8 +110,6 @@ class Gateway(Starlette):
         **kwargs: Any,  # noqa: ANN401 - Starlette's own
     ) -> None:
         super().__init__(**kwargs)
-        # It would send tokens to the address that a proxy asks at, which is not the one to tell.
-        self.router.redirect_slashes = False
         self._draining = draining
         self._log = log
         self._doors = doors
@@ -119,7 +117,7 @@ class Gateway(Starlette):
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return what a request passes through, outermost first."""
-        usual = super().build_middleware_stack()
+        usual = LocalRedirects(super().build_middleware_stack(), self._prefix)
         # What the settings ask for on the way is not to be passed by.
         app = usual if self.user_middleware else self._short(usual)
         if self._prefix:

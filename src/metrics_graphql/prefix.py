@@ -1,7 +1,14 @@
 """The path that a proxy shows the gateway at: taken off what is asked for, where it is there."""
 
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import MutableHeaders
 from starlette.responses import RedirectResponse
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+REDIRECT: Final = 307
+"""What Starlette answers where a slash is too many."""
 
 
 class PathPrefix:
@@ -24,3 +31,29 @@ class PathPrefix:
                 query = scope["query_string"].decode("latin-1")
                 app = RedirectResponse(f"{self._home}?{query}" if query else self._home)
         await app(scope, receive, send)
+
+
+class LocalRedirects:
+    """Middleware that redirects without an address of ours, below the prefix.
+
+    The address that a proxy asks at is not the one to tell: it is plain HTTP, most often, and a
+    token would go there.
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
+        self._app = app
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and its answer back."""
+
+        async def send_local(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == REDIRECT:
+                headers = MutableHeaders(scope=message)
+                to = urlsplit(headers["location"])
+                headers["location"] = to._replace(
+                    scheme="", netloc="", path=f"{self._prefix}{to.path}"
+                ).geturl()
+            await send(message)
+
+        await self._app(scope, receive, send_local)
