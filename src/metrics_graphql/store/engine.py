@@ -78,6 +78,15 @@ class Database:
         # Of a table, so that the file is really read.
         self._ping = self.dialect.prepare(sa.select(organizations.c.data_version).limit(1))
 
+    def create(self) -> None:
+        """Make an empty database where that is for us to do, and none is there.
+
+        Raises:
+            Unavailable: it can't be made.
+        """
+        with self._failures_as_unavailable():
+            self.dialect.create(self._url)
+
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection]:
         """Lend a connection in autocommit.

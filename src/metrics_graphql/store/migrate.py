@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_graphql.errors import Unavailable
 from metrics_graphql.store.engine import Database
@@ -15,6 +16,7 @@ REVISIONS: Final = [
 ]
 NEWEST: Final = REVISIONS[-1]
 """The revision that the tables are at when they are up to date."""
+VERSION: Final = sa.text("SELECT version_num FROM alembic_version")
 
 
 async def migrate(database: Database) -> None:
@@ -27,14 +29,14 @@ async def migrate(database: Database) -> None:
         Unavailable: the database can't be reached or can't be written to, or a newer version of
             this program made its tables.
     """
+    database.create()
     async with database.reading() as connection:
         # Else every start would wait for a writer, only to find nothing to do.
         revision = await connection.run_sync(_revision)
     if revision == NEWEST:
         return
     if revision is not None and revision not in REVISIONS:
-        made = ValueError(f"its tables are at revision {revision}, this program is at {NEWEST}")
-        raise Unavailable from made
+        raise Unavailable from another(revision)
     # Alembic takes 12 MiB of memory, and most processes find nothing to do.
     from metrics_graphql.store.revisions import upgrade  # noqa: PLC0415
 
@@ -45,9 +47,28 @@ async def migrate(database: Database) -> None:
                 await rebuild(connection, database.dialect, chunk)
 
 
+async def check_revision(connection: AsyncConnection) -> None:
+    """Check, in a write transaction, that the tables are those that this program knows.
+
+    A newer version may have upgraded them since this process began: what it writes now would leave
+    out what they have come to hold.
+
+    Raises:
+        Unavailable: they are not.
+    """
+    revision = await connection.scalar(VERSION)
+    if revision != NEWEST:
+        raise Unavailable from another(revision)
+
+
+def another(revision: str) -> ValueError:
+    """Return what is wrong with tables at another revision."""
+    return ValueError(f"its tables are at revision {revision}, this program is at {NEWEST}")
+
+
 def _revision(connection: sa.Connection) -> str | None:
     """Return the revision that the tables are at; None where there are none."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
-    revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    revision: str | None = connection.scalar(VERSION)
     return revision

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 from metrics_graphql.domain.sessions import SessionUpdate
 from metrics_graphql.store.engine import Database, Reader
 from metrics_graphql.store.ingest import Written, write_sessions
-from metrics_graphql.store.migrate import migrate
+from metrics_graphql.store.migrate import check_revision, migrate
 
 if TYPE_CHECKING:
     from metrics_graphql.store.clickhouse.connection import ClickHouseSessions
@@ -64,10 +64,12 @@ class Store:
         completes them.
 
         Raises:
-            Unavailable: an engine can't be reached or can't answer.
+            Unavailable: an engine can't be reached or can't answer, or a newer version of this
+                program has upgraded the tables meanwhile.
         """
         database = self.database
         async with database.writing(alone=alone) as connection:
+            await check_revision(connection)
             if self.clickhouse is None:
                 yield partial(write_sessions, connection, database.dialect)
                 return

@@ -111,6 +111,13 @@ class DatabaseDialect(Dialect, Protocol):
         They read in autocommit.
         """
 
+    def create(self, url: sa.URL) -> None:
+        """Make an empty database where that is for us to do, and none is there.
+
+        Raises:
+            Exception: one of `driver_errors`; it can't be made.
+        """
+
     def writer(self, engine: AsyncEngine) -> AsyncEngine:
         """Return the same engine for connections that hold a write transaction from its begin."""
 

@@ -20,7 +20,10 @@ from metrics_graphql.store.dialects.base import (
 )
 
 COMPILER: Final = sa.make_url("postgresql+asyncpg://").get_dialect()()
-ASYNCPGS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionResetError)
+BROKEN: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises of a connection that is not what it was: the second where the server has said
+that it ends it, and the connection is used before it has ended."""
+ASYNCPGS: Final = (asyncpg.PostgresError, *BROKEN, ConnectionResetError)
 """What asyncpg raises. Not every `OSError`: who writes may read files meanwhile."""
 CONNECT_SECONDS: Final = 5.0
 """How long connecting may take; a request has its own deadline beside it."""
@@ -62,7 +65,7 @@ class PostgreSQL(RollingUp):
         cause = error if isinstance(error, ASYNCPGS) else error.__cause__
         if isinstance(cause, asyncpg.PostgresError):
             return (cause.sqlstate or "").startswith(AWAY)
-        return isinstance(cause, asyncpg.InterfaceError | OSError)
+        return isinstance(cause, (*BROKEN, OSError))
 
     def create_engine(self, url: sa.URL, *, connections: int, wait_seconds: float) -> AsyncEngine:
         """Connect as libpq would: asyncpg reads the URL itself, and the `PG*` variables."""
@@ -98,6 +101,9 @@ class PostgreSQL(RollingUp):
             # After the server was away, none of them is what it was.
             pool_pre_ping=True,
         )
+
+    def create(self, url: sa.URL) -> None:
+        """Do nothing: databases are made by who administers the server."""
 
     def writer(self, engine: AsyncEngine) -> AsyncEngine:
         """Let each statement see what was committed before it."""

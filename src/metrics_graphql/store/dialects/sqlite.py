@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -36,9 +37,17 @@ class SQLite(RollingUp):
         return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
     def create_engine(self, url: sa.URL, *, connections: int, wait_seconds: float) -> AsyncEngine:
-        """Open a file. Every acknowledged commit is on the disk (`synchronous=FULL`)."""
+        """Open a file that exists. Every acknowledged commit is on the disk (`synchronous=FULL`).
+
+        Opening one that was taken away would make an empty one in its place, and end what the log
+        beside it still holds of the other.
+        """
         engine = create_async_engine(
-            url.set(drivername="sqlite+aiosqlite"),
+            sa.URL.create(
+                "sqlite+aiosqlite",
+                database=f"file:{quote(str(url.database))}",
+                query={"mode": "rw", "uri": "true"},
+            ),
             connect_args={"timeout": wait_seconds},
             pool_size=connections,
             max_overflow=0,
@@ -60,6 +69,21 @@ class SQLite(RollingUp):
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
 
         return engine
+
+    def create(self, url: sa.URL) -> None:
+        """Make an empty file, unless the log of one that was taken away waits for it."""
+        file, log = Path(str(url.database)), Path(f"{url.database}-wal")
+        try:
+            if file.exists():
+                return
+            if log.exists() and log.stat().st_size:
+                raise sqlite3.OperationalError(
+                    f"{file} is gone, but {log.name} beside it holds sessions:"
+                    " put the file back, or move its log away, too"
+                )
+            file.touch()
+        except OSError as error:
+            raise sqlite3.OperationalError(f"unable to open database file: {error}") from error
 
     def writer(self, engine: AsyncEngine) -> AsyncEngine:
         """Mark its connections, so that they begin as writers."""
