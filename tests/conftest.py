@@ -176,7 +176,7 @@ only_sqlite = pytest.mark.engines("sqlite")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what needs an engine on both databases, or on those engines that the nearest mark says."""
+    """Run what needs an engine on both databases, or on those that the nearest mark says."""
     if "engine" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("engines")
         names = mark.args if mark else ("sqlite", "postgresql")

@@ -27,6 +27,14 @@ def fail(message: str) -> typer.Exit:
 
 def read_settings() -> Settings:
     """Return the settings; one that can't be read ends the command."""
+    settings = settings_or_problem()
+    if isinstance(settings, str):
+        raise fail(settings)
+    return settings
+
+
+def settings_or_problem() -> Settings | str:
+    """Return the settings, or which of them can't be read."""
     try:
         return Settings()
     except ValidationError as error:
@@ -34,9 +42,9 @@ def read_settings() -> Settings:
             f"METRICS_{'.'.join(map(str, details['loc']))}".upper() + f": {details['msg']}"
             for details in error.errors()
         )
-        raise fail("; ".join(problems)) from None
+        return "; ".join(problems)
     except UnicodeDecodeError as error:
-        raise fail(f".env: {error}") from None
+        return f".env: {error}"
 
 
 def with_store(work: Callable[[Store], Awaitable[T]], settings: Settings | None = None) -> T:
@@ -54,7 +62,7 @@ def with_store_as_it_is(
 ) -> T:
     """Do some work on the store; its errors, and a URL that can't be used, end the command."""
     settings = settings or read_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
 
     async def run() -> T:
         async with open_store(settings.database_url, settings.sessions_url) as store:
@@ -65,10 +73,14 @@ def with_store_as_it_is(
     except BadUserInput as error:
         raise fail(error.message) from None
     except MetricsError as error:
-        cause = getattr(error.__cause__, "orig", error.__cause__)
-        raise fail(f"{error.message} {cause}") from None
+        raise fail(f"{error.message} {reason(error)}") from None
     except UnusableURL as error:
         raise fail(str(error)) from None
+
+
+def reason(error: MetricsError) -> object:
+    """Return what an engine said, if an error is for that."""
+    return getattr(error.__cause__, "orig", error.__cause__)
 
 
 async def nothing_more(_store: Store) -> None:
