@@ -13,7 +13,7 @@ from tests.conftest import Gateway, on_every_engine, only_sqlite
 SESSION = {"org_id": "org-1", "session_id": "s", "created_at": 15, "user_id": "user-1"}
 PERIOD = {"time_after": 10, "time_before": 20}
 NAMED = 'query Counts { sessionMetrics(orgId: "org-1", filters: {timeAfter: 10, timeBefore: 20}) { sessionsCreatedCount } }'  # noqa: E501 - one text
-NEW_ID = re.compile("[0-9a-f]{24}")
+NEW_ID = re.compile("[0-9a-f]{16}")
 
 
 @pytest.fixture(autouse=True)

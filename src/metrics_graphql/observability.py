@@ -89,7 +89,7 @@ def formatter(log_format: LogFormat) -> WithoutTokens:
 
 def add_instant(_logger: object, _name: str, event: EventDict) -> EventDict:
     """Add when a line was written."""
-    return {"timestamp": instant_of(time.time()), **event}
+    return {"timestamp": instant_of(int(time.time() * 1_000)), **event}
 
 
 def add_request_id(_logger: object, _name: str, event: EventDict) -> EventDict:
@@ -99,15 +99,11 @@ def add_request_id(_logger: object, _name: str, event: EventDict) -> EventDict:
     return event
 
 
-def instant_of(seconds: float) -> str:
-    """Return Unix seconds as ISO 8601 in UTC, to the millisecond."""
-    return f"{second_of(int(seconds))}.{int(seconds % 1 * 1_000):03}Z"
-
-
 @lru_cache(maxsize=4)
-def second_of(seconds: int) -> str:
-    """Return Unix seconds as ISO 8601 in UTC; most lines share theirs with others."""
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+def instant_of(milliseconds: int) -> str:
+    """Return Unix milliseconds as ISO 8601 in UTC; most lines share theirs with others."""
+    seconds, rest = divmod(milliseconds, 1_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03}Z"
 
 
 def word(text: str) -> str:
@@ -157,10 +153,16 @@ class RequestLog:
             self._writing.call_later(LATE_SECONDS, self.write)
         path = request.path if len(request.path) <= MAX_WORD else word(request.path)
         alike = Alike(
-            *(request.door, request.method, path, request.organizations, request.operation),
-            *(request.status, request.rows),
+            request.door,
+            request.method,
+            path,
+            request.organizations,
+            request.operation,
+            request.status,
+            request.rows,
         )
-        self._lines.append(self._write_line(request, self._about(alike), instant_of(time.time())))
+        instant = instant_of(int(time.time() * 1_000))
+        self._lines.append(self._write_line(request, self._about(alike), instant))
 
     def write(self) -> None:
         """Write what was noted."""
@@ -181,12 +183,12 @@ def about_for_people(alike: Alike) -> str:
 def for_people(request: Seen, about: str, instant: str) -> str:
     """Return a request's line as words; structlog's own way takes as long as an answer."""
     statements = request.statements
-    line = f"{instant} [info     ] {about} ms={request.seconds * 1e3:.1f}"
-    if statements:
-        line += f" statements={len(statements)} sql_ms={sql_ms(request):.1f}"
-    if request.trace_id:
-        line += f" trace_id={request.trace_id}"
-    return f"{line} request_id={request.request_id}"
+    asked = f" statements={len(statements)} sql_ms={sql_ms(request):.1f}" if statements else ""
+    trace = f" trace_id={request.trace_id}" if request.trace_id else ""
+    return (
+        f"{instant} [info     ] {about} ms={request.seconds * 1e3:.1f}{asked}{trace}"
+        f" request_id={request.request_id}"
+    )
 
 
 def about_as_json(alike: Alike) -> str:

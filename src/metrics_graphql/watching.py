@@ -41,7 +41,7 @@ class Watch:
     def begin(self, scope: Scope) -> Seen:
         """Return a request that begins, which is now the one at hand."""
         # Nothing is kept from anybody by it, and counting would tell how much is asked of us.
-        request_id = given_id(scope["headers"]) or f"{random.getrandbits(96):024x}"
+        request_id = given_id(scope["headers"]) or f"{random.getrandbits(64):016x}"
         path = scope["path"]
         request = Seen(request_id, DOORS.get(path) or door_of(path), scope["method"], path)
         at_hand.set(request)
