@@ -2,8 +2,12 @@
 
 import json
 import math
+import os
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final
 
 import typer
@@ -35,6 +39,8 @@ SERVER: Final[dict[str, Any]] = {
     "ws": "none",
 }
 """How both commands have uvicorn serve."""
+COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus_client looks for the folder in which processes count together."""
 DEMO_BATCH = 25_000
 """Nobody waits for the first of them to be acknowledged."""
 
@@ -47,16 +53,28 @@ def serve(
     """Serve GraphQL at /graphql and the v3 API below /v3."""
     settings = read_settings()
     with_store(nothing_more, settings)
-    uvicorn.run(
-        "metrics_graphql.app:create_draining_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        # Whatever is still at work then has passed its deadlines.
-        timeout_graceful_shutdown=math.ceil(settings.body_timeout + settings.timeout) + 1,
-        **SERVER,
-    )
+    with counting_together(workers if settings.metrics else 1):
+        uvicorn.run(
+            "metrics_graphql.app:create_draining_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            # Whatever is still at work then has passed its deadlines.
+            timeout_graceful_shutdown=math.ceil(settings.body_timeout + settings.timeout) + 1,
+            **SERVER,
+        )
+
+
+@contextmanager
+def counting_together(workers: int) -> Generator[None]:
+    """Have workers that are started in the block count in one folder, so that each can tell all."""
+    if workers == 1 or COUNTS in os.environ:
+        yield
+        return
+    with TemporaryDirectory(prefix="metrics-graphql-") as folder:
+        os.environ[COUNTS] = folder
+        yield
 
 
 def demo(

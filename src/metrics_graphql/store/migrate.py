@@ -1,12 +1,14 @@
 """Creates and upgrades the tables."""
 
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_graphql.errors import Unavailable
+from metrics_graphql.store.dialects import DatabaseDialect, Prepared
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.verification import chunks_of, rebuild
 
@@ -17,6 +19,8 @@ REVISIONS: Final = [
 NEWEST: Final = REVISIONS[-1]
 """The revision that the tables are at when they are up to date."""
 VERSION: Final = sa.text("SELECT version_num FROM alembic_version")
+Age = Literal["older", "up to date", "newer"]
+"""How the tables compare with this program."""
 
 
 async def migrate(database: Database) -> None:
@@ -64,6 +68,26 @@ async def check_revision(connection: AsyncConnection) -> None:
 def another(revision: str) -> ValueError:
     """Return what is wrong with tables at another revision."""
     return ValueError(f"its tables are at revision {revision}, this program is at {NEWEST}")
+
+
+async def age_of_tables(database: Database) -> Age:
+    """Return whether the tables are those of this program.
+
+    Raises:
+        Unavailable: the database can't be reached, or has no tables.
+        TimedOut: it takes longer than the request at hand may.
+    """
+    rows = await database.fetch(asking_revision(database.dialect), {})
+    revision = rows[0][0] if rows else REVISIONS[0]
+    if revision == NEWEST:
+        return "up to date"
+    return "older" if revision in REVISIONS else "newer"
+
+
+@lru_cache
+def asking_revision(dialect: DatabaseDialect) -> Prepared:
+    """Return the statement for the revision that the tables are at."""
+    return dialect.prepare(sa.select(sa.table("alembic_version", sa.column("version_num")).c[0]))
 
 
 def _revision(connection: sa.Connection) -> str | None:

@@ -57,6 +57,7 @@ URL_PARAMETERS: Final = frozenset(
 class PostgreSQL(RollingUp):
     """PostgreSQL 14 or newer."""
 
+    name = "postgresql"
     driver_errors = (*ASYNCPGS, AsyncAdapt_asyncpg_dbapi.Error)
 
     def is_unavailable(self, error: BaseException) -> bool:
@@ -66,6 +67,11 @@ class PostgreSQL(RollingUp):
         if isinstance(cause, asyncpg.PostgresError):
             return (cause.sqlstate or "").startswith(AWAY)
         return isinstance(cause, (*BROKEN, OSError))
+
+    def exists(self, url: sa.URL) -> bool:
+        """Return True: a server makes nothing."""
+        del url
+        return True
 
     def create_engine(self, url: sa.URL, *, connections: int, wait_seconds: float) -> AsyncEngine:
         """Connect as libpq would: asyncpg reads the URL itself, and the `PG*` variables."""
@@ -129,6 +135,17 @@ class PostgreSQL(RollingUp):
         )
         return rows
 
+    async def explain(self, connection: AsyncConnection, prepared: Prepared) -> list[str]:
+        """Ask for the plan that is the same for all values, and so has none in it."""
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        nulls = ", ".join(["NULL"] * len(prepared.order))
+        await driver.execute(f"PREPARE explained AS {prepared.sql}")
+        try:
+            rows = await driver.fetch(f"EXPLAIN EXECUTE explained{nulls and f'({nulls})'}")
+        finally:
+            await driver.execute("DEALLOCATE explained")
+        return [row[0] for row in rows]
+
     def is_open(self, connection: Any) -> bool:  # noqa: ANN401 - what the driver calls one
         """Return whether the server has not ended it meanwhile."""
         return not connection.is_closed()
@@ -175,6 +192,10 @@ class PostgreSQL(RollingUp):
     def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """Sum integers, which PostgreSQL makes a number of any length."""
         return sa.cast(sa.func.sum(column), sa.BigInteger)
+
+    def now(self) -> sa.ColumnElement[int]:
+        """Return the server's time."""
+        return sa.cast(sa.extract("epoch", sa.func.now()), sa.BigInteger)
 
     def insert(self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict) -> Prepared:
         """Use ON CONFLICT, for all rows at once: an array for each column."""

@@ -30,11 +30,16 @@ WAL_SECONDS: Final = 60.0
 class SQLite(RollingUp):
     """SQLite through aiosqlite, in WAL mode."""
 
+    name = "sqlite"
     driver_errors = (sqlite3.DatabaseError,)
 
     def is_unavailable(self, error: BaseException) -> bool:
         """Tell a lock, a full disk or a damaged file, which has no kind of its own, from faults."""
         return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
+
+    def exists(self, url: sa.URL) -> bool:
+        """Return whether there is a file."""
+        return Path(str(url.database)).is_file()
 
     def create_engine(self, url: sa.URL, *, connections: int, wait_seconds: float) -> AsyncEngine:
         """Open a file that exists. Every acknowledged commit is on the disk (`synchronous=FULL`).
@@ -124,6 +129,12 @@ class SQLite(RollingUp):
             raise
         return rows
 
+    async def explain(self, connection: AsyncConnection, prepared: Prepared) -> list[str]:
+        """Ask with nulls: what is bound changes nothing."""
+        nothing = (None,) * len(prepared.order)
+        rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {prepared.sql}", nothing)
+        return [row[-1] for row in rows]
+
     async def _interrupt(self, connection: Any) -> None:  # noqa: ANN401 - what the driver calls one
         """Stop what the connection's thread works on, and wait until it has."""
         idle = asyncio.ensure_future(connection.commit())
@@ -177,6 +188,10 @@ class SQLite(RollingUp):
     def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """Sum integers, which makes an integer."""
         return sa.func.sum(column)
+
+    def now(self) -> sa.ColumnElement[int]:
+        """Return the time of this machine."""
+        return sa.cast(sa.func.strftime("%s", "now"), sa.Integer)
 
     def insert(self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict) -> Prepared:
         """Use ON CONFLICT, for one row."""
