@@ -142,7 +142,7 @@ async def record_use(database: Database, caller: ServiceUser) -> None:
 
 
 def use_is_recorded(caller: ServiceUser) -> bool:
-    """Return whether the stored last use is recent; it is not where the clock was set back."""
+    """Return whether the stored last use is recent enough; one in the future is not."""
     return abs(time.time() - (caller.last_used_at or 0)) < USE_RESOLUTION
 
 
