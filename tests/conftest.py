@@ -24,6 +24,7 @@ from metrics_graphql.store.store import open_store
 from tests.engines import ClickHouseDatabases, Engine, PostgreSQLServer, SQLiteFiles
 from tests.engines import clickhouse as some_clickhouse
 from tests.engines import postgresql as own_postgresql
+from tests.packages import Packages, build
 from tests.serving import Server, served
 
 T = TypeVar("T")
@@ -169,6 +170,12 @@ def clickhouse() -> Generator[ClickHouseDatabases]:
     """Lend a ClickHouse: the one that the environment names, or one inside this process."""
     with some_clickhouse() as databases:
         yield databases
+
+
+@pytest.fixture(scope="session")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
+    """Return what a release is made of."""
+    return build(tmp_path_factory.mktemp("packages"))
 
 
 on_every_engine = pytest.mark.engines("sqlite", "postgresql", "clickhouse")

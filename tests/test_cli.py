@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ import pytest
 from graphql import build_schema
 from typer.testing import CliRunner, Result
 
-from metrics_graphql import auth, cli
+from metrics_graphql import __version__, auth, cli
 from metrics_graphql.domain.periods import DAY
 from metrics_graphql.loading.demo import DEMO_ORGANIZATIONS
 from tests.conftest import Gateway, only_sqlite
@@ -573,9 +574,18 @@ def test_the_package_is_a_program(tmp_path: Path) -> None:
         assert re.search(rf"\b{command}\b", stdout)
 
 
-@pytest.fixture
-def demo(tmp_path: Path) -> Generator[str]:
-    """Run a small demo for the time of a test; lend what it prints before it serves."""
+def test_the_version_is_that_of_the_package(run: Run) -> None:
+    """Which is told in one place, and is that of what is installed."""
+    result = run("--version")
+
+    assert result.exit_code == 0
+    assert result.stdout == f"metrics-graphql {__version__}\n"
+    assert __version__ == metadata.version("metrics-graphql")
+
+
+@pytest.fixture(params=["", "/our/sessions"])
+def demo(tmp_path: Path, request: pytest.FixtureRequest) -> Generator[str]:
+    """Run a small demo below a prefix for a test; lend what it prints before it serves."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -583,6 +593,7 @@ def demo(tmp_path: Path) -> Generator[str]:
     with subprocess.Popen(
         [sys.executable, "-m", "metrics_graphql", *arguments],
         cwd=tmp_path,
+        env={**os.environ, "METRICS_PATH_PREFIX": request.param},
         stdout=subprocess.PIPE,
         text=True,
     ) as server:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 from tests.serving import Server, served
 
 CLIENTS = 8
@@ -61,6 +61,30 @@ def test_no_request_is_lost_when_the_server_is_told_to_end(
     assert answers[-1].headers["connection"] == "close"
     assert ended in {0, -signal.SIGTERM}
     assert "Told to stop: answering for 1 more seconds" in log.read_text()
+
+
+@only_sqlite
+def test_no_request_is_lost_when_workers_are_replaced(gateway: Gateway, tmp_path: Path) -> None:
+    """SIGHUP ends one after the other, each once its successor answers."""
+    token, log = gateway.token("org-1"), tmp_path / "log"
+    settings: dict[str, Any] = {"drain_seconds": 0.2, "rate_limit": ""}
+
+    async def ask_until_replaced(server: Server) -> set[int]:
+        headers = {"Authorization": f"Bearer {token}"}
+        statuses = set()
+
+        async def ask() -> None:
+            async with httpx.AsyncClient(base_url=server.url, headers=headers) as client:
+                while log.read_text().count("Finished server process") < 2:
+                    statuses.add((await client.get("/v3/self")).status_code)
+
+        server.process.send_signal(signal.SIGHUP)
+        await asyncio.gather(ask(), ask())
+        return statuses
+
+    with served(gateway.database_url, log, "--workers", "2", **settings) as server:
+        assert gateway.run(ask_until_replaced(server)) == {200}
+        assert httpx.get(f"{server.url}/readyz").json() == {"status": "ok"}
 
 
 def test_while_it_drains_a_process_is_alive_and_not_ready(gateway: Gateway, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from metrics_graphql.graphql_api.endpoint import GraphQLEndpoint, strawberrys_pa
 from metrics_graphql.headers import AnswerHeaders
 from metrics_graphql.limits import Admission
 from metrics_graphql.observability import configure_logging
+from metrics_graphql.prefix import PathPrefix
 from metrics_graphql.rest_api import shim
 from metrics_graphql.service import MetricsService
 from metrics_graphql.settings import Settings
@@ -78,11 +79,15 @@ def create_app(
             finally:
                 await watch.close()
 
-    doors = [Route("/graphql", graphql), *shim.routes(service, admission, answers)]
+    doors = [
+        Route("/graphql", graphql),
+        *shim.routes(service, admission, answers, settings.path_prefix),
+    ]
     return Gateway(
         draining,
         watch,
         doors,
+        settings.path_prefix,
         routes=[
             *doors,
             *health.routes(store, draining),
@@ -103,18 +108,24 @@ class Gateway(Starlette):
         draining: Event,
         watch: Watch,
         doors: Sequence[Route],
+        prefix: str,
         **kwargs: Any,  # noqa: ANN401 - Starlette's own
     ) -> None:
         super().__init__(**kwargs)
+        # It would send tokens to the address that a proxy asks at, which is not the one to tell.
+        self.router.redirect_slashes = False
         self._draining = draining
         self._watch = watch
         self._doors = doors
+        self._prefix = prefix
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return what a request passes through, outermost first."""
         usual = super().build_middleware_stack()
         # What the settings ask for on the way is not to be passed by.
         app = usual if self.user_middleware else self._short(usual)
+        if self._prefix:
+            app = PathPrefix(app, self._prefix)
         return AnswerHeaders(app, self._draining, self._watch)
 
     def _short(self, usual: ASGIApp) -> ASGIApp:

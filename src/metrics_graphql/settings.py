@@ -1,7 +1,8 @@
 """The environment, read in one place: `METRICS_*` variables and `.env`."""
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from limits import parse_many
 from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, SecretStr
@@ -27,6 +28,19 @@ def _rate(value: str) -> str:
     return value
 
 
+def _prefix(value: str) -> str:
+    value = value.rstrip("/")
+    if not re.fullmatch(r"(/[\w~-][\w.~-]*)*", value, re.ASCII):
+        raise ValueError("should be a path that looks like /sessions")
+    if value and value.split("/")[1] in OWN_PATHS:
+        raise ValueError("should not begin as a path of the gateway's own does")
+    return value
+
+
+OWN_PATHS: Final = frozenset(
+    {"assets", "graphql", "livez", "metrics", "openapi.json", "readyz", "v3"}
+)
+"""How paths of the gateway begin: a prefix that does, too, could not be told from them."""
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")]
 Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9.-]+)$")]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
@@ -36,20 +50,25 @@ class Settings(BaseSettings):
     """What an operator may decide. A variable wins over `.env`."""
 
     model_config = SettingsConfigDict(
-        env_prefix="METRICS_", env_file=".env", extra="ignore", hide_input_in_errors=True
+        env_prefix="METRICS_",
+        env_file=".env",
+        extra="ignore",
+        hide_input_in_errors=True,
+        use_attribute_docstrings=True,
     )
 
     database_url: str = Field("sqlite:///metrics.db", repr=False)
-    """The database of sessions and service users, as SQLAlchemy spells it."""
+    """The database of sessions and service users: `sqlite:///FILE` or `postgresql://...`."""
 
     sessions_url: str = Field("", repr=False)
     """A ClickHouse that has the sessions, like `clickhousedb://user:password@host/db`; without one,
     they are in the database."""
+
     sync_token: SecretStr = SecretStr("")
     """The token by which `sync` pulls sessions from a v3 API."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe messages that are logged, to standard error."""
+    """The least severe messages that are logged: `debug`, `info`, `warning` or `error`."""
 
     log_format: Literal["console", "json"] = "console"
     """Lines for people, or for what collects them."""
@@ -73,14 +92,21 @@ class Settings(BaseSettings):
     """Requests that a process works on at once; fewer, while it is computing that keeps it busy."""
 
     max_queue: PositiveInt = 1_000
-    """Requests that wait for their turn at most, for a second."""
+    """Requests that wait for their turn at most, each up to a second."""
 
     rate_limit: Annotated[str, AfterValidator(_rate)] = "6000/minute"
-    """Requests of one service user to one process; nothing is no limit."""
+    """Requests of one service user to one process; empty for no limit."""
 
     drain_seconds: float = Field(5.0, ge=0, le=86_400, allow_inf_nan=False)
     """How long a process that is told to end (SIGTERM) goes on answering, while `/readyz` says that
     it ends."""
+
+    keep_alive_seconds: int = Field(75, ge=1, le=86_400)
+    """Seconds for which an idle connection stays open: more than a proxy keeps its own to us."""
+
+    path_prefix: Annotated[str, AfterValidator(_prefix)] = ""
+    """The path below which a proxy shows the gateway, like `/sessions`; requests may come with it,
+    or without."""
 
     cors_origins: Annotated[list[Origin], NoDecode, BeforeValidator(_split)] = []
     """Origins whose pages may read answers, like `https://app.example.com`; separated by commas."""

@@ -41,6 +41,8 @@ SERVER: Final[dict[str, Any]] = {
 """How both commands have uvicorn serve."""
 COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus_client looks for the folder in which processes count together."""
+WORKER_SECONDS: Final = 30
+"""How long a worker has to start, and to show that it lives."""
 DEMO_BATCH = 25_000
 """Nobody waits for the first of them to be acknowledged."""
 
@@ -60,6 +62,9 @@ def serve(
             host=host,
             port=port,
             workers=workers,
+            timeout_keep_alive=settings.keep_alive_seconds,
+            # A machine may be slow; one that hangs is found out all the same.
+            timeout_worker_healthcheck=WORKER_SECONDS,
             # Whatever is still at work then has passed its deadlines.
             timeout_graceful_shutdown=math.ceil(settings.body_timeout + settings.timeout) + 1,
             **SERVER,
@@ -92,7 +97,8 @@ def demo(
         path.with_name(path.name + leftover).unlink(missing_ok=True)
     until = int(time.time())
     created = with_store(lambda store: fill_demo(store, sessions, until), settings)
-    typer.echo(demo_text(created.token, port, until))
+    base = f"http://127.0.0.1:{port}{settings.path_prefix}"
+    typer.echo(demo_text(created.token, base, until))
     uvicorn.run(create_app(settings, demo_token=created.token), port=port, **SERVER)
 
 
@@ -110,7 +116,7 @@ async def fill_demo(store: Store, sessions: int, until: int) -> auth.NewToken:
     return await auth.create_service_user(store.database, "demo", org_id=None)
 
 
-def demo_text(token: str, port: int, until: int) -> str:
+def demo_text(token: str, base: str, until: int) -> str:
     """Return what to try first."""
     after, org = until - 30 * DAY, DEMO_ORGANIZATIONS[0]
     question = (
@@ -118,7 +124,6 @@ def demo_text(token: str, port: int, until: int) -> str:
         "{ sessionsCreatedCount sessionsWithMergedPrsCount avgAcusPerSession } }"
     )
     body = json.dumps({"query": question})
-    base = f"http://127.0.0.1:{port}"
     return f"""
 Open in a browser:      {base}/?org={org}
 

@@ -13,8 +13,8 @@ SELF_PATH: Final = "/v3/self"
 Schema = dict[str, Any]
 
 
-def document() -> Schema:
-    """Return the document: what the shim takes and what it answers."""
+def document(prefix: str = "") -> Schema:
+    """Return the document: what the shim takes and what it answers, below a prefix of the paths."""
     return {
         "openapi": "3.1.0",
         "info": {
@@ -22,7 +22,7 @@ def document() -> Schema:
             "version": "3.0.0",
             "description": "Devin v3 API with Service User authentication and RBAC",
         },
-        "servers": [],
+        "servers": [{"url": prefix}] if prefix else [],
         "security": [{"bearerAuth": []}],
         "paths": {
             SESSION_METRICS_PATH: {"get": session_metrics_operation()},

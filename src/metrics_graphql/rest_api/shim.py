@@ -41,8 +41,10 @@ ORGANIZATIONS: Final[dict[str, OrganizationOf]] = {
 """Whose sessions a path asks for; None is all organizations'."""
 
 
-def routes(service: MetricsService, admission: Admission, answers: Answers) -> list[Route]:
-    """Return the routes of this door."""
+def routes(
+    service: MetricsService, admission: Admission, answers: Answers, prefix: str = ""
+) -> list[Route]:
+    """Return the routes of this door, which a proxy shows below a prefix."""
 
     async def session_metrics(organization_of: OrganizationOf, request: Request) -> ASGIApp:
         """Answer one question: the token first, then the parameters, then the right to ask."""
@@ -75,7 +77,7 @@ def routes(service: MetricsService, admission: Admission, answers: Answers) -> l
 
     async def openapi(_request: Request) -> Response:
         """Show the document."""
-        return JSONResponse(document())
+        return JSONResponse(document(prefix))
 
     return [
         *(get_only(path, partial(session_metrics, of)) for path, of in ORGANIZATIONS.items()),

@@ -1,0 +1,81 @@
+"""A wheel and an sdist, built from sources alone, run where there is nothing else."""
+
+import re
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+from zipfile import ZipFile
+
+import httpx
+import pytest
+
+from metrics_graphql import __version__
+from tests.packages import Packages, alone, installed, run
+from tests.serving import free_port
+
+pytestmark = pytest.mark.skipif(shutil.which("npm") is None, reason="needs Node to build the pages")
+HTML = {"Accept": "text/html"}
+
+
+def test_an_sdist_has_what_others_need(packages: Packages) -> None:
+    """To read it, to check it, to run its tests, and to install it without Node."""
+    with tarfile.open(packages.sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+
+    assert packages.sdist.name == f"metrics_graphql-{__version__}.tar.gz"
+    assert names >= {
+        *("README.md", "CHANGELOG.md", "LICENSE", "SECURITY.md", "pyproject.toml"),
+        *("requirements.txt", "schema.graphql", "Dockerfile", "compose.yaml", ".dockerignore"),
+        *("docs/README.md", "docs/decisions/README.md", "docs/dashboard-light.png"),
+        *("scripts/check", "scripts/build_pages.py", "tests/test_packages.py"),
+        "src/metrics_graphql/web/dist/index.html",
+        "src/metrics_graphql/web/dist/.stamp",
+        "src/metrics_graphql/web/index.html",
+    }
+    assert not [name for name in names if "node_modules" in name or name.endswith(".db")]
+
+
+def test_a_wheel_has_no_sources_of_pages(packages: Packages) -> None:
+    """But what was built of them."""
+    packed = ZipFile(packages.wheel).namelist()
+
+    assert packages.wheel.name == f"metrics_graphql-{__version__}-py3-none-any.whl"
+    assert "metrics_graphql/web/dist/explorer.html" in packed
+    assert not [name for name in packed if name.endswith((".ts", ".tsx", "web/index.html"))]
+
+
+@pytest.mark.parametrize(
+    ("kind", "command"), [("wheel", ["serve"]), ("sdist", ["demo", "--sessions", "200"])]
+)
+def test_it_runs_with_its_own_requirements(
+    packages: Packages, tmp_path: Path, kind: str, command: list[str]
+) -> None:
+    """It says what it is, answers, and serves both pages, without Node."""
+    programs = installed(tmp_path / "environment", getattr(packages, kind))
+    environment = alone(programs)
+    program, port = programs / "metrics-graphql", free_port()
+    assert run(program, "--version", env=environment) == f"metrics-graphql {__version__}\n"
+    assert "service-user" in run(program, "--help", env=environment)
+
+    process = subprocess.Popen(
+        [program, *command, "--port", str(port)],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        transport = httpx.HTTPTransport(retries=12)
+        with httpx.Client(transport=transport, base_url=f"http://127.0.0.1:{port}") as client:
+            assert client.get("/readyz").json() == {"status": "ok"}
+            texts = [client.get(path, headers=HTML).text for path in ("/", "/graphql")]
+            names = set(re.findall(r'(?:src|href)="\./([^"]+)', "".join(texts)))
+            loaded = [client.get(name) for name in names]
+    finally:
+        process.terminate()
+        process.wait(20)
+
+    assert ["GraphiQL" in text for text in texts] == [False, True]
+    assert {name.rpartition(".")[2] for name in names} == {"js", "css", "svg"}
+    assert {response.status_code for response in loaded} == {200}
