@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 
 STARTING_SECONDS = 30
+READY = {httpx.codes.OK, httpx.codes.NOT_FOUND}
+"""The first versions answered before they knew of `/readyz`."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def wait_until_ready(server: Server) -> None:
     give_up = time.monotonic() + STARTING_SECONDS
     while time.monotonic() < give_up and server.process.poll() is None:
         try:
-            if httpx.get(f"{server.url}/readyz").status_code == httpx.codes.OK:
+            if httpx.get(f"{server.url}/readyz").status_code in READY:
                 return
         except httpx.TransportError:
             time.sleep(0.05)

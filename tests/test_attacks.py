@@ -15,6 +15,25 @@ from tests.serving import served
 
 PERIOD = "filters: {timeAfter: 0, timeBefore: 10}"
 THEIRS = f'sessionMetrics(orgId: "org-2", {PERIOD}) {{ sessionsCreatedCount }}'
+OVERLOADED = {
+    "aliases": "{ " + " ".join(f"a{n}: __typename" for n in range(3_000)) + " }",
+    "fields": "{ " + "__typename " * 8_000 + "}",
+    "directives": "{ __typename " + "@skip(if: false) " * 1_500 + "}",
+    "unknown": "{ __typename " + "@unknown " * 900 + "}",
+    "nesting": "{" + "viewer{" * 900,
+    "variables": "query(" + " ".join(f"$v{n}: Int" for n in range(900)) + ") { __typename }",
+    "lists": "{ viewer { organizations(first: " + "[" * 900 + "]" * 900 + ") { id } } }",
+    "costs": "{ " + " ".join(f"a{n}: {THEIRS}" for n in range(40)) + " }",
+}
+"""Documents that would take long, were they run."""
+ENDLESS = [
+    "{ ...F } fragment F on Query { ...F ...F }",
+    "{ ...F } fragment F on Query { ...G ...G } fragment G on Query { ...F ...F }",
+    "{ ...F } fragment F on Query { viewer { ...G } } fragment G on Viewer { id ... { ...G } }",
+]
+"""Fragments that contain themselves, directly or by way of others."""
+FORMS = ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; b=x"]
+"""What a browser sends for any page."""
 
 
 def code_of(response: Any) -> str:  # noqa: ANN401 - httpx's own
@@ -24,20 +43,7 @@ def code_of(response: Any) -> str:  # noqa: ANN401 - httpx's own
     return code
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "{ " + " ".join(f"a{n}: __typename" for n in range(3_000)) + " }",
-        "{ " + "__typename " * 8_000 + "}",
-        "{ __typename " + "@skip(if: false) " * 1_500 + "}",
-        "{ __typename " + "@unknown " * 900 + "}",
-        "{" + "viewer{" * 900,
-        "query(" + " ".join(f"$v{n}: Int" for n in range(900)) + ") { __typename }",
-        "{ viewer { organizations(first: " + "[" * 900 + "]" * 900 + ") { id } } }",
-        "{ " + " ".join(f"a{n}: {THEIRS}" for n in range(40)) + " }",
-    ],
-    ids=["aliases", "fields", "directives", "unknown", "nesting", "variables", "lists", "costs"],
-)
+@pytest.mark.parametrize("query", OVERLOADED.values(), ids=OVERLOADED.keys())
 def test_overloaded_documents_are_refused(gateway: Gateway, query: str) -> None:
     """Each with a code, and none of them runs."""
     response = gateway.graphql(query, gateway.token("org-1"))
@@ -50,12 +56,8 @@ def test_overloaded_documents_are_refused(gateway: Gateway, query: str) -> None:
 
 def test_fragments_that_contain_themselves_are_refused(gateway: Gateway) -> None:
     """Directly, and by way of others."""
-    for fragments in (
-        "fragment F on Query { ...F ...F }",
-        "fragment F on Query { ...G ...G } fragment G on Query { ...F ...F }",
-        "fragment F on Query { viewer { ...G } } fragment G on Viewer { id ... { ...G } }",
-    ):
-        response = gateway.graphql("{ ...F } " + fragments, gateway.token("org-1"))
+    for query in ENDLESS:
+        response = gateway.graphql(query, gateway.token("org-1"))
         assert {error["extensions"]["code"] for error in response.json()["errors"]} == {
             "BAD_USER_INPUT"
         }
@@ -71,9 +73,7 @@ def test_a_batch_is_refused(gateway: Gateway) -> None:
     assert response.json()["errors"][0]["message"] == "The body must be a JSON object."
 
 
-@pytest.mark.parametrize(
-    "content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; b=x"]
-)
+@pytest.mark.parametrize("content_type", FORMS)
 def test_a_form_of_another_site_asks_nothing(gateway: Gateway, content_type: str) -> None:
     """What a browser sends without asking first is not taken, even with a token."""
     response = gateway.request(

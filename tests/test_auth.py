@@ -1,7 +1,9 @@
 """Tokens, and who may read what."""
 
 import string
+import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -119,6 +121,16 @@ def test_a_rotation_without_overlap_ends_the_old_token_at_once(gateway: Gateway)
     assert stored is not None
     assert stored.expires_at == new.expires_at
     assert stored.service_user.token_lifetime == 30 * DAY
+
+
+def test_a_last_use_in_the_future_is_not_recent(gateway: Gateway) -> None:
+    """Where the clock was set back, the last use is recorded again."""
+    gateway.token("org-1")
+    (user,) = gateway.run(accounts.list_service_users(gateway.database))
+    used = replace(user, last_used_at=int(time.time()))
+
+    assert auth.use_is_recorded(used)
+    assert not auth.use_is_recorded(replace(used, last_used_at=int(time.time()) + DAY))
 
 
 def test_the_last_use_is_remembered(gateway: Gateway) -> None:

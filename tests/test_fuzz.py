@@ -62,6 +62,21 @@ parameters = st.fixed_dictionaries(
         "other": st.text(max_size=8),
     },
 )
+bodies = st.binary(max_size=2_000)
+requests = (
+    st.fixed_dictionaries(
+        {"query": st.lists(words, max_size=40).map(" ".join) | json_values},
+        optional={
+            "variables": json_values,
+            "operationName": json_values,
+            "extensions": json_values,
+        },
+    )
+    | json_values
+)
+documents = queries(
+    PRINTED, custom_scalars={"DateTime": st.integers(0, 10**9).map(strategies.literal)}
+)
 
 
 class Door:
@@ -126,7 +141,7 @@ def door(gateway: Gateway) -> Generator[Door]:
 
 
 @fuzzed
-@given(body=st.binary(max_size=2_000), headers=headers)
+@given(body=bodies, headers=headers)
 def test_any_bytes_as_a_body(door: Door, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
     """With any headers, and as JSON."""
     door.send("POST", "/graphql", headers=tuple(headers), body=body)
@@ -157,17 +172,7 @@ def test_any_parameters_of_the_rest_door(door: Door, given_parameters: dict[str,
 
 
 @fuzzed
-@given(
-    request=st.fixed_dictionaries(
-        {"query": st.lists(words, max_size=40).map(" ".join) | json_values},
-        optional={
-            "variables": json_values,
-            "operationName": json_values,
-            "extensions": json_values,
-        },
-    )
-    | json_values
-)
+@given(request=requests)
 def test_any_json_and_any_words_of_graphql(door: Door, request: object) -> None:
     """By POST and, where it has the parts, by GET."""
     door.send("POST", "/graphql", headers=(JSON_TYPE,), body=json.dumps(request).encode())
@@ -177,12 +182,7 @@ def test_any_json_and_any_words_of_graphql(door: Door, request: object) -> None:
 
 
 @fuzzed
-@given(
-    query=queries(
-        PRINTED,
-        custom_scalars={"DateTime": st.integers(0, 10**9).map(strategies.literal)},
-    )
-)
+@given(query=documents)
 def test_any_query_that_the_schema_allows(door: Door, query: str) -> None:
     """Whatever its arguments are."""
     door.send("POST", "/graphql", headers=(JSON_TYPE,), body=json.dumps({"query": query}).encode())

@@ -1,11 +1,13 @@
 """Who gets in, when there is more to do than can be done, and for how long."""
 
 import asyncio
+import time
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
 import httpx
 import pytest
+from limits import parse
 
 from metrics_graphql.deadlines import deadline_in
 from metrics_graphql.errors import Overloaded, TimedOut
@@ -17,6 +19,7 @@ from metrics_graphql.gate import (
     Gate,
     Used,
 )
+from metrics_graphql.rates import CallerRate
 from metrics_graphql.settings import Settings
 from metrics_graphql.store import breakdowns
 from metrics_graphql.store.dialects import Prepared
@@ -302,6 +305,18 @@ def test_a_rate_that_is_none_is_refused_at_the_start(rate: str) -> None:
     """With what it should look like."""
     with pytest.raises(ValueError, match=r"one rate that looks like 6000/minute|should allow"):
         Settings(rate_limit=rate)
+
+
+def test_a_clock_that_is_set_back_lengthens_no_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A caller that used up its rate may ask again after the window, whatever the clock says."""
+    rate = CallerRate(parse("1/hour"))
+    assert not rate.count("somebody").exceeded
+
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    exceeded = rate.count("somebody")
+
+    assert exceeded.exceeded
+    assert exceeded.seconds <= 3_600
 
 
 def test_more_than_is_answered_in_time_is_503_at_both_doors(

@@ -22,7 +22,7 @@ from tests.serving import Server, served
 GUIDE = Path(__file__).parents[1] / "docs" / "migrate-from-v3.md"
 PERIOD: dict[str, Any] = {"time_after": 0, "time_before": 100}
 
-whatever_the_engine = pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+whatever_the_engine = pytest.mark.engines("sqlite")
 """For tests of what happens before a database is asked."""
 
 

@@ -12,7 +12,8 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from scripts.benchmarks import budget, core, faults, http, load, overload, series
+from scripts.benchmarks import budget, core, http, load, overload, series
+from scripts.benchmarks.faults import suite
 from tests.engines import postgresql
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -91,12 +92,21 @@ def run_http(
 
 
 @app.command("faults")
-def run_faults(json_file: Json = None) -> None:
-    """What clients see when PostgreSQL crashes under load and comes back."""
-    rows = faults.measure()
-    show(rows, json_file)
-    for line in faults.conclusions(rows):
-        typer.echo(line)
+def run_faults(
+    minutes: Annotated[float, typer.Option(help="How long each mixed load takes.")] = 1.0,
+    json_file: Json = None,
+) -> None:
+    """What clients see of each fault, in Markdown; exit with 1 if anything is lost or wrong."""
+    rows: list[Row] = []
+    for row in suite.measure(minutes):
+        if not rows:
+            typer.echo(suite.heading(row))
+        typer.echo(suite.markdown(row))
+        rows.append(row)
+    if json_file:
+        json_file.write_text(json.dumps(rows, indent=2) + "\n")
+    if any(row["lost or wrong"] != "nothing" for row in rows):
+        raise typer.Exit(1)
 
 
 @app.command("budget")

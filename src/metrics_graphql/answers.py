@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from metrics_graphql.deadlines import within_deadline
 from metrics_graphql.errors import Overloaded, TimedOut
+from metrics_graphql.seen import NOBODY, at_hand, saw_rows
 
 MAX_REPEATS: Final = 4_000_000
 """Bytes of requests, with their answers, that are remembered for a moment."""
@@ -48,10 +49,16 @@ class Answer:
 
 
 class AnswerResponse:
-    """An answer ready to be sent, however often."""
+    """An answer ready to be sent, however often.
+
+    What is known by now of the request at hand is true of all that get it.
+    """
 
     def __init__(self, answer: Answer, media_type: str) -> None:
         self.answer = answer
+        request = at_hand.get()
+        self._operation = request.operation if request else ""
+        self._organizations = request.organizations if request else NOBODY
         self._content = [
             (b"content-type", media_type.encode()),
             (b"content-length", str(len(answer.body)).encode()),
@@ -64,6 +71,8 @@ class AnswerResponse:
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Send it in answer to a request; a GET that has it already gets 304 instead."""
+        if request := at_hand.get():
+            request.operation, request.organizations = self._operation, self._organizations
         headers, status, body = self._content, self.answer.status, self.answer.body
         if scope["method"] == "GET" and self.answer.versions is not None:
             headers = [self._validator, *FOR_BROWSERS]
@@ -127,7 +136,10 @@ class Answers:
     def repeated(self, said: Key) -> Repeat | None:
         """Return what was decided a moment ago about a request that said the same."""
         repeat = self._repeats.get(said)
-        if repeat is None or time.monotonic() < repeat.until:
+        if repeat is None:
+            return None
+        if time.monotonic() < repeat.until:
+            saw_rows("cache")
             return repeat
         del self._repeats[said]
         return None
@@ -153,13 +165,16 @@ class Answers:
         if kept is not None:
             versions = kept.response.answer.versions or {}
             if await self._current(versions.keys()) == versions:
+                saw_rows("cache")
                 return kept.response
         began, coming = self._coming.get(key, (-math.inf, None))
         if coming is not None and time.monotonic() - began < self._moment:
             # Whoever makes it may have less time left, or be gone: that is no answer to this one.
             with suppress(Overloaded, TimedOut):
                 async with within_deadline():
-                    return await asyncio.shield(coming)
+                    response = await asyncio.shield(coming)
+                    saw_rows("cache")
+                    return response
         return await self._made(key, media_type, make)
 
     async def _made(

@@ -20,12 +20,13 @@ from metrics_graphql.draining import draining_on_sigterm
 from metrics_graphql.graphql_api.endpoint import GraphQLEndpoint, strawberrys_page
 from metrics_graphql.headers import AnswerHeaders
 from metrics_graphql.limits import Admission
-from metrics_graphql.observability import RequestLog, configure_logging
+from metrics_graphql.observability import configure_logging
 from metrics_graphql.prefix import LocalRedirects, PathPrefix
 from metrics_graphql.rest_api import shim
 from metrics_graphql.service import MetricsService
 from metrics_graphql.settings import Settings
 from metrics_graphql.store.store import open_store
+from metrics_graphql.watching import Watch
 from metrics_graphql.web import pages
 
 YOUNG_OBJECTS: Final = 20_000
@@ -46,8 +47,8 @@ def create_app(
     """
     settings = settings or Settings()
     draining = Event()
-    log = RequestLog()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
+    watch = Watch(settings)
     store = open_store(settings.database_url, settings.sessions_url)
     service = MetricsService(store, settings.freshness)
     admission = Admission(service, settings)
@@ -76,7 +77,7 @@ def create_app(
                     yield
                 await service.close()
             finally:
-                log.write()
+                await watch.close()
 
     doors = [
         Route("/graphql", graphql),
@@ -84,12 +85,13 @@ def create_app(
     ]
     return Gateway(
         draining,
-        log,
+        watch,
         doors,
         settings.path_prefix,
         routes=[
             *doors,
             *health.routes(store, draining),
+            *([health.metrics_route(store)] if settings.metrics else []),
             *pages.routes(pages.dashboard(demo_token)),
         ],
         middleware=list(middleware(settings)),
@@ -104,14 +106,14 @@ class Gateway(Starlette):
     def __init__(
         self,
         draining: Event,
-        log: RequestLog,
+        watch: Watch,
         doors: Sequence[Route],
         prefix: str,
         **kwargs: Any,  # noqa: ANN401 - Starlette's own
     ) -> None:
         super().__init__(**kwargs)
         self._draining = draining
-        self._log = log
+        self._watch = watch
         self._doors = doors
         self._prefix = prefix
 
@@ -122,7 +124,7 @@ class Gateway(Starlette):
         app = usual if self.user_middleware else self._short(usual)
         if self._prefix:
             app = PathPrefix(app, self._prefix)
-        return AnswerHeaders(app, self._draining, self._log)
+        return AnswerHeaders(app, self._draining, self._watch)
 
     def _short(self, usual: ASGIApp) -> ASGIApp:
         """Return what goes straight to a door, which answers its own errors.
@@ -157,8 +159,8 @@ def middleware(settings: Settings) -> Iterator[Middleware]:
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type"],
-            expose_headers=["ETag", "RateLimit", "RateLimit-Policy", "Retry-After"],
+            allow_headers=["Authorization", "Content-Type", "X-Request-ID", "traceparent"],
+            expose_headers=["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
         )
 
 

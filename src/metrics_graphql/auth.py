@@ -142,8 +142,8 @@ async def record_use(database: Database, caller: ServiceUser) -> None:
 
 
 def use_is_recorded(caller: ServiceUser) -> bool:
-    """Return whether the stored last use is recent enough."""
-    return (caller.last_used_at or 0) > time.time() - USE_RESOLUTION
+    """Return whether the stored last use is recent enough; one in the future is not."""
+    return abs(time.time() - (caller.last_used_at or 0)) < USE_RESOLUTION
 
 
 async def create_service_user(

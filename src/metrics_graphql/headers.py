@@ -1,12 +1,11 @@
-"""What every answer carries, what browsers may do with it above all; and its line in the log."""
+"""What every answer carries, what browsers may do with it above all."""
 
-import time
 from threading import Event
 from typing import Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from metrics_graphql.observability import RequestLog
+from metrics_graphql.watching import Watch
 
 ALWAYS: Final = [
     (b"x-content-type-options", b"nosniff"),
@@ -21,28 +20,33 @@ UNLESS_GIVEN: Final = {
 
 
 class AnswerHeaders:
-    """Middleware that completes the headers of every answer, and logs it."""
+    """Middleware that completes the headers of every answer, and has it watched."""
 
-    def __init__(self, app: ASGIApp, draining: Event, log: RequestLog) -> None:
+    def __init__(self, app: ASGIApp, draining: Event, watch: Watch) -> None:
         self._app = app
         self._draining = draining
-        self._log = log
+        self._watch = watch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and its answer back with more headers."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = time.perf_counter()
+        request = self._watch.begin(scope)
+        request_id = (b"x-request-id", request.request_id.encode())
 
         async def send_completed(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = self._completed(list(message.get("headers", ())), scope)
-                milliseconds = (time.perf_counter() - started) * 1e3
-                self._log.add(scope["method"], scope["path"], message["status"], milliseconds)
+                headers = self._completed(list(message.get("headers", ())), scope)
+                headers.append(request_id)
+                message["headers"] = headers
+                request.status = message["status"]
             await send(message)
 
-        await self._app(scope, receive, send_completed)
+        try:
+            await self._app(scope, receive, send_completed)
+        finally:
+            self._watch.end(request, scope)
 
     def _completed(
         self, headers: list[tuple[bytes, bytes]], scope: Scope

@@ -9,8 +9,9 @@ from limits import parse
 from starlette.requests import Request
 
 from metrics_graphql.auth import USE_RESOLUTION, bearer_token
+from metrics_graphql.counts import REFUSED
 from metrics_graphql.deadlines import deadline_in
-from metrics_graphql.errors import RateLimited
+from metrics_graphql.errors import Overloaded, RateLimited
 from metrics_graphql.gate import Gate
 from metrics_graphql.rates import CallerRate
 from metrics_graphql.service import MetricsService
@@ -52,7 +53,11 @@ class Admission:
         asked_at = time.monotonic()
         with deadline_in(self._timeout):
             # Not for strangers who bring nothing that could be a token.
-            await self._gate.enter()
+            try:
+                await self._gate.enter()
+            except Overloaded:
+                REFUSED.labels("busy").inc()
+                raise
             try:
                 stored = await self._service.authenticate(token)
                 self.count(request, stored.service_user.service_user_id)
@@ -72,4 +77,5 @@ class Admission:
         if self._rate:
             quota = request.state.quota = self._rate.count(caller_id)
             if quota.exceeded:
+                REFUSED.labels("rate").inc()
                 raise RateLimited(quota.seconds)

@@ -45,7 +45,7 @@ class CallerRate:
         """Count one request, if it is still allowed; return what is left."""
         allowed = self._limiter.hit(self._rate, caller_id)
         reset_at, remaining = self._limiter.get_window_stats(self._rate, caller_id)
-        seconds = max(1, math.ceil(reset_at - time.time()))
+        seconds = max(1, math.ceil(reset_at - time.monotonic()))
         return Quota(
             self._rate.amount, self._rate.get_expiry(), remaining, seconds, exceeded=not allowed
         )
@@ -65,7 +65,7 @@ class Counts(Storage):
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
         """Count, for `expiry` seconds from the first."""
-        now = time.time()
+        now = time.monotonic()
         count, until = self._counts.get(key, NO_COUNT)
         if until <= now:
             self._forget(now)
@@ -76,11 +76,11 @@ class Counts(Storage):
     def get(self, key: str) -> int:
         """Return a count."""
         count, until = self._counts.get(key, NO_COUNT)
-        return count if until > time.time() else 0
+        return count if until > time.monotonic() else 0
 
     def get_expiry(self, key: str) -> float:
-        """Return when a count ends, in Unix seconds."""
-        return max(self._counts.get(key, NO_COUNT)[1], time.time())
+        """Return when a count ends, on the clock that counts, which nobody sets."""
+        return max(self._counts.get(key, NO_COUNT)[1], time.monotonic())
 
     def check(self) -> bool:
         """Return whether counting works."""

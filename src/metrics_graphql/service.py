@@ -16,6 +16,7 @@ from metrics_graphql.domain.breakdowns import Breakdown, BreakdownQuery
 from metrics_graphql.domain.metrics import SessionMetrics
 from metrics_graphql.errors import BadUserInput, Forbidden, MetricsError, TimedOut, Unavailable
 from metrics_graphql.freshness import MAX_KEPT, Fresh
+from metrics_graphql.seen import saw_organizations
 from metrics_graphql.store import breakdowns, questions
 from metrics_graphql.store.accounts import ServiceUser, StoredToken, find_tokens
 from metrics_graphql.store.organizations import data_versions
@@ -80,6 +81,7 @@ class MetricsService:
             readable = await auth.readable(self._versions, caller, org_ids)
         except (Unavailable, TimedOut) as error:
             return [error] * len(asked)
+        saw_organizations(readable)
         allowed = [each for each in asked if each.question.org_id in readable]
         answers = iter(await questions.session_metrics(self._sessions, allowed))
         return [
@@ -97,6 +99,7 @@ class MetricsService:
         org_id = query.question.org_id
         if org_id not in await auth.readable(self._versions, caller, {org_id}):
             raise Forbidden(org_id)
+        saw_organizations({org_id})
         return await breakdowns.breakdown(self._sessions, query)
 
     async def organizations(self, caller: ServiceUser, first: int) -> list[str]:

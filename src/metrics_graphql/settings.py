@@ -70,6 +70,18 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least severe messages that are logged: `debug`, `info`, `warning` or `error`."""
 
+    log_format: Literal["console", "json"] = "console"
+    """Lines for people, or for what collects them."""
+
+    slow_seconds: float = Field(1.0, ge=0, le=86_400, allow_inf_nan=False)
+    """Seconds from which on a request is logged with its SQL and the plan of it; 0 is never."""
+
+    metrics: bool = False
+    """Whether `/metrics` tells Prometheus what was counted, and whoever else may reach it."""
+
+    otel: bool = False
+    """Whether traces are sent with OpenTelemetry; its `OTEL_*` variables say where to."""
+
     timeout: Seconds = 10.0
     """Seconds until a request must be answered; then its work in the database is stopped."""
 

@@ -76,7 +76,7 @@ def test_writers_beside_each_other_lose_nothing(gateway: Gateway) -> None:
     ]
     for process in processes:
         process.start()
-    batches = [results.get(timeout=SECONDS + 60) for _ in processes]
+    batches = [results.get(timeout=SECONDS + 180) for _ in processes]
     for process in processes:
         process.join()
 

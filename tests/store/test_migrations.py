@@ -4,17 +4,12 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from metrics_graphql.domain.measures import SESSIONS_CREATED
-from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
-from metrics_graphql.store import questions, verification
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.migrate import MIGRATIONS, NEWEST, migrate
 from metrics_graphql.store.tables import metadata
@@ -70,44 +65,6 @@ def test_migrating_at_the_same_time_is_migrating_once(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "metrics.db") as connection:
         assert connection.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
     connection.close()
-
-
-@pytest.mark.parametrize("revision", ["0001", "0002"])
-def test_a_filled_database_of_an_older_revision_gets_its_roll_ups(
-    tmp_path: Path, revision: str
-) -> None:
-    """Upgraded, it answers as if its sessions had been loaded today, and a recount agrees."""
-    url = f"sqlite:///{tmp_path / 'metrics.db'}"
-    with sqlite3.connect(tmp_path / "metrics.db") as connection:
-        engine = sa.create_engine(url)
-        with engine.begin() as lent:
-            config = Config(attributes={"connection": lent})
-            config.set_main_option("script_location", str(MIGRATIONS))
-            command.upgrade(config, revision)
-        engine.dispose()
-        connection.execute("INSERT INTO organizations (org_id) VALUES ('org-1')")
-        connection.executemany(
-            "INSERT INTO sessions VALUES ('org-1', ?, ?, 'cli', 's', 'u', NULL, 'p', 1, 1, 7)",
-            [(f"s{number}", number * 50_000) for number in range(1_000)],
-        )
-    connection.close()
-
-    async def upgraded() -> tuple[int, list[verification.Difference]]:
-        async with Database(url) as database:
-            await migrate(database)
-            question = SessionMetricsQuery.asked(
-                org_id="org-1", time_after=1, time_before=2**40, playbook_id="p"
-            )
-            (answer,) = await questions.session_metrics(database, [questions.Asked(question)])
-            assert isinstance(answer, SessionMetrics)
-            found = [
-                difference
-                for chunk in await verification.chunks(database)
-                for difference in await verification.verify(database, chunk)
-            ]
-            return answer[SESSIONS_CREATED], found
-
-    assert asyncio.run(upgraded()) == (999, [])
 
 
 def test_what_is_up_to_date_waits_for_no_writer(gateway: Gateway) -> None:

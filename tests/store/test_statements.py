@@ -72,9 +72,10 @@ def test_the_sql_for_each_kind_of_question_is_the_committed_one(
 ) -> None:
     """`UPDATE_SQL=1 scripts/test tests/store` writes the files again, for a review to see."""
     organizations, filters = kind
-    plan = plan_for(question_with(filters, organizations))
+    dialect = gateway.store.sessions.dialect
+    plan = plan_for(question_with(filters, organizations), rolled_up=dialect.rolls_up)
     measures = (SESSIONS_CREATED, ACUS_CONSUMED)
-    statement = session_sums(gateway.database.dialect, plan, measures, one_question=False)
+    statement = session_sums(dialect, plan, measures, one_question=False)
     path = SQL / engine.name / f"{file_of(kind)}.sql"
     sql = "".join(f"{line.rstrip()}\n" for line in statement.sql.splitlines())
     if os.environ.get("UPDATE_SQL"):
@@ -86,8 +87,10 @@ def test_the_sql_for_each_kind_of_question_is_the_committed_one(
 
 def test_a_statement_reads_only_the_measures_asked_for(gateway: Gateway) -> None:
     """A question for the number of sessions touches no other column, raw or rolled up."""
-    plan = plan_for(question_with(Filters(users=False, service_users=False, playbook=False)))
-    statement = session_sums(gateway.database.dialect, plan, (SESSIONS_CREATED,), one_question=True)
+    dialect = gateway.store.sessions.dialect
+    everything = question_with(Filters(users=False, service_users=False, playbook=False))
+    plan = plan_for(everything, rolled_up=dialect.rolls_up)
+    statement = session_sums(dialect, plan, (SESSIONS_CREATED,), one_question=True)
 
     for column in ("origin", "size", "acus", "search", "merged", "playbook"):
         assert column not in statement.sql
@@ -140,14 +143,18 @@ def test_one_question_is_not_grouped(gateway: Gateway, filters: Filters) -> None
 
 def test_a_statement_is_built_once_for_its_shape(gateway: Gateway) -> None:
     """The second question of a shape gets the same object, whatever its bounds and ids."""
-    plans = [
-        plan_for(
-            SessionMetricsQuery.asked(org_id=org, time_after=at, time_before=9, user_ids=[org])
+    dialect = gateway.store.sessions.dialect
+    one, other = (
+        session_sums(
+            dialect,
+            plan_for(
+                SessionMetricsQuery.asked(org_id=org, time_after=at, time_before=9, user_ids=[org]),
+                rolled_up=dialect.rolls_up,
+            ),
+            MEASURES,
+            one_question=True,
         )
         for org, at in (("org-1", 1), ("org-2", 2))
-    ]
-    one, other = (
-        session_sums(gateway.database.dialect, plan, MEASURES, one_question=True) for plan in plans
     )
 
     assert one is other

@@ -7,6 +7,7 @@ import typer
 from metrics_graphql import __version__
 from metrics_graphql.cli.accounts import service_user
 from metrics_graphql.cli.data import export_schema, load
+from metrics_graphql.cli.examining import doctor
 from metrics_graphql.cli.serving import demo, serve
 from metrics_graphql.cli.syncing import sync
 from metrics_graphql.cli.upkeep import copy, migrate, verify
@@ -17,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (serve, demo, load, sync, copy, verify, migrate, export_schema):
+for command in (serve, demo, load, sync, copy, verify, migrate, doctor, export_schema):
     app.command()(command)
 
 

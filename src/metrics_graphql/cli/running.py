@@ -29,6 +29,14 @@ def fail(message: str) -> typer.Exit:
 
 def read_settings() -> Settings:
     """Return the settings; one that can't be read ends the command."""
+    settings = settings_or_problem()
+    if isinstance(settings, str):
+        raise fail(settings)
+    return settings
+
+
+def settings_or_problem() -> Settings | str:
+    """Return the settings, or which of them can't be read."""
     try:
         return Settings()
     except ValidationError as error:
@@ -36,9 +44,9 @@ def read_settings() -> Settings:
             f"METRICS_{'.'.join(map(str, details['loc']))}".upper() + f": {details['msg']}"
             for details in error.errors()
         )
-        raise fail("; ".join(problems)) from None
+        return "; ".join(problems)
     except UnicodeDecodeError as error:
-        raise fail(f".env: {error}") from None
+        return f".env: {error}"
 
 
 def with_store(work: Callable[[Store], Awaitable[T]], settings: Settings | None = None) -> T:
@@ -56,7 +64,7 @@ def with_store_as_it_is(
 ) -> T:
     """Do some work on the store; its errors, and a URL that can't be used, end the command."""
     settings = settings or read_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings.log_level, settings.log_format)
 
     async def run() -> T:
         async with open_store(settings.database_url, settings.sessions_url) as store:
@@ -67,15 +75,19 @@ def with_store_as_it_is(
     except BadUserInput as error:
         raise fail(error.message) from None
     except MetricsError as error:
-        raise fail(with_cause(error)) from None
+        raise fail(with_reason(error)) from None
     except UnusableURL as error:
         raise fail(str(error)) from None
 
 
-def with_cause(error: MetricsError) -> str:
-    """Return what is wrong with a database, and what its driver says."""
-    cause = getattr(error.__cause__, "orig", error.__cause__)
-    return f"{error.message} {cause}"
+def with_reason(error: MetricsError) -> str:
+    """Return what is wrong, and what the engine said if the error is for that."""
+    return f"{error.message} {reason(error)}"
+
+
+def reason(error: MetricsError) -> object:
+    """Return what an engine said, if an error is for that."""
+    return getattr(error.__cause__, "orig", error.__cause__)
 
 
 def rows_bar() -> Progress:

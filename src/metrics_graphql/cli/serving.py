@@ -2,8 +2,12 @@
 
 import json
 import math
+import os
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated, Any, Final
 
 import typer
@@ -35,6 +39,8 @@ SERVER: Final[dict[str, Any]] = {
     "ws": "none",
 }
 """How both commands have uvicorn serve."""
+COUNTS: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus_client looks for the folder in which processes count together."""
 WORKER_SECONDS: Final = 30
 """How long a worker has to start, and to show that it lives."""
 DEMO_BATCH = 25_000
@@ -49,19 +55,31 @@ def serve(
     """Serve GraphQL at /graphql and the v3 API below /v3."""
     settings = read_settings()
     with_store(nothing_more, settings)
-    uvicorn.run(
-        "metrics_graphql.app:create_draining_app",
-        factory=True,
-        host=host,
-        port=port,
-        workers=workers,
-        timeout_keep_alive=settings.keep_alive_seconds,
-        # A machine may be slow; one that hangs is found out all the same.
-        timeout_worker_healthcheck=WORKER_SECONDS,
-        # Whatever is still at work then has passed its deadlines.
-        timeout_graceful_shutdown=math.ceil(settings.body_timeout + settings.timeout) + 1,
-        **SERVER,
-    )
+    with counting_together(workers if settings.metrics else 1):
+        uvicorn.run(
+            "metrics_graphql.app:create_draining_app",
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            timeout_keep_alive=settings.keep_alive_seconds,
+            # A machine may be slow; one that hangs is found out all the same.
+            timeout_worker_healthcheck=WORKER_SECONDS,
+            # Whatever is still at work then has passed its deadlines.
+            timeout_graceful_shutdown=math.ceil(settings.body_timeout + settings.timeout) + 1,
+            **SERVER,
+        )
+
+
+@contextmanager
+def counting_together(workers: int) -> Generator[None]:
+    """Have workers that are started in the block count in one folder, so that each can tell all."""
+    if workers == 1 or COUNTS in os.environ:
+        yield
+        return
+    with TemporaryDirectory(prefix="metrics-graphql-") as folder:
+        os.environ[COUNTS] = folder
+        yield
 
 
 def demo(

@@ -14,7 +14,7 @@ from metrics_graphql.cli.running import (
     fail,
     read_settings,
     rows_bar,
-    with_cause,
+    with_reason,
     with_store,
 )
 from metrics_graphql.errors import Unavailable
@@ -94,7 +94,7 @@ async def keep_pulling(store: Store, source: Source, every: int) -> None:
             typer.echo(f"metrics-graphql: {error}", err=True)
             pause = max(every, error.retry_after)
         except Unavailable as error:
-            typer.echo(f"metrics-graphql: {with_cause(error)}", err=True)
+            typer.echo(f"metrics-graphql: {with_reason(error)}", err=True)
         await asyncio.sleep(pause)
 
 

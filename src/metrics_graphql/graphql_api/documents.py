@@ -52,6 +52,11 @@ class Document:
     ast: DocumentNode
     _plans: LRUCache[str | None, Plan | None] = field(default_factory=lambda: LRUCache(MAX_PLANS))
 
+    def name(self, name: str | None) -> str:
+        """Return the name of the operation that is to run; nothing if it has none."""
+        operation = get_operation_ast(self.ast, name)
+        return operation.name.value if operation and operation.name else ""
+
     def plan(self, name: str | None) -> Plan | None:
         """Return the plan of the operation that is to run; None where graphql-core is to run it.
 

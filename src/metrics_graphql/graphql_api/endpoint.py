@@ -27,6 +27,7 @@ from metrics_graphql.graphql_api.negotiation import (
 )
 from metrics_graphql.graphql_api.schema import graphql_schema
 from metrics_graphql.limits import Admission
+from metrics_graphql.seen import saw_operation, saw_page
 from metrics_graphql.service import MetricsService
 from metrics_graphql.settings import Settings
 from metrics_graphql.store.accounts import ServiceUser
@@ -81,6 +82,7 @@ class GraphQLEndpoint:
         if request.method not in {"GET", "POST"}:
             raise BadRequest(405, "Ask with GET or POST.", {"Allow": "GET, POST"})
         if wants_page(request):
+            saw_page()
             return self._page
         if media_type is None:
             raise BadRequest(406, f"The Accept header must allow {RESPONSE_TYPE} or {JSON_TYPE}.")
@@ -109,6 +111,7 @@ class GraphQLEndpoint:
         context = Context(self._service, caller, self._max_values)
         try:
             document = self._documents.find(asked)
+            saw_operation(document.name(asked.operation_name))
             plan = document.plan(asked.operation_name)
         except InvalidDocument as invalid:
             return nothing_ran([formatted(error) for error in invalid.errors], media_type)

@@ -14,6 +14,7 @@ from metrics_graphql.domain.breakdowns import (
 )
 from metrics_graphql.domain.measures import ACUS_CONSUMED, SESSIONS_CREATED, Measure, in_order
 from metrics_graphql.domain.metrics import SessionMetrics
+from metrics_graphql.seen import saw_rows
 from metrics_graphql.store.dialects import Dialect, Prepared
 from metrics_graphql.store.engine import Reader
 from metrics_graphql.store.planner import Organizations, Plan, plan_for
@@ -43,6 +44,7 @@ async def breakdown(database: Reader, query: BreakdownQuery) -> Breakdown:
     # Roll-ups know what names one id, but not which of those sessions a filter matches.
     rolled_up = dialect.rolls_up and not any(plan.filters)
     plan = plan._replace(scope=SCOPES_OF[query.dimension][0] if rolled_up else None)
+    saw_rows("rollups" if rolled_up else "raw")
     needed = {SESSIONS_CREATED, *ranking.by.value, *query.measures}
     measures = in_order(needed)
     runs = plan.runs(0, query.question.period)

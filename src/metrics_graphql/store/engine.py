@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from time import perf_counter
 from typing import Any, Final, Protocol, Self
 
 import sqlalchemy as sa
@@ -13,6 +15,7 @@ from sqlalchemy.util import greenlet_spawn
 
 from metrics_graphql.deadlines import within_deadline
 from metrics_graphql.errors import Unavailable
+from metrics_graphql.seen import saw_statement
 from metrics_graphql.store.dialects import Dialect, Prepared, dialect_for
 from metrics_graphql.store.inline import InlineReader
 from metrics_graphql.store.tables import organizations
@@ -78,6 +81,15 @@ class Database:
         # Of a table, so that the file is really read.
         self._ping = self.dialect.prepare(sa.select(organizations.c.data_version).limit(1))
 
+    def create(self) -> None:
+        """Make an empty database where that is for us to do, and none is there.
+
+        Raises:
+            Unavailable: it can't be made.
+        """
+        with self._failures_as_unavailable():
+            self.dialect.create(self._url)
+
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncConnection]:
         """Lend a connection in autocommit.
@@ -98,6 +110,15 @@ class Database:
             Unavailable: the database can't be reached or can't answer.
             TimedOut: the request at hand is due; the database works on the statement no more.
         """
+        started = perf_counter()
+        try:
+            return await self._read(prepared, values)
+        finally:
+            explain = partial(self.explain, prepared)
+            saw_statement(self.dialect.name, prepared.sql, started, explain)
+
+    async def _read(self, prepared: Prepared, values: dict[str, Any]) -> Sequence[Sequence[Any]]:
+        """Read on the event loop what is quickly read, the rest beside it."""
         if self._inline is not None:
             if self._inline.is_current():
                 found = self._inline.fetch(prepared.sql, prepared.bound(values))
@@ -149,6 +170,28 @@ class Database:
         idle, self._idle = self._idle, []
         for connection in idle:
             await greenlet_spawn(connection.invalidate)
+
+    async def explain(self, prepared: Prepared) -> list[str]:
+        """Return how the database goes about a statement, whatever is bound to it.
+
+        Raises:
+            Unavailable: the database can't be reached or can't answer.
+        """
+        async with self.reading() as connection:
+            return await self.dialect.explain(connection, prepared)
+
+    async def clock(self) -> float:
+        """Return what time it is there, in Unix seconds.
+
+        Raises:
+            Unavailable: the database can't be reached or can't answer.
+        """
+        rows = await self.fetch(self.dialect.prepare(sa.select(self.dialect.now())), {})
+        return float(rows[0][0])
+
+    def exists(self) -> bool:
+        """Return whether there is something to open, which opening would make otherwise."""
+        return self.dialect.exists(self._url)
 
     async def ping(self) -> None:
         """Find out whether the database answers.

@@ -1,11 +1,14 @@
 """Creates and upgrades the tables."""
 
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_graphql.errors import Unavailable
+from metrics_graphql.store.dialects import DatabaseDialect, Prepared
 from metrics_graphql.store.engine import Database
 from metrics_graphql.store.verification import chunks_of, rebuild
 
@@ -15,6 +18,9 @@ REVISIONS: Final = [
 ]
 NEWEST: Final = REVISIONS[-1]
 """The revision that the tables are at when they are up to date."""
+VERSION: Final = sa.text("SELECT version_num FROM alembic_version")
+Age = Literal["older", "up to date", "newer"]
+"""How the tables compare with this program."""
 
 
 async def migrate(database: Database) -> None:
@@ -27,14 +33,14 @@ async def migrate(database: Database) -> None:
         Unavailable: the database can't be reached or can't be written to, or a newer version of
             this program made its tables.
     """
+    database.create()
     async with database.reading() as connection:
         # Else every start would wait for a writer, only to find nothing to do.
         revision = await connection.run_sync(_revision)
     if revision == NEWEST:
         return
     if revision is not None and revision not in REVISIONS:
-        made = ValueError(f"its tables are at revision {revision}, this program is at {NEWEST}")
-        raise Unavailable from made
+        raise Unavailable from another(revision)
     # Alembic takes 12 MiB of memory, and most processes find nothing to do.
     from metrics_graphql.store.revisions import upgrade  # noqa: PLC0415
 
@@ -45,9 +51,48 @@ async def migrate(database: Database) -> None:
                 await rebuild(connection, database.dialect, chunk)
 
 
+async def check_revision(connection: AsyncConnection) -> None:
+    """Check, in a write transaction, that the tables are those that this program knows.
+
+    A newer version may have upgraded them since this process began: what it writes now would leave
+    out what they have come to hold.
+
+    Raises:
+        Unavailable: they are not.
+    """
+    revision = await connection.scalar(VERSION)
+    if revision != NEWEST:
+        raise Unavailable from another(revision)
+
+
+def another(revision: str) -> ValueError:
+    """Return what is wrong with tables at another revision."""
+    return ValueError(f"its tables are at revision {revision}, this program is at {NEWEST}")
+
+
+async def age_of_tables(database: Database) -> Age:
+    """Return whether the tables are those of this program.
+
+    Raises:
+        Unavailable: the database can't be reached, or has no tables.
+        TimedOut: it takes longer than the request at hand may.
+    """
+    rows = await database.fetch(asking_revision(database.dialect), {})
+    revision = rows[0][0] if rows else REVISIONS[0]
+    if revision == NEWEST:
+        return "up to date"
+    return "older" if revision in REVISIONS else "newer"
+
+
+@lru_cache
+def asking_revision(dialect: DatabaseDialect) -> Prepared:
+    """Return the statement for the revision that the tables are at."""
+    return dialect.prepare(sa.select(sa.table("alembic_version", sa.column("version_num")).c[0]))
+
+
 def _revision(connection: sa.Connection) -> str | None:
     """Return the revision that the tables are at; None where there are none."""
     if not sa.inspect(connection).has_table("alembic_version"):
         return None
-    revision: str | None = connection.scalar(sa.text("SELECT version_num FROM alembic_version"))
+    revision: str | None = connection.scalar(VERSION)
     return revision

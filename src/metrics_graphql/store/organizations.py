@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_graphql.store.dialects import DatabaseDialect, Prepared
 from metrics_graphql.store.engine import Database
-from metrics_graphql.store.tables import organizations
+from metrics_graphql.store.tables import organizations, sessions
 
 
 async def data_versions(
@@ -49,6 +49,25 @@ async def all_organizations(database: Database) -> list[str]:
         Unavailable: the database can't answer.
     """
     return await first_organizations(database, 2**62)
+
+
+async def newest_session(database: Database) -> int | None:
+    """Return when the newest session of all organizations was created.
+
+    Raises:
+        Unavailable: the database can't answer.
+    """
+    newest: int | None = (await database.fetch(newest_of_all(database.dialect), {}))[0][0]
+    return newest
+
+
+@lru_cache
+def newest_of_all(dialect: DatabaseDialect) -> Prepared:
+    """Return the statement for it: of each organization, the end of an index."""
+    same = sessions.c.org_id == organizations.c.org_id
+    newest = sa.select(sa.func.max(sessions.c.created_at)).where(same).scalar_subquery()
+    each = sa.select(newest.label("newest")).select_from(organizations).subquery()
+    return dialect.prepare(sa.select(sa.func.max(each.c.newest)))
 
 
 @lru_cache

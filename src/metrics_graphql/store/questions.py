@@ -9,6 +9,7 @@ from metrics_graphql.domain.measures import MEASURES, Measure, in_order
 from metrics_graphql.domain.metrics import Creators, SessionMetrics, SessionMetricsQuery
 from metrics_graphql.domain.periods import TimePeriod
 from metrics_graphql.errors import TimedOut, Unavailable
+from metrics_graphql.seen import saw_rows
 from metrics_graphql.store.dialects import Dialect, Run
 from metrics_graphql.store.engine import Reader
 from metrics_graphql.store.planner import plan_for
@@ -91,6 +92,7 @@ async def sums_by_period(
         return [SessionMetrics({}) for _ in periods]
     dialect = database.dialect
     plan = plan_for(question, rolled_up=dialect.rolls_up)
+    saw_rows("rollups" if plan.scope else "raw")
     runs = [run for at, period in enumerate(periods) for run in plan.runs(at, period)]
     parameters = parameters_of(question, runs, dialect)
     sums = [[0] * len(measures) for _ in periods]

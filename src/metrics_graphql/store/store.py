@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, Self
 from metrics_graphql.domain.sessions import SessionUpdate
 from metrics_graphql.store.engine import Database, Reader
 from metrics_graphql.store.ingest import Written, write_sessions
-from metrics_graphql.store.migrate import migrate
+from metrics_graphql.store.migrate import Age, age_of_tables, check_revision, migrate
+from metrics_graphql.store.organizations import newest_session
 
 if TYPE_CHECKING:
     from metrics_graphql.store.clickhouse.connection import ClickHouseSessions
@@ -64,10 +65,12 @@ class Store:
         completes them.
 
         Raises:
-            Unavailable: an engine can't be reached or can't answer.
+            Unavailable: an engine can't be reached or can't answer, or a newer version of this
+                program has upgraded the tables meanwhile.
         """
         database = self.database
         async with database.writing(alone=alone) as connection:
+            await check_revision(connection)
             if self.clickhouse is None:
                 yield partial(write_sessions, connection, database.dialect)
                 return
@@ -96,6 +99,26 @@ class Store:
         await self.database.ping()
         if self.clickhouse:
             await self.clickhouse.ping()
+
+    async def age_of_tables(self) -> Age:
+        """Return whether the database's tables are those of this program.
+
+        Raises:
+            Unavailable: the database does not answer, or has no tables.
+            TimedOut: it takes longer than the request at hand may.
+        """
+        return await age_of_tables(self.database)
+
+    async def newest_session(self) -> int | None:
+        """Return when the newest session was created; None if there is none.
+
+        ClickHouse is not asked: it would read a column of all sessions.
+
+        Raises:
+            Unavailable: the database does not answer.
+            TimedOut: it takes longer than the request at hand may.
+        """
+        return None if self.clickhouse else await newest_session(self.database)
 
     async def close(self) -> None:
         """Close every connection."""

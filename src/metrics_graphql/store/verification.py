@@ -1,5 +1,6 @@
 """Recounts roll-ups from raw sessions: compares the two, and rebuilds the ones that differ."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -62,6 +63,12 @@ async def chunks(database: Database) -> list[Chunk]:
     """
     async with database.reading() as connection:
         return await chunks_of(connection)
+
+
+def newest_of(found: Iterable[Chunk], organizations: int) -> list[Chunk]:
+    """Return the newest chunk of each of so many organizations, those with the newest of all."""
+    newest = {chunk.org_id: chunk for chunk in sorted(found, key=lambda chunk: chunk.start)}
+    return sorted(newest.values(), key=lambda chunk: -chunk.start)[:organizations]
 
 
 async def chunks_of(connection: AsyncConnection) -> list[Chunk]:

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from typing import Any, Final, Self, TypeVar
 
 import sqlalchemy as sa
@@ -15,6 +16,7 @@ from urllib3 import Timeout
 
 from metrics_graphql.deadlines import seconds_left, within_deadline
 from metrics_graphql.errors import TimedOut, Unavailable
+from metrics_graphql.seen import saw_statement
 from metrics_graphql.store.clickhouse.tables import COLUMNS, TYPES, creating, creating_on
 from metrics_graphql.store.dialects import Prepared
 from metrics_graphql.store.dialects.clickhouse import ClickHouse
@@ -110,6 +112,16 @@ class ClickHouseSessions:
             Unavailable: ClickHouse, or a shard of it, can't be reached or can't answer.
             TimedOut: the request is due.
         """
+        started = time.perf_counter()
+        try:
+            return await self._read(prepared, values, every_version=every_version)
+        finally:
+            explain = partial(self.explain, prepared, values)
+            saw_statement(self.dialect.name, prepared.sql, started, explain)
+
+    async def _read(
+        self, prepared: Prepared, values: dict[str, Any], *, every_version: bool = False
+    ) -> Sequence[Sequence[Any]]:
         parameters = prepared.named(values)
 
         def query(client: Any, settings: dict[str, Any]) -> Sequence[Sequence[Any]]:  # noqa: ANN401 - the driver's own
@@ -121,6 +133,24 @@ class ClickHouseSessions:
             return rows
 
         return await self._work(query)
+
+    async def explain(self, prepared: Prepared, values: dict[str, Any]) -> list[str]:
+        """Return how ClickHouse goes about a statement.
+
+        Raises:
+            Unavailable: ClickHouse can't be reached or can't answer.
+        """
+        rows = await self._read(self.dialect.explaining(prepared), values)
+        return [str(row[0]) for row in rows]
+
+    async def clock(self) -> float:
+        """Return what time it is there, in Unix seconds.
+
+        Raises:
+            Unavailable: ClickHouse can't be reached or can't answer.
+        """
+        rows = await self.fetch(self.dialect.prepare(sa.select(self.dialect.now())), {})
+        return float(rows[0][0])
 
     async def insert(self, rows: Sequence[Sequence[Any]]) -> None:
         """Store rows of all `COLUMNS`, in one block for each month.

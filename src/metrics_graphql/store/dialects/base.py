@@ -50,6 +50,10 @@ class Dialect(Hashable, Protocol):
     """How one engine spells questions, where SQLAlchemy leaves it to the engine."""
 
     @property
+    def name(self) -> str:
+        """What the engine is called."""
+
+    @property
     def rolls_up(self) -> bool:
         """Whether there are roll-ups beside the sessions, and indexes for each filter."""
 
@@ -94,6 +98,9 @@ class Dialect(Hashable, Protocol):
     ) -> sa.ColumnElement[int]:
         """Return the whole part of a quotient of integers that are not negative."""
 
+    def now(self) -> sa.ColumnElement[int]:
+        """Return the time that the engine has, in Unix seconds."""
+
 
 class DatabaseDialect(Dialect, Protocol):
     """How an engine with transactions is opened and written to, besides."""
@@ -105,10 +112,20 @@ class DatabaseDialect(Dialect, Protocol):
     def is_unavailable(self, error: BaseException) -> bool:
         """Return whether an error of the driver says that the database can't answer."""
 
+    def exists(self, url: sa.URL) -> bool:
+        """Return whether there is something to open, which opening would make otherwise."""
+
     def create_engine(self, url: sa.URL, *, connections: int, wait_seconds: float) -> AsyncEngine:
         """Return an engine with so many connections at most, which wait so long for a lock.
 
         They read in autocommit.
+        """
+
+    def create(self, url: sa.URL) -> None:
+        """Make an empty database where that is for us to do, and none is there.
+
+        Raises:
+            Exception: one of `driver_errors`; it can't be made.
         """
 
     def writer(self, engine: AsyncEngine) -> AsyncEngine:
@@ -127,6 +144,9 @@ class DatabaseDialect(Dialect, Protocol):
 
         When cancelled, the database stops working on it before this ends.
         """
+
+    async def explain(self, connection: AsyncConnection, prepared: Prepared) -> list[str]:
+        """Return how the engine goes about a statement, line by line, without any values."""
 
     def is_open(self, connection: Any) -> bool:  # noqa: ANN401 - what the driver calls one
         """Return whether a connection that was kept open still is."""

@@ -20,6 +20,7 @@ RUNS: Final = Array(Tuple(Int64, Int64))
 class ClickHouse:
     """ClickHouse 23.2 or later, whose FINAL leaves out what `is_deleted`."""
 
+    name: Final = "clickhouse"
     rolls_up: Final = False
 
     def prepare(self, statement: sa.ClauseElement) -> Prepared:
@@ -81,6 +82,14 @@ class ClickHouse:
     ) -> sa.ColumnElement[int]:
         """Divide integers; `/` would make a float of them."""
         return sa.func.intDiv(dividend, divisor)
+
+    def now(self) -> sa.ColumnElement[int]:
+        """Return the server's time."""
+        return sa.func.toUnixTimestamp(sa.func.now())
+
+    def explaining(self, prepared: Prepared) -> Prepared:
+        """Return the statement that tells the steps of a statement, without values."""
+        return prepared._replace(sql=f"EXPLAIN {prepared.sql}")
 
 
 def position(number: int) -> sa.ColumnElement[int]:

@@ -20,7 +20,10 @@ from metrics_graphql.store.dialects.base import (
 )
 
 COMPILER: Final = sa.make_url("postgresql+asyncpg://").get_dialect()()
-ASYNCPGS: Final = (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionResetError)
+BROKEN: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What asyncpg raises of a connection that is not what it was: the second where the server has said
+that it ends it, and the connection is used before it has ended."""
+ASYNCPGS: Final = (asyncpg.PostgresError, *BROKEN, ConnectionResetError)
 """What asyncpg raises. Not every `OSError`: who writes may read files meanwhile."""
 CONNECT_SECONDS: Final = 5.0
 """How long connecting may take; a request has its own deadline beside it."""
@@ -54,6 +57,7 @@ URL_PARAMETERS: Final = frozenset(
 class PostgreSQL(RollingUp):
     """PostgreSQL 14 or newer."""
 
+    name = "postgresql"
     driver_errors = (*ASYNCPGS, AsyncAdapt_asyncpg_dbapi.Error)
 
     def is_unavailable(self, error: BaseException) -> bool:
@@ -62,7 +66,12 @@ class PostgreSQL(RollingUp):
         cause = error if isinstance(error, ASYNCPGS) else error.__cause__
         if isinstance(cause, asyncpg.PostgresError):
             return (cause.sqlstate or "").startswith(AWAY)
-        return isinstance(cause, asyncpg.InterfaceError | OSError)
+        return isinstance(cause, (*BROKEN, OSError))
+
+    def exists(self, url: sa.URL) -> bool:
+        """Return True: a server makes nothing."""
+        del url
+        return True
 
     def create_engine(self, url: sa.URL, *, connections: int, wait_seconds: float) -> AsyncEngine:
         """Connect as libpq would: asyncpg reads the URL itself, and the `PG*` variables."""
@@ -99,6 +108,9 @@ class PostgreSQL(RollingUp):
             pool_pre_ping=True,
         )
 
+    def create(self, url: sa.URL) -> None:
+        """Do nothing: databases are made by who administers the server."""
+
     def writer(self, engine: AsyncEngine) -> AsyncEngine:
         """Let each statement see what was committed before it."""
         return engine.execution_options(isolation_level="READ COMMITTED")
@@ -122,6 +134,17 @@ class PostgreSQL(RollingUp):
             prepared.sql, *prepared.bound(values)
         )
         return rows
+
+    async def explain(self, connection: AsyncConnection, prepared: Prepared) -> list[str]:
+        """Ask for the plan that is the same for all values, and so has none in it."""
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        nulls = ", ".join(["NULL"] * len(prepared.order))
+        await driver.execute(f"PREPARE explained AS {prepared.sql}")
+        try:
+            rows = await driver.fetch(f"EXPLAIN EXECUTE explained{nulls and f'({nulls})'}")
+        finally:
+            await driver.execute("DEALLOCATE explained")
+        return [row[0] for row in rows]
 
     def is_open(self, connection: Any) -> bool:  # noqa: ANN401 - what the driver calls one
         """Return whether the server has not ended it meanwhile."""
@@ -169,6 +192,10 @@ class PostgreSQL(RollingUp):
     def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """Sum integers, which PostgreSQL makes a number of any length."""
         return sa.cast(sa.func.sum(column), sa.BigInteger)
+
+    def now(self) -> sa.ColumnElement[int]:
+        """Return the server's time."""
+        return sa.cast(sa.extract("epoch", sa.func.now()), sa.BigInteger)
 
     def insert(self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict) -> Prepared:
         """Use ON CONFLICT, for all rows at once: an array for each column."""

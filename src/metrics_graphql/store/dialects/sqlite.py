@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -29,16 +30,29 @@ WAL_SECONDS: Final = 60.0
 class SQLite(RollingUp):
     """SQLite through aiosqlite, in WAL mode."""
 
+    name = "sqlite"
     driver_errors = (sqlite3.DatabaseError,)
 
     def is_unavailable(self, error: BaseException) -> bool:
         """Tell a lock, a full disk or a damaged file, which has no kind of its own, from faults."""
         return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
+    def exists(self, url: sa.URL) -> bool:
+        """Return whether there is a file."""
+        return Path(str(url.database)).is_file()
+
     def create_engine(self, url: sa.URL, *, connections: int, wait_seconds: float) -> AsyncEngine:
-        """Open a file. Every acknowledged commit is on the disk (`synchronous=FULL`)."""
+        """Open a file that exists. Every acknowledged commit is on the disk (`synchronous=FULL`).
+
+        Opening one that was taken away would make an empty one in its place, and end what the log
+        beside it still holds of the other.
+        """
         engine = create_async_engine(
-            url.set(drivername="sqlite+aiosqlite"),
+            sa.URL.create(
+                "sqlite+aiosqlite",
+                database=f"file:{quote(str(url.database))}",
+                query={"mode": "rw", "uri": "true"},
+            ),
             connect_args={"timeout": wait_seconds},
             pool_size=connections,
             max_overflow=0,
@@ -60,6 +74,21 @@ class SQLite(RollingUp):
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
 
         return engine
+
+    def create(self, url: sa.URL) -> None:
+        """Make an empty file, unless the log of one that was taken away waits for it."""
+        file, log = Path(str(url.database)), Path(f"{url.database}-wal")
+        try:
+            if file.exists():
+                return
+            if log.exists() and log.stat().st_size:
+                raise sqlite3.OperationalError(
+                    f"{file} is gone, but {log.name} beside it holds sessions:"
+                    " put the file back, or move its log away, too"
+                )
+            file.touch()
+        except OSError as error:
+            raise sqlite3.OperationalError(f"unable to open database file: {error}") from error
 
     def writer(self, engine: AsyncEngine) -> AsyncEngine:
         """Mark its connections, so that they begin as writers."""
@@ -99,6 +128,12 @@ class SQLite(RollingUp):
             await self._interrupt(connection)
             raise
         return rows
+
+    async def explain(self, connection: AsyncConnection, prepared: Prepared) -> list[str]:
+        """Ask with nulls: what is bound changes nothing."""
+        nothing = (None,) * len(prepared.order)
+        rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {prepared.sql}", nothing)
+        return [row[-1] for row in rows]
 
     async def _interrupt(self, connection: Any) -> None:  # noqa: ANN401 - what the driver calls one
         """Stop what the connection's thread works on, and wait until it has."""
@@ -153,6 +188,10 @@ class SQLite(RollingUp):
     def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """Sum integers, which makes an integer."""
         return sa.func.sum(column)
+
+    def now(self) -> sa.ColumnElement[int]:
+        """Return the time of this machine."""
+        return sa.cast(sa.func.strftime("%s", "now"), sa.Integer)
 
     def insert(self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict) -> Prepared:
         """Use ON CONFLICT, for one row."""

@@ -1,11 +1,3 @@
-WITH raw AS MATERIALIZED
-(SELECT json_extract(anon_1.value, ?) AS question, json_extract(anon_1.value, ?) AS grain, json_extract(anon_1.value, ?) AS start, json_extract(anon_1.value, ?) AS "end"
-FROM json_each(?) AS anon_1),
-matching_sessions AS MATERIALIZED
-(SELECT raw.question AS question, sessions.org_id AS org_id, sessions.created_at AS created_at, sessions.session_id AS session_id
-FROM raw JOIN sessions ON sessions.org_id = ? AND sessions.created_at >= raw.start AND sessions.created_at < raw."end"
-WHERE sessions.user_id IN (SELECT anon_2.value
-FROM json_each(?) AS anon_2))
- SELECT min(matching_sessions.question) AS min_1, count(?) AS sessions_created_count, sum(sessions.acus) AS acus_consumed
-FROM matching_sessions JOIN sessions ON sessions.org_id = matching_sessions.org_id AND sessions.created_at = matching_sessions.created_at AND sessions.session_id = matching_sessions.session_id
-WHERE sessions.playbook_id = ? GROUP BY matching_sessions.question
+SELECT min(roundDown(`sessions`.`created_at`, tupleElement({raw:Array(Tuple(Int64, Int64))}, 1))) AS `min_1`, count({param_1:Int32}) AS `sessions_created_count`, sum(`sessions`.`acus`) AS `acus_consumed`
+FROM `sessions`
+WHERE `sessions`.`org_id` = {org_id:String} AND `sessions`.`created_at` >= arrayElement(tupleElement({raw:Array(Tuple(Int64, Int64))}, 1), 1) AND `sessions`.`created_at` < arrayElement(tupleElement({raw:Array(Tuple(Int64, Int64))}, 2), -1) AND `sessions`.`created_at` < transform(roundDown(`sessions`.`created_at`, tupleElement({raw:Array(Tuple(Int64, Int64))}, 1)), tupleElement({raw:Array(Tuple(Int64, Int64))}, 1), tupleElement({raw:Array(Tuple(Int64, Int64))}, 2), 0) AND `sessions`.`user_id` IN {user_ids:Array(String)} AND `sessions`.`playbook_id` = {playbook_id:String} GROUP BY roundDown(`sessions`.`created_at`, tupleElement({raw:Array(Tuple(Int64, Int64))}, 1))

@@ -1,0 +1,1 @@
+"""What clients see of each fault, and whether anything is lost or wrong afterwards."""
