@@ -174,8 +174,9 @@ def clickhouse() -> Generator[ClickHouseDatabases]:
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
-    """Return what a release is made of."""
-    return build(tmp_path_factory.mktemp("packages"))
+    """Return what a release is made of: whichever process comes first builds it for all."""
+    base = tmp_path_factory.getbasetemp()
+    return build(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
 
 
 on_every_engine = pytest.mark.engines("sqlite", "postgresql", "clickhouse")

@@ -1,5 +1,6 @@
 """What a release is made of: a wheel and an sdist, and environments that have nothing else."""
 
+import fcntl
 import os
 import shutil
 import subprocess
@@ -33,12 +34,18 @@ def run(*command: str | Path, **options: Any) -> str:  # noqa: ANN401 - subproce
 
 
 def build(folder: Path) -> Packages:
-    """Build an sdist, and a wheel from it, of a copy of the sources."""
-    sources = folder / "sources"
-    shutil.copytree(ROOT, sources, ignore=MADE)
-    run(sys.executable, "-m", "build", "--no-isolation", cwd=sources)
-    (wheel,) = (sources / "dist").glob("*.whl")
-    (sdist,) = (sources / "dist").glob("*.tar.gz")
+    """Build an sdist, and a wheel from it, of a copy of the sources; unless they are there."""
+    sources, built = folder / "sources", folder / "built"
+    with (folder / "build.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not built.exists():
+            shutil.copytree(ROOT, sources, ignore=MADE)
+            run(sys.executable, "-m", "build", "--no-isolation", cwd=sources)
+            (sources / "dist").rename(built)
+            # All that Node took to build the pages.
+            shutil.rmtree(sources)
+    (wheel,) = built.glob("*.whl")
+    (sdist,) = built.glob("*.tar.gz")
     return Packages(wheel, sdist)
 
 
