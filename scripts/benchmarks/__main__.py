@@ -134,6 +134,19 @@ def run_faults(
         raise typer.Exit(1)
 
 
+@app.command("cluster")
+def run_cluster(json_file: Json = None) -> None:
+    """What two shards answer, also when one is away; needs Debian's clickhouse-server."""
+    try:
+        rows = cluster.measure()
+    except FileNotFoundError as missing:
+        typer.echo(missing, err=True)
+        raise typer.Exit(1) from None
+    show(rows, json_file)
+    for line in cluster.conclusions(rows):
+        typer.echo(line)
+
+
 @app.command("budget")
 def run_budget(json_file: Json = None) -> None:
     """Time until hostile documents are refused, or valid, in process."""
