@@ -136,8 +136,8 @@ async def answers_row(sides: Sides, days: int) -> Row:
     asked = list(core.periods(days, 1))
     rollups = await core.timed_store(sides.sqlite, asked)
     raw = await core.timed_raw(sides.sqlite, f"sqlite:///{sides.file}", asked)
-    store = await timed(lambda question: metrics(sides.clickhouse, question), asked)
-    driver = await timed(bare(sides, {}), asked)
+    store = median(await timed(lambda question: metrics(sides.clickhouse, question), asked))
+    driver = median(await timed(bare(sides, {}), asked))
     one_thread = await timed(bare(sides, {"max_threads": 1}), asked)
     counted = [(await metrics(sides.clickhouse, each))[SESSIONS_CREATED] for each in asked[:FEW]]
     return {
@@ -147,8 +147,9 @@ async def answers_row(sides: Sides, days: int) -> Row:
         "raw ms": raw,
         "ClickHouse ms": store,
         "bare driver ms": driver,
-        "one thread ms": one_thread,
-        "sessions/ms, one thread": median(counted) / one_thread,
+        "one thread ms": median(one_thread),
+        # What else the machine does can only make it slower.
+        "at best sessions/ms": median(counted) / min(one_thread),
         "ClickHouse / roll-ups": store / rollups,
         "raw / ClickHouse": raw / store,
     }
@@ -170,8 +171,8 @@ def other_questions(whole: SessionMetricsQuery) -> dict[str, Callable[[Reader], 
 async def others_row(sides: Sides, what: str, ask: Callable[[Reader], Awaitable[object]]) -> Row:
     """Return medians of one of the other questions."""
     again = [year()] * FEW
-    sqlite = await timed(lambda _: ask(sides.sqlite), again)
-    clickhouse = await timed(lambda _: ask(sides.clickhouse), again)
+    sqlite = median(await timed(lambda _: ask(sides.sqlite), again))
+    clickhouse = median(await timed(lambda _: ask(sides.clickhouse), again))
     return {
         "sessions": sides.size,
         "what": what,
@@ -230,7 +231,7 @@ async def look_up(store: Store, ids: set[str]) -> float | str:
         {"org_id": ORG, **parts},
         every_version=True,
     )
-    return await timed(lambda _: reading(), [year()] * FEW) / 1_000
+    return median(await timed(lambda _: reading(), [year()] * FEW)) / 1_000
 
 
 def year(*user_ids: str) -> SessionMetricsQuery:
@@ -265,14 +266,14 @@ def bare(sides: Sides, settings: dict[str, Any]) -> Ask:
     return run
 
 
-async def timed(ask: Ask, asked: list[SessionMetricsQuery]) -> float:
-    """Return the median time of answers in milliseconds, the first of which does not count."""
+async def timed(ask: Ask, asked: list[SessionMetricsQuery]) -> list[float]:
+    """Return the milliseconds that answers take, after one that does not count."""
     await ask(asked[0])
     times: list[float] = []
     for question in asked:
         started = time.perf_counter()
         await ask(question)
-        times.append(time.perf_counter() - started)
-        if sum(times) > SECONDS:
+        times.append((time.perf_counter() - started) * 1_000)
+        if sum(times) > SECONDS * 1_000:
             break
-    return median(times) * 1_000
+    return times
