@@ -118,6 +118,7 @@ async def two(store: Store, shard: str, session: Session) -> AsyncIterator[Row]:
         )
     due = f"due in {DEADLINE:.0f} s"
     yield fact(on, f"a question, {due}", *await outcome(ask(store), error))
+    yield fact(on, f"whether it is ready, {due}", *await outcome(store.ping(), error))
     yield fact(on, f"a session to write, {due}", *await outcome(write(store, session), error))
 
 
