@@ -12,8 +12,9 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from scripts.benchmarks import budget, core, http, load, overload, series
+from scripts.benchmarks import budget, clickhouse, cluster, core, http, load, overload, series
 from scripts.benchmarks.faults import suite
+from tests import engines
 from tests.engines import postgresql
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -32,8 +33,14 @@ def run_core(
     json_file: Json = None,
     *,
     on_postgres: OnPostgres = False,
+    on_clickhouse: Annotated[
+        bool, typer.Option("--clickhouse", help="In ClickHouse, beside SQLite; its size, too.")
+    ] = False,
 ) -> None:
     """Time of the store's answer, roll-up against raw and against the bare driver."""
+    if on_clickhouse:
+        beside_clickhouse(sizes, folder, json_file)
+        return
     with databases(folder, on_postgres=on_postgres) as (_, url_of):
         rows = [
             row
@@ -43,6 +50,24 @@ def run_core(
     show(rows, json_file)
     for line in core.conclusions(rows):
         typer.echo(line)
+
+
+def beside_clickhouse(sizes: str, folder: Path | None, json_file: Path | None) -> None:
+    """Compare sessions in a ClickHouse of its own with those in SQLite, which alone is kept."""
+    tables: clickhouse.Tables = {}
+    with databases(folder, on_postgres=False) as (where, _), engines.clickhouse() as server:
+        for size in map(int, sizes.split(",")):
+            file = where / f"benchmark-{size}.db"
+            measured_here = uvloop.run(clickhouse.measure(file, server.new_sessions(), size))
+            for title, rows in measured_here.items():
+                tables.setdefault(title, []).extend(rows)
+    for title, rows in tables.items():
+        typer.echo(f"\n{title}")
+        show(rows, None)
+    for line in clickhouse.conclusions(tables):
+        typer.echo(line)
+    if json_file:
+        json_file.write_text(json.dumps(tables, indent=2) + "\n")
 
 
 @app.command("series")
@@ -107,6 +132,19 @@ def run_faults(
         json_file.write_text(json.dumps(rows, indent=2) + "\n")
     if any(row["lost or wrong"] != "nothing" for row in rows):
         raise typer.Exit(1)
+
+
+@app.command("cluster")
+def run_cluster(json_file: Json = None) -> None:
+    """What two shards answer, also when one is away; needs Debian's clickhouse-server."""
+    try:
+        rows = cluster.measure()
+    except FileNotFoundError as missing:
+        typer.echo(missing, err=True)
+        raise typer.Exit(1) from None
+    show(rows, json_file)
+    for line in cluster.conclusions(rows):
+        typer.echo(line)
 
 
 @app.command("budget")

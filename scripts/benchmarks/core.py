@@ -21,7 +21,7 @@ from metrics_graphql.store.organizations import name_organizations
 from metrics_graphql.store.planner import plan_for
 from metrics_graphql.store.questions import Asked
 from metrics_graphql.store.statements import session_sums
-from scripts.benchmarks.data import ORG, START, YEAR, sessions
+from scripts.benchmarks.data import ORG, START, YEAR, blocks, sessions
 
 Row = dict[str, Any]
 Fetch = Callable[[str, Sequence[Any]], Awaitable[None]]
@@ -77,13 +77,7 @@ async def fill(database: Database, size: int) -> None:
     """Store the sessions, and the roll-ups as `verify --repair` would."""
     async with database.writing() as connection:
         await name_organizations(connection, database.dialect, [ORG])
-    batch = []
-    for session in sessions(size):
-        batch.append(session)
-        if len(batch) == 100_000:  # noqa: PLR2004 - a batch
-            await insert(database, batch)
-            batch = []
-    if batch:
+    for batch in blocks(sessions(size), 100_000):
         await insert(database, batch)
     for chunk in await verification.chunks(database):
         await verification.repair(database, chunk)

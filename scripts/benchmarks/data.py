@@ -1,10 +1,10 @@
 """Sessions of one large organization, spread over a year, quick to make up."""
 
 import hashlib
-from collections.abc import Iterator
-from itertools import accumulate
+from collections.abc import Iterable, Iterator
+from itertools import accumulate, islice
 from random import Random
-from typing import Final
+from typing import Final, TypeVar
 
 from metrics_graphql.domain.periods import DAY
 from metrics_graphql.domain.sessions import Session
@@ -14,6 +14,7 @@ YEAR: Final = 365 * DAY
 START: Final = 1_735_689_600
 """2025-01-01T00:00:00Z."""
 CHUNK: Final = 50_000
+T = TypeVar("T")
 
 USERS: Final = [f"email|{hashlib.sha256(str(n).encode()).hexdigest()[:24]}" for n in range(1_200)]
 USER_WEIGHTS: Final = list(accumulate(1 / (rank + 10) for rank in range(len(USERS))))
@@ -52,3 +53,10 @@ def sessions(count: int, *, seed: int = 1) -> Iterator[Session]:
                 has_merged_pr=acus % 3 == 0,
                 acus=acus,
             )
+
+
+def blocks(things: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield the things, so many at a time."""
+    left = iter(things)
+    while block := list(islice(left, size)):
+        yield block

@@ -5,9 +5,10 @@ from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
+from clickhouse_connect.cc_sqlalchemy.datatypes.sqltypes import Array, String
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_graphql.domain.sessions import Session, SessionUpdate
@@ -17,6 +18,10 @@ from metrics_graphql.store.dialects import DatabaseDialect, Dialect, Prepared
 from metrics_graphql.store.ingest import Key, Written, merge
 from metrics_graphql.store.organizations import raise_data_versions
 from metrics_graphql.store.tables import organizations, sessions
+
+PART_BYTES: Final = 100_000
+"""Of ids that one parameter has at most: it is a field of a form, of which servers take no longer
+one than 128 KiB (`http_max_field_value_size`)."""
 
 
 class Stored(NamedTuple):
@@ -106,9 +111,9 @@ class Block:
         newest: dict[tuple[str, str, int], tuple[Session, int, int]] = {}
         dialect = self.clickhouse.dialect
         for org_id, ids in sorted(session_ids.items()):
-            parameters = {"org_id": org_id, "session_ids": dialect.bind_ids(ids)}
+            parts = in_parts(dialect.bind_ids(ids))
             for *values, version, is_deleted in await self.clickhouse.fetch(
-                stored_rows(dialect), parameters, every_version=True
+                stored_rows(dialect, len(parts)), {"org_id": org_id, **parts}, every_version=True
             ):
                 session = Session._make(values)
                 key = (session.org_id, session.session_id, session.created_at)
@@ -122,16 +127,33 @@ class Block:
         return found
 
 
-@lru_cache
-def stored_rows(dialect: Dialect) -> Prepared:
-    """Return the statement for all rows of `session_ids`, those that no longer count too.
+def in_parts(ids: Iterable[str]) -> dict[str, list[str]]:
+    """Return parameters for ids, each with as many as a server takes of one."""
+    parts: list[list[str]] = []
+    room = 0
+    for session_id in ids:
+        taken = 2 * len(session_id.encode()) + len("'',")  # Each byte may be escaped.
+        if taken > room:
+            parts.append([])
+            room = PART_BYTES
+        parts[-1].append(session_id)
+        room -= taken
+    return {f"session_ids_{number}": part for number, part in enumerate(parts)}
 
-    Their ids are not in the order of the table: it reads those of the whole organization.
+
+@lru_cache
+def stored_rows(dialect: Dialect, parts: int) -> Prepared:
+    """Return the statement for all rows of ids in so many parts, those that no longer count too.
+
+    Their ids are not in the order of the table: it reads those of the whole organization, once. It
+    looks them up in a set, which ClickHouse makes of a SELECT; of an array that takes more than a
+    MiB it makes none, and compares every row with every id.
     """
+    ids = [sa.bindparam(f"session_ids_{number}", type_=Array(String)) for number in range(parts)]
     return dialect.prepare(
         sa.select(*all_columns()).where(
             sessions.c.org_id == sa.bindparam("org_id"),
-            dialect.one_of(sessions.c.session_id, "session_ids"),
+            sessions.c.session_id.in_(sa.select(sa.func.arrayJoin(sa.func.arrayConcat(*ids)))),
         )
     )
 
