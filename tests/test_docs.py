@@ -57,7 +57,7 @@ def test_what_can_be_run_is_run(page: Path) -> None:
         assert block.info in {"", ELSEWHERE}
         assert block.language in {
             *("sh", "graphql", "json", "text", "python", "sql"),
-            *("nginx", "caddy", "ini", "yaml"),
+            *("nginx", "caddy", "ini", "xml", "yaml"),
         }
 
 
