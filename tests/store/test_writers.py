@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -166,7 +167,7 @@ def killed_load(command: list[str], environment: dict[str, str], after: float) -
         time.sleep(after)
         load.send_signal(signal.SIGKILL)
         committed += [line for line in lines if "committed" in line]
-    return int(committed[-1].split()[-2]) if committed else 0
+    return int(re.findall(r"committed (\d+) rows", committed[-1])[0]) if committed else 0
 
 
 def forget(gateway: Gateway) -> None:
