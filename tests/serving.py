@@ -1,6 +1,7 @@
 """A gateway in a process of its own, as it is run in production, for clients that are not ours."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 import httpx
 
 STARTING_SECONDS = 30
+TOKEN = re.compile("cog_[0-9A-Za-z]{8}", re.IGNORECASE)
 READY = {httpx.codes.OK, httpx.codes.NOT_FOUND}
 """The first versions answered before they knew of `/readyz`."""
 
@@ -47,7 +49,10 @@ def free_port() -> int:
 def served(
     database_url: str, log: Path, *options: str, port: int | None = None, **settings: object
 ) -> Generator[Server]:
-    """Serve a database with some settings until the block ends, on some port or on this one."""
+    """Serve a database with some settings until the block ends, on some port or on this one.
+
+    Whatever the test is about, no line of the log may hold a token.
+    """
     port = port or free_port()
     environment = {f"METRICS_{name.upper()}": str(value) for name, value in settings.items()}
     with log.open("wb") as output:
@@ -70,6 +75,7 @@ def served(
     finally:
         process.terminate()
         process.wait(STARTING_SECONDS)
+    assert not TOKEN.search(log.read_text(errors="replace"))
 
 
 def wait_until_ready(server: Server) -> None:
