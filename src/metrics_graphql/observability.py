@@ -62,28 +62,30 @@ def configure_logging(level: str, log_format: LogFormat = "console") -> None:
 
 def formatter(log_format: LogFormat) -> WithoutTokens:
     """Return what writes lines as JSON, or for people."""
+    known: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.stdlib.ExtraAdder(allow=FIELDS),
+        add_instant,
+        add_request_id,
+    ]
     # Without the values of local variables, which both ways would show in a traceback otherwise.
-    written: list[Processor] = (
-        [
+    if log_format == "json":
+        known.append(structlog.stdlib.add_logger_name)
+        written: list[Processor] = [
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(default=str),
         ]
-        if log_format == "json"
-        else [
+    else:
+        written = [
             structlog.dev.ConsoleRenderer(
-                colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+                pad_event_to=0,
+                colors=sys.stderr.isatty(),
+                exception_formatter=structlog.dev.plain_traceback,
             )
         ]
-    )
     return WithoutTokens(
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *written],
-        foreign_pre_chain=[
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.add_logger_name,
-            structlog.stdlib.ExtraAdder(allow=FIELDS),
-            add_instant,
-            add_request_id,
-        ],
+        foreign_pre_chain=known,
     )
 
 
