@@ -12,7 +12,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from scripts.benchmarks import budget, clickhouse, core, http, load, overload, series
+from scripts.benchmarks import budget, clickhouse, cluster, core, http, load, overload, series
 from scripts.benchmarks.faults import suite
 from tests import engines
 from tests.engines import postgresql
