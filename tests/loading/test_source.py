@@ -185,6 +185,32 @@ def test_a_compressed_answer_is_read(v3: V3Server) -> None:
     assert asked(v3.url).page.items[0].session_id == "a"
 
 
+def test_an_answer_packed_twice_is_refused(v3: V3Server) -> None:
+    """A few hundred bytes of it could be more than the memory."""
+    packed = gzip.compress(gzip.compress(json.dumps(LAST).encode()))
+    v3.faults = [Response(packed, headers={"Content-Encoding": "gzip, gzip"})]
+
+    assert "several encodings" in str(refusal(v3.url))
+
+
+def test_a_source_that_repeats_the_token_does_not_have_it_printed(v3: V3Server) -> None:
+    """In a field that is wrong, whatever the error says of it."""
+    v3.tamper = given({**LAST, "items": [{**ITEM, "org_id": TOKEN}]})
+
+    assert "items.0.org_id" in str(refusal(v3.url))
+
+
+def test_no_proxy_of_the_environment_gets_the_token(
+    v3: V3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would be asked in the source's place."""
+    for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
+    v3.tamper = given(LAST)
+
+    assert asked(v3.url).page.items[0].session_id == "a"
+
+
 def test_a_page_that_is_not_as_expected_is_an_error(v3: V3Server) -> None:
     """With the address, and the path of the field into the page."""
     v3.tamper = given({**LAST, "items": [ITEM, {**ITEM, "org_id": "org-2"}]})

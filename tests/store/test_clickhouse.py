@@ -171,6 +171,20 @@ def test_writers_of_one_session_take_turns(gateway: Gateway) -> None:
     assert answer["sessions_created_with_playbook_count"] == 1
 
 
+def test_empty_periods_together_are_zeros(gateway: Gateway) -> None:
+    """No piece is left to look at, for none of them."""
+    gateway.load([{"org_id": "o", "session_id": "a", "created_at": 5}])
+    filters = ("{timeAfter: 5, timeBefore: 5}", "{timeAfter: 7, timeBefore: 7}")
+    aliases = " ".join(
+        f'a{at}: sessionMetrics(orgId: "o", filters: {each}) {{ sessionsCreatedCount }}'
+        for at, each in enumerate(filters)
+    )
+
+    answer = gateway.graphql(f"{{ {aliases} }}", gateway.token("o")).json()
+
+    assert answer["data"] == {f"a{at}": {"sessionsCreatedCount": 0} for at in range(2)}
+
+
 def test_a_block_may_be_of_more_months_than_clickhouse_would_take(gateway: Gateway) -> None:
     """By default it refuses to write more than a hundred partitions at once."""
     gateway.load({"org_id": "o", "session_id": str(n), "created_at": n * MONTH} for n in range(150))

@@ -14,7 +14,7 @@ from metrics_graphql.cli.running import (
 )
 from metrics_graphql.store import verification
 from metrics_graphql.store.engine import Database
-from metrics_graphql.store.organizations import all_organizations
+from metrics_graphql.store.organizations import all_organizations, raise_data_versions
 from metrics_graphql.store.store import Store, open_clickhouse
 
 
@@ -109,7 +109,10 @@ async def verify_sessions(store: Store, *, repair: bool) -> int:
 def copy(
     to: Annotated[str, typer.Option(metavar="URL", help="The ClickHouse, as its setting has it.")],
 ) -> None:
-    """Copy the sessions of the database to ClickHouse; run it again to go on, or to catch up."""
+    """Copy the sessions of the database to ClickHouse; run it again to go on, or to catch up.
+
+    ClickHouse has what the database has then: not for one that sessions are loaded into already.
+    """
     with_store(lambda store: copy_sessions(store, to))
 
 
@@ -139,6 +142,9 @@ async def copy_sessions(store: Store, to: str) -> None:
             periods = await copying.periods_with_sessions(source)
             for org_id in progress.track(periods, description="Comparing"):
                 differences += await copying.differences(source, target, org_id, periods[org_id])
+    # Whoever asks that ClickHouse already is to see what it has now.
+    async with source.writing() as connection:
+        await raise_data_versions(connection, source.dialect, periods)
     if differences:
         typer.echo("\n".join(differences), err=True)
         raise fail("the answers differ: if sessions were loaded meanwhile, copy again")

@@ -102,6 +102,8 @@ class Source:
             BadUserInput: naming the option or the setting that can't be taken.
         """
         self.org_id = check_new_id("--org", org_id)
+        if set(org_id) == {"."}:
+            raise BadUserInput("--org", "must not be dots alone, which is another path")
         self.base_url = checked_base_url(base_url)
         if not re.fullmatch("[!-~]+", token):
             # The HTTP client would repeat it in its error.
@@ -116,6 +118,8 @@ class Source:
                 "User-Agent": f"metrics-graphql/{__version__}",
             },
             follow_redirects=False,
+            # The token goes to the address that was given, and to no proxy on the way.
+            trust_env=False,
             timeout=ANSWER_SECONDS,
         )
         self._retrying = AsyncRetrying(
@@ -146,7 +150,9 @@ class Source:
         try:
             page = Page.model_validate_json(body, context=self.org_id)
         except ValidationError as error:
-            raise SourceFailed(f"{self._url}: {reason(error, MAX_PROBLEMS)}") from None
+            raise SourceFailed(
+                self._without_token(f"{self._url}: {reason(error, MAX_PROBLEMS)}")
+            ) from None
         theirs = instant_of(response.headers.get("Date", ""))
         return Answer(page, int(started if theirs is None else min(started, theirs)))
 
@@ -158,13 +164,16 @@ class Source:
             ):
                 body = await self._read(response)
         except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
-            raise Passing(f"{self._url}: {error!r}") from None
+            raise Passing(self._without_token(f"{self._url}: {error!r}")) from None
         if response.status_code in PASSING:
             raise Passing(self._told(response, body), retry_after(response))
         return response, body
 
     async def _read(self, response: httpx.Response) -> bytes:
         body = bytearray()
+        if "," in response.headers.get("Content-Encoding", ""):
+            # Unpacked again and again, a few bytes become more than the memory at once.
+            raise SourceFailed(f"{self._url} answered in several encodings, one in another")
         async for chunk in response.aiter_bytes():
             body += chunk
             if len(body) > MAX_BODY:
@@ -173,6 +182,10 @@ class Source:
                     " a smaller --page-size may help"
                 )
         return bytes(body)
+
+    def _without_token(self, text: str) -> str:
+        """Return what a source said, should it repeat the token, without it."""
+        return text.replace(self._token, "…")
 
     def _told(self, response: httpx.Response, body: bytes) -> str:
         """Return what an answer that is no page says, in one line and without the token."""
@@ -186,7 +199,7 @@ class Source:
         if status in HINTS:
             told.append(HINTS[status])
         try:
-            detail = Problem.model_validate_json(body).detail.replace(self._token, "…")
+            detail = self._without_token(Problem.model_validate_json(body).detail)
         except ValidationError:
             return ": ".join(told)
         return ": ".join([*told, shortened(detail if detail.isprintable() else repr(detail))])

@@ -34,6 +34,8 @@ LATE_SECONDS: Final = 0.5
 READS: Final = {
     # A shard that is away is an error, never an answer without its sessions.
     "skip_unavailable_shards": 0,
+    # One that says nothing is given up before it holds a thread for half a minute.
+    "handshake_timeout_ms": 1_000,
     # A replica that has not all that was acknowledged does not answer. Tables without any pass.
     "select_sequential_consistency": 1,
     # A session's key tells its month, so that of two rows with one key none is elsewhere.
@@ -81,6 +83,8 @@ class ClickHouseSessions:
             raise ValueError(
                 "not a ClickHouse URL; it should look like clickhousedb://user:password@host/db"
             )
+        if parsed.query.get("interface") == "chdb" and not parsed.query.get("path"):
+            raise ValueError("a ClickHouse inside the process keeps nothing without a path")
         self.dialect = ClickHouse()
         self.database = parsed.database or "default"
         over_network = {

@@ -18,7 +18,7 @@ RUNS: Final = Array(Tuple(Int64, Int64))
 
 
 class ClickHouse:
-    """ClickHouse 23.2 or later, whose FINAL leaves out what `is_deleted`."""
+    """ClickHouse: FINAL, which is asked for by a setting, leaves out what `is_deleted`."""
 
     name: Final = "clickhouse"
     rolls_up: Final = False
@@ -65,8 +65,11 @@ class ClickHouse:
         return rows.select_from(instant.table)
 
     def bind_runs(self, runs: Iterable[Run]) -> list[tuple[int, int]]:
-        """Return the pieces into which each other's bounds cut the runs, in order."""
-        return list(pieces(runs))
+        """Return the pieces into which each other's bounds cut the runs, in order.
+
+        Without any, one that nothing lies in: ClickHouse rounds to no empty list.
+        """
+        return list(pieces(runs)) or [(0, 0)]
 
     def questions(self, runs: Iterable[Run]) -> Callable[[int | None], Iterable[int]]:
         """Return the questions that look at a piece; 0 is the number of the only question, too."""
