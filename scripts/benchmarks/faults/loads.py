@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import resource
 import signal
 import sys
@@ -34,8 +35,8 @@ class Loading:
         assert self.process.stderr is not None  # noqa: S101 - it was asked for
         async for text in self.process.stderr:
             self.said = text.decode().strip()
-            if " committed " in self.said:
-                watch.acknowledge(int(self.said.split()[-2]))
+            if committed := re.search(r"\bcommitted (\d+) rows", self.said):
+                watch.acknowledge(int(committed[1]))
                 self.first.set()
         self.first.set()
 
