@@ -133,7 +133,7 @@ def test_a_slow_question_is_logged_with_its_plan(
     with gateway.configured(slow_seconds=1e-9) as other:
         answer = other.rest("org-1", token, **PERIOD, user_ids="user-1", service_user_ids="robot-1")
     (slow,) = [record for record in caplog.records if record.getMessage() == "Slow question"]
-    told = slow.__dict__
+    told = json.loads(formatter("json").format(slow))
     text = json.dumps([told["statements"], told["plan"]])
 
     assert answer.status_code == 200

@@ -29,7 +29,7 @@ request_logger = logging.getLogger("metrics_graphql.requests")
 TOKEN: Final = re.compile(r"cog(?:_|%(?:25)*5f)\w+|[0-9a-z]{38,}", re.IGNORECASE)
 """A token, whole or without its prefix: no id that is usual has as many letters and digits."""
 
-FIELDS: Final = ("door", "org", "operation", "ms", "statements", "plan")
+FIELDS: Final = ("request_id", "door", "org", "operation", "ms", "statements", "plan")
 """What a line may have beside its message: what libraries bring along is theirs."""
 
 

@@ -20,8 +20,9 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from metrics_graphql.store.engine import Connection, Database
+from metrics_graphql.store.engine import Database
 from metrics_graphql.store.migrate import MIGRATIONS, REVISIONS
 from metrics_graphql.store.verification import chunks_of, rebuild
 from tests import oracle
@@ -94,7 +95,7 @@ def insert(connection: sa.Connection, rows: list[oracle.Row]) -> None:
     connection.execute(sa.insert(tables.tables["sessions"]), rows)
 
 
-async def roll_up(connection: Connection, database: Database, *, has_quarters: bool) -> None:
+async def roll_up(connection: AsyncConnection, database: Database, *, has_quarters: bool) -> None:
     """Store the roll-ups that a version kept; the first of them had none of quarter hours."""
     for chunk in await chunks_of(connection):
         await rebuild(connection, database.dialect, chunk)

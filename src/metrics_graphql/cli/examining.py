@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from metrics_graphql.app import create_app
-from metrics_graphql.cli.running import reason, settings_or_problem
+from metrics_graphql.cli.running import settings_or_problem, with_reason
 from metrics_graphql.deadlines import deadline_in
 from metrics_graphql.errors import MetricsError, TimedOut
 from metrics_graphql.settings import Settings
@@ -60,7 +60,9 @@ async def findings() -> AsyncGenerator[Finding]:
     """Check one thing after the other, as far as the ones before allow."""
     settings = settings_or_problem()
     if isinstance(settings, str):
-        yield Finding("fail", "settings", settings, "mend it; README.md has what each may be")
+        yield Finding(
+            "fail", "settings", settings, "mend it; docs/settings.md has what each may be"
+        )
     else:
         for finding in about_settings(settings):
             yield finding
@@ -111,7 +113,7 @@ async def about_store(store: Store) -> AsyncGenerator[Finding]:
             there = await store.database.clock()
     except MetricsError as error:
         yield Finding(
-            "fail", "database", said(error), "is it running, and METRICS_DATABASE_URL right?"
+            "fail", "database", with_reason(error), "is it running, and METRICS_DATABASE_URL right?"
         )
     else:
         yield Finding("ok", "database", f"{store.database.dialect.name} answers")
@@ -125,7 +127,7 @@ async def about_store(store: Store) -> AsyncGenerator[Finding]:
                 await store.clickhouse.ping()
         except MetricsError as error:
             to_do = "is it running, are all its shards, and METRICS_SESSIONS_URL right?"
-            yield Finding("fail", "ClickHouse", said(error), to_do)
+            yield Finding("fail", "ClickHouse", with_reason(error), to_do)
         else:
             yield Finding("ok", "ClickHouse", "answers")
             yield about_clock("ClickHouse", there)
@@ -137,7 +139,7 @@ async def about_tables(store: Store) -> AsyncGenerator[Finding]:
         with deadline_in(CHECK_SECONDS):
             age = await store.age_of_tables()
     except MetricsError as error:
-        yield Finding("fail", "tables", said(error), "metrics-graphql migrate")
+        yield Finding("fail", "tables", with_reason(error), "metrics-graphql migrate")
         return
     if age == "older":
         found = "those of an older version"
@@ -166,7 +168,7 @@ async def about_rollups(store: Store) -> Finding:
     except TimedOut:
         return Finding("warn", "roll-ups", "recounting takes its time", all_of_them)
     except MetricsError as error:
-        return Finding("fail", "roll-ups", said(error), all_of_them)
+        return Finding("fail", "roll-ups", with_reason(error), all_of_them)
     found = f"the newest of {len(sample)} organizations agree with their sessions; {all_of_them}"
     return Finding("ok", "roll-ups", found)
 
@@ -195,8 +197,3 @@ def about_time_zones() -> Finding:
     except (ZoneInfoNotFoundError, OSError) as error:
         return Finding("fail", "time zones", f"there are none: {error}", "pip install tzdata")
     return Finding("ok", "time zones", "known")
-
-
-def said(error: MetricsError) -> str:
-    """Return an error in one line."""
-    return " ".join(f"{error.message} {reason(error) or ''}".split())

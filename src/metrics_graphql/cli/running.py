@@ -81,13 +81,9 @@ def with_store_as_it_is(
 
 
 def with_reason(error: MetricsError) -> str:
-    """Return what is wrong, and what the engine said if the error is for that."""
-    return f"{error.message} {reason(error)}"
-
-
-def reason(error: MetricsError) -> object:
-    """Return what an engine said, if an error is for that."""
-    return getattr(error.__cause__, "orig", error.__cause__)
+    """Return in one line what is wrong, and what the engine said if the error is for that."""
+    reason = getattr(error.__cause__, "orig", error.__cause__)
+    return " ".join(f"{error.message} {reason or ''}".split())
 
 
 def rows_bar() -> Progress:

@@ -137,17 +137,14 @@ def breakdown(kind: str, row: str, named: str, thing: Object) -> Object:
     return Object(kind, {"nodes": nodes, "totalCount": Field(lambda found: found.total)})
 
 
+OF_A_PERIOD: Final = {**AGGREGATES, "period": PERIOD}
 TOTALS: Final = {
-    "sessionMetrics": Object("SessionMetrics", {**AGGREGATES, "period": PERIOD}),
-    "enterpriseSessionMetrics": Object(
-        "EnterpriseSessionMetrics", {**AGGREGATES, "period": PERIOD}
-    ),
+    "sessionMetrics": Object("SessionMetrics", OF_A_PERIOD),
+    "enterpriseSessionMetrics": Object("EnterpriseSessionMetrics", OF_A_PERIOD),
 }
 """The root fields that ask, and what their totals are made of."""
-BUCKET: Final = Object("SessionMetricsBucket", {**AGGREGATES, "period": PERIOD})
-PREVIOUS: Final = Object(
-    "PreviousPeriodMetrics", {**AGGREGATES, "period": PERIOD, "change": Field(itself, CHANGE)}
-)
+BUCKET: Final = Object("SessionMetricsBucket", OF_A_PERIOD)
+PREVIOUS: Final = Object("PreviousPeriodMetrics", {**OF_A_PERIOD, "change": Field(itself, CHANGE)})
 BY_USER: Final = breakdown("UserBreakdown", "UserSessionMetrics", "user", USER)
 BY_PLAYBOOK: Final = breakdown("PlaybookBreakdown", "PlaybookSessionMetrics", "playbook", PLAYBOOK)
 BY_ORGANIZATION: Final = breakdown(

@@ -29,9 +29,6 @@ MAX_READERS: Final = 16
 READER_WAIT_SECONDS: Final = 1.0
 """How long a read waits for a lock; in the usual modes of the engines there is none."""
 
-Connection = AsyncConnection
-"""What other rooms pass on without looking into it."""
-
 
 class Reader(Protocol):
     """What questions about sessions are put to."""

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -18,7 +18,10 @@ REVISIONS: Final = [
 ]
 NEWEST: Final = REVISIONS[-1]
 """The revision that the tables are at when they are up to date."""
-VERSION: Final = sa.text("SELECT version_num FROM alembic_version")
+VERSION: Final[sa.Select[*tuple[Any, ...]]] = sa.select(sa.column("version_num")).select_from(
+    sa.table("alembic_version")
+)
+"""The statement for the revision that the tables are at."""
 Age = Literal["older", "up to date", "newer"]
 """How the tables compare with this program."""
 
@@ -86,8 +89,8 @@ async def age_of_tables(database: Database) -> Age:
 
 @lru_cache
 def asking_revision(dialect: DatabaseDialect) -> Prepared:
-    """Return the statement for the revision that the tables are at."""
-    return dialect.prepare(sa.select(sa.table("alembic_version", sa.column("version_num")).c[0]))
+    """Return it as the driver takes it."""
+    return dialect.prepare(VERSION)
 
 
 def _revision(connection: sa.Connection) -> str | None:

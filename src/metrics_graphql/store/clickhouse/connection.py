@@ -74,16 +74,18 @@ class ClickHouseSessions:
         Raises:
             ValueError: the URL can't be read, or is not one of ClickHouse.
         """
+        not_ours = ValueError(
+            "not a ClickHouse URL; it should look like clickhousedb://user:password@host/db"
+        )
         try:
             parsed = sa.make_url(url)
         except (ArgumentError, ValueError):
             # Without the cause, which would print the URL and a password in it.
-            parsed = sa.make_url("unreadable://")
+            raise not_ours from None
         if parsed.drivername not in {"clickhousedb", "clickhousedb+connect"}:
-            raise ValueError(
-                "not a ClickHouse URL; it should look like clickhousedb://user:password@host/db"
-            )
-        if parsed.query.get("interface") == "chdb" and not parsed.query.get("path"):
+            raise not_ours
+        in_process = parsed.query.get("interface") == "chdb"
+        if in_process and not parsed.query.get("path"):
             raise ValueError("a ClickHouse inside the process keeps nothing without a path")
         self.dialect = ClickHouse()
         self.database = parsed.database or "default"
@@ -99,7 +101,7 @@ class ClickHouseSessions:
             pool_size=MAX_THREADS,
             max_overflow=0,
             connect_args={}
-            if parsed.query.get("interface") == "chdb"
+            if in_process
             else {name: value for name, value in over_network.items() if name not in parsed.query},
         )
         self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="clickhouse")

@@ -1,6 +1,5 @@
 """Copies the sessions of a database to ClickHouse, and compares what both answer."""
 
-import time
 from collections.abc import AsyncGenerator
 from functools import lru_cache
 from itertools import groupby
@@ -15,20 +14,19 @@ from metrics_graphql.domain.periods import MAX_INSTANT, MIN_INSTANT
 from metrics_graphql.domain.sessions import Session
 from metrics_graphql.store import verification
 from metrics_graphql.store.clickhouse.connection import ClickHouseSessions
-from metrics_graphql.store.clickhouse.tables import VERSION
+from metrics_graphql.store.clickhouse.tables import VERSION, next_version
 from metrics_graphql.store.dialects import Dialect, Prepared
 from metrics_graphql.store.engine import Database, Reader
 from metrics_graphql.store.questions import Asked, session_metrics
 from metrics_graphql.store.tables import sessions
 
 PAGE_ROWS: Final = 50_000
+Periods = list[tuple[int, int]]
+"""Their bounds, in Unix seconds."""
 Place = tuple[int, str]
 """`created_at` and `session_id`: where a session is among those of its organization."""
 START: Final[Place] = (MIN_INSTANT - 1, "")
 END: Final[Place] = (MAX_INSTANT + 1, "")
-
-
-Periods = list[tuple[int, int]]
 
 
 async def periods_with_sessions(database: Database) -> dict[str, Periods]:
@@ -70,8 +68,7 @@ async def copy(source: Database, target: ClickHouseSessions, org_id: str) -> Asy
         before = END if done else max(here)
         # The source has so many at most between two places; the target may have more of them.
         there = await page(target, org_id, after, before)
-        newest = max((version for _, version in there.values()), default=0)
-        version = max(time.time_ns() // 1_000, newest + 1)
+        version = next_version(max((version for _, version in there.values()), default=0))
         stored = {place: session for place, (session, _) in there.items()}
         changed = [
             (*session, version, 0)

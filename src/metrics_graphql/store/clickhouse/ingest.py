@@ -1,6 +1,5 @@
 """Writing sessions to ClickHouse: a block is merged in Python, and stored under one version."""
 
-import time
 from collections import ChainMap, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_graphql.domain.sessions import Session, SessionUpdate
 from metrics_graphql.store.clickhouse.connection import ClickHouseSessions
-from metrics_graphql.store.clickhouse.tables import IS_DELETED, VERSION
+from metrics_graphql.store.clickhouse.tables import IS_DELETED, VERSION, next_version
 from metrics_graphql.store.dialects import DatabaseDialect, Dialect, Prepared
 from metrics_graphql.store.ingest import Key, Written, merge
 from metrics_graphql.store.organizations import raise_data_versions
@@ -65,12 +64,8 @@ class Block:
         return written
 
     async def store(self) -> None:
-        """Store what changed, in one insert, under one version.
-
-        Its rows count before all that were read. They count before those of an attempt that broke
-        off and is not seen yet, too, unless the clock was set back since.
-        """
-        version = max(time.time_ns() // 1_000, self.newest + 1)
+        """Store what changed, in one insert, under one version."""
+        version = next_version(self.newest)
         gone = list(self.stale)
         changed = []
         for key, session in self.after.items():

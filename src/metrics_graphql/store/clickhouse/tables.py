@@ -1,5 +1,6 @@
 """The table of sessions in ClickHouse: on one server, or in pieces on those of a cluster."""
 
+import time
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -83,6 +84,15 @@ def create_on_cluster(create: CreateOnCluster, compiler: DDLCompiler, **kwargs: 
     statement: str = compiler.visit_create_table(create, **kwargs)  # type: ignore[no-untyped-call] # SQLAlchemy's
     table, rest = statement.split(" (", 1)
     return f"{table} ON CLUSTER {quote_identifier(create.cluster)} ({rest}"
+
+
+def next_version(newest: int) -> int:
+    """Return the version of rows that count before those up to the newest one that was read.
+
+    They count before those of an attempt that broke off and is not seen yet, too, unless the clock
+    was set back since.
+    """
+    return max(time.time_ns() // 1_000, newest + 1)
 
 
 def creating() -> str:
