@@ -1,4 +1,4 @@
-# Two stages: Node and Python make a wheel with the pages in it, and a slim image gets what runs.
+# Two stages: the first builds a wheel, with the pages in it, using Node and Python; the second installs it into a slim image.
 
 FROM node:22-bookworm-slim AS build
 # hadolint ignore=DL3008
@@ -7,7 +7,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY requirements.txt ./
-# The versions that the tests ran with, as constraints.
+# Constraints: the versions that the tests ran with.
 RUN sed --quiet 's/ \\$//; /^[A-Za-z0-9]/p' requirements.txt > constraints.txt \
  && python3 -m venv /tools \
  && /tools/bin/pip install --no-cache-dir --constraint constraints.txt build hatchling
@@ -29,7 +29,7 @@ USER 10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
-# Not /readyz: whoever restarts what is not healthy would do so because the database is away.
+# Not /readyz: an orchestrator that restarts unhealthy containers would restart this one while the database is away.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
   CMD ["python", "-c", "from http.client import HTTPConnection as C; c = C('127.0.0.1', 8000, timeout=4); c.request('GET', '/livez'); raise SystemExit(c.getresponse().status != 200)"]
 ENTRYPOINT ["metrics-graphql"]

@@ -1,1 +1,1 @@
-"""What developers run: checks, tests, benchmarks."""
+"""Scripts for development: benchmarks, screenshots, generated pages."""

@@ -1,4 +1,4 @@
-"""Pictures of both pages, taken from a demo in a browser."""
+"""Takes the screenshots of both pages from a demo, in a browser."""
 
 import subprocess
 import sys
@@ -9,47 +9,47 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from metrics_graphql.loading.demo import DEMO_ORGANIZATIONS
+from metrics_graphql.ingestion.demo_data import DEMO_ORGANIZATIONS
 from tests.serving import free_port
 from tests.web.browser import browsing
 
 DOCS = Path(__file__).parents[1] / "docs"
-RETRIES = 12
-"""Of a connection, each after twice the time of the one before: two minutes and more."""
-STOP_SECONDS = 30
+CONNECTION_RETRIES = 12
+"""With exponential backoff: more than two minutes."""
+STOP_TIMEOUT = 30
 VIEWPORT = {"width": 1280, "height": 900}
 
 
 @contextmanager
 def demo() -> Generator[str]:
-    """Serve a demo until the block ends."""
+    """Run a demo until the block ends."""
     port = free_port()
     with TemporaryDirectory() as folder:
-        process = subprocess.Popen(  # noqa: S603 - ourselves
+        process = subprocess.Popen(  # noqa: S603 - the program itself
             [sys.executable, "-m", "metrics_graphql", "demo", "--port", str(port)], cwd=folder
         )
         url = f"http://127.0.0.1:{port}"
         try:
-            with httpx.Client(transport=httpx.HTTPTransport(retries=RETRIES)) as client:
+            with httpx.Client(transport=httpx.HTTPTransport(retries=CONNECTION_RETRIES)) as client:
                 client.get(url)
             yield url
         finally:
             process.terminate()
-            process.wait(STOP_SECONDS)
+            process.wait(STOP_TIMEOUT)
 
 
 def main() -> None:
-    """Take them."""
+    """Take the screenshots in both color schemes."""
     with demo() as url:
         for scheme in ("light", "dark"):
-            with browsing(url, color_scheme=scheme, viewport=VIEWPORT) as seen:
-                page = seen.open(f"/?org={DEMO_ORGANIZATIONS[0]}")
+            with browsing(url, color_scheme=scheme, viewport=VIEWPORT) as browser:
+                page = browser.open(f"/?org={DEMO_ORGANIZATIONS[0]}")
                 page.locator(".chart svg").last.wait_for()
                 page.wait_for_load_state("networkidle")
                 page.screenshot(path=DOCS / f"dashboard-{scheme}.png")
                 page.goto(f"{url}/graphql")
                 page.get_by_role("button", name="Top", exact=True).click()
-                # The editor takes a moment to read what the tab holds.
+                # The editor needs some time to read the content of the tab.
                 page.wait_for_timeout(1000)
                 page.get_by_role("button", name="Execute query").click()
                 page.locator(".result-window", has_text="totalCount").wait_for()

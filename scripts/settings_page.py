@@ -1,6 +1,7 @@
-"""Prints the page of settings: what an operator may decide, and what happens if they do not."""
+"""Writes docs/settings.md from the docstrings of the settings."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from pydantic import SecretStr
@@ -8,38 +9,42 @@ from pydantic.fields import FieldInfo
 
 from metrics_graphql.settings import Settings
 
-BEFORE: Final = """\
+FILE: Final = Path(__file__).parents[1] / "docs" / "settings.md"
+INTRODUCTION: Final = """\
 # Settings
 
-From the environment, or from `.env` in the folder where a command is run; the environment wins. A
-value that can't be taken ends the command with a sentence that names it. This page is made from
-[`settings.py`](../src/metrics_graphql/settings.py) by `scripts/settings_page`.
+Settings are environment variables. A file `.env` in the working directory may have some, too; the
+environment takes precedence. A command with an invalid setting prints its name and the reason, and
+exits. `scripts/write-settings-page` generates this page from
+[`settings.py`](../src/metrics_graphql/settings.py).
 
 | variable | default | meaning |
 |---|---|---|
 """
-AFTER: Final = """
-Every command that opens the database creates the tables and brings them up to date first;
-`metrics-graphql migrate` does that alone. Limits of time, rates and places are for each process.
+NOTES: Final = """
+Time, rate and concurrency limits apply to each process.
+
+`serve`, `demo`, `load` and `sync` create or upgrade a SQLite file and an embedded ClickHouse. The
+tables of a database server are created and upgraded by `metrics-graphql migrate` alone.
 """
 
 
 def page() -> str:
     """Return the page."""
-    return BEFORE + "".join(rows()) + AFTER
+    return INTRODUCTION + "".join(rows()) + NOTES
 
 
 def rows() -> Iterator[str]:
-    """Yield a row for each setting."""
+    """Yield the row of each setting."""
     for name, field in Settings.model_fields.items():
-        default = shown(field)
+        default = environment_value(field)
         code = f" `{default}` " if default else " "
         meaning = " ".join((field.description or "").split())
         yield f"| `METRICS_{name.upper()}` |{code}| {meaning} |\n"
 
 
-def shown(field: FieldInfo) -> str:
-    """Return a default as the environment would have it."""
+def environment_value(field: FieldInfo) -> str:
+    """Return the default of a setting as an environment variable would have it."""
     default = field.default
     if isinstance(default, SecretStr):
         return default.get_secret_value()
@@ -51,4 +56,4 @@ def shown(field: FieldInfo) -> str:
 
 
 if __name__ == "__main__":
-    print(page(), end="")  # noqa: T201 - what it is for
+    FILE.write_text(page())

@@ -1,6 +1,6 @@
-"""ClickHouse's HTTP interface in front of the engine inside this process, with faults on demand.
+"""ClickHouse's HTTP interface in front of chdb, with faults on demand.
 
-The driver talks to it as to a server, so what it does over a network is seen; the engine answers.
+The driver uses it as it uses a server, so that its behavior over a network can be tested.
 """
 
 import re
@@ -27,7 +27,7 @@ ERRORS = {
 
 
 class FaultyServer(ThreadingHTTPServer):
-    """Answers with the engine, unless it has a fault."""
+    """Passes statements to chdb, unless a fault is set."""
 
     daemon_threads = True
 
@@ -38,24 +38,24 @@ class FaultyServer(ThreadingHTTPServer):
 
     @property
     def url(self) -> str:
-        """Return the URL of the same database, over HTTP."""
+        """The URL of the same database over HTTP."""
         return f"clickhousedb://127.0.0.1:{self.server_port}/{self.engine.url.database}"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One request: the statement and its values, in the address or in a form."""
+    """Handles a request: a statement and its values, in the query string or in a form."""
 
     protocol_version = "HTTP/1.1"
     server: FaultyServer
 
     def do_POST(self) -> None:
-        """Run a statement, or fail as the server is told to."""
+        """Execute a statement, or fail as the fault requires."""
         body = self._body()
         if self.server.fault == "silent":
             time.sleep(5)
         if self.server.fault in ERRORS:
             code, name = ERRORS[self.server.fault]
-            self._send_error(code, f"Code: {code}. DB::Exception: it is so. ({name})")
+            self._send_error(code, f"Code: {code}. DB::Exception: a fault. ({name})")
             return
         parameters = dict(parse_qsl(urlsplit(self.path).query, keep_blank_values=True))
         if "multipart" in self.headers.get("Content-Type", ""):
@@ -64,15 +64,15 @@ class Handler(BaseHTTPRequestHandler):
                 name = str(part.get_param("name", header="content-disposition"))  # type: ignore[union-attr] # a part
                 parameters[name] = part.get_payload(decode=True).decode()  # type: ignore[union-attr] # a part
         try:
-            answer = self._run(parameters, body)
+            result = self._run(parameters, body)
         except Error as error:
             self._send_error(error.code or 0, str(error))
             return
         self.send_response(200)
         self.send_header("X-ClickHouse-Format", "Native")
-        self.send_header("Content-Length", str(len(answer)))
+        self.send_header("Content-Length", str(len(result)))
         self.end_headers()
-        self.wfile.write(answer[: len(answer) // 2] if self.server.fault == "cut" else answer)
+        self.wfile.write(result[: len(result) // 2] if self.server.fault == "cut" else result)
         if self.server.fault == "cut":
             self.close_connection = True
 
@@ -100,12 +100,12 @@ class Handler(BaseHTTPRequestHandler):
                 client.raw_insert(table, columns, block, fmt="Native")
                 return b""
             text = parameters.get("query") or body.decode()
-            # Below what a program would call: the values are written as the interface wants them.
+            # Below the public methods: the values are in the format of the HTTP interface already.
             runtime = QueryRuntime(database=client.database, settings=settings)
-            found: bytes = client._backend.execute_raw_query(text, values, None, runtime, None)  # noqa: SLF001 - see above
-            return found
+            result: bytes = client._backend.execute_raw_query(text, values, None, runtime, None)  # noqa: SLF001 - see above
+            return result
 
-    do_GET = do_POST  # noqa: N815 - as it is called
+    do_GET = do_POST  # noqa: N815 - the name that http.server calls
 
     def _send_error(self, code: int, message: str) -> None:
         self.send_response(500)
@@ -115,12 +115,12 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(message.encode())
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @contextmanager
 def over_http(embedded_url: str) -> Generator[FaultyServer]:
-    """Serve a database of the engine inside this process, until the block ends."""
+    """Serve a database of chdb until the block ends."""
     server = FaultyServer(embedded_url)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()

@@ -1,8 +1,9 @@
-"""A whole gateway in process, on a real database, for tests to load and to ask."""
+"""Fixtures: the application on a real database, in this process or in one of its own."""
 
 import asyncio
 import os
-from collections.abc import Coroutine, Generator, Iterable, Mapping
+import time
+from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
@@ -12,29 +13,31 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, settings
 
-from metrics_graphql import auth
 from metrics_graphql.app import create_app
-from metrics_graphql.domain.sessions import SessionUpdate
+from metrics_graphql.core.callers import DEFAULT_PERMISSION
+from metrics_graphql.core.organizations import ENTERPRISE
+from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.settings import Settings
-from metrics_graphql.store import verification
-from metrics_graphql.store.clickhouse.connection import ClickHouseSessions
-from metrics_graphql.store.engine import Database, Reader
-from metrics_graphql.store.ingest import Written
-from metrics_graphql.store.store import open_store
+from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionStore
+from metrics_graphql.storage.database import Database
+from metrics_graphql.storage.ingest import IngestResult
+from metrics_graphql.storage.repository import open_storage
+from metrics_graphql.storage.service_users import create_service_user
 from tests.engines import ClickHouseDatabases, Engine, PostgreSQLServer, SQLiteFiles
-from tests.engines import clickhouse as some_clickhouse
-from tests.engines import postgresql as own_postgresql
+from tests.engines import clickhouse as clickhouse_engine
+from tests.engines import postgresql as postgresql_server
 from tests.packages import Packages, build
 from tests.serving import Server, served
 
 T = TypeVar("T")
+Advance = Callable[[float], None]
 
 new_organization = map("org-{}".format, count())
 """Organizations that no other example has used."""
 
 settings.register_profile(
     "tests",
-    deadline=None,  # a test states facts, not timings
+    deadline=None,  # tests do not measure time
     # One gateway serves every example of a test; each example uses organizations of its own.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -54,11 +57,11 @@ class Gateway:
         self._runner = runner
         self.database_url = database_url
         self.sessions_url = sessions_url
-        self.store = open_store(database_url, sessions_url)
-        self.database = self.store.database
+        self.storage = open_storage(database_url, sessions_url)
+        self.database = self.storage.database
         urls: dict[str, Any] = {"database_url": database_url, "sessions_url": sessions_url}
-        # Tests load and ask in turns: what a moment ago was true must not be remembered.
-        self.app = create_app(Settings(**urls, **{"freshness": 0, **settings}))
+        # Tests load and query in turns, and expect to see at once what they loaded.
+        self.app = create_app(Settings(**urls, **{"cache_ttl": 0, **settings}))
         self.transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)
         self.client = httpx.AsyncClient(transport=self.transport, base_url="http://gateway")
 
@@ -67,44 +70,46 @@ class Gateway:
         return self._runner.run(work)
 
     async def start(self) -> None:
-        """Start the application, which makes the tables."""
+        """Start the application, which creates the tables of an embedded engine itself."""
+        if not self.storage.sessions.is_embedded:
+            await self.storage.sessions.migrate()
         self._lifespan = self.app.router.lifespan_context(self.app)
         await self._lifespan.__aenter__()
 
     async def stop(self) -> None:
         """Stop the application and close every connection."""
         await self._lifespan.__aexit__(None, None, None)
-        await self.store.close()
+        await self.storage.close()
 
     @contextmanager
     def configured(self, **settings: Any) -> Generator["Gateway"]:  # noqa: ANN401 - any setting
-        """Lend another gateway on the same database, with other settings."""
+        """Run another gateway on the same database, with other settings."""
         other = Gateway(self._runner, self.database_url, self.sessions_url, **settings)
         other.run(other.start())
         yield other
         other.run(other.stop())
 
-    def load(self, rows: Iterable[Mapping[str, Any]]) -> Written:
+    def load(self, rows: Iterable[Mapping[str, Any]]) -> IngestResult:
         """Store sessions; a row maps names of `Session` fields to values, some or all."""
         updates = []
         for row in rows:
             values = dict(row)
             updates.append(SessionUpdate(values.pop("org_id"), values.pop("session_id"), values))
 
-        async def write() -> Written:
-            async with self.store.writing() as write:
-                return await write(updates)
+        async def upsert_all() -> IngestResult:
+            async with self.storage.sessions.transaction() as upsert:
+                return await upsert(updates)
 
-        return self.run(write())
+        return self.run(upsert_all())
 
     def token(self, org_id: str | None = None, *permissions: str, days: float | None = None) -> str:
         """Return the token of a new service user; without an organization, enterprise level."""
         return self.run(
-            auth.create_service_user(
+            create_service_user(
                 self.database,
                 "test",
-                org_id=org_id,
-                permissions=permissions or (auth.DEFAULT_PERMISSION,),
+                tenant=ENTERPRISE if org_id is None else org_id,
+                permissions=permissions or (DEFAULT_PERMISSION,),
                 expires_in_days=days,
             )
         ).token
@@ -116,80 +121,81 @@ class Gateway:
         return self.run(self.client.request(method, path, headers=headers, **kwargs))
 
     def rest(self, org_id: str, token: str | None, **parameters: Any) -> httpx.Response:  # noqa: ANN401 - any value
-        """Ask the REST door."""
+        """Request session metrics of an organization over REST."""
         path = f"/v3/organizations/{org_id}/metrics/sessions"
         return self.request("GET", path, token, params=parameters)
 
     def enterprise(self, token: str | None, **parameters: Any) -> httpx.Response:  # noqa: ANN401 - any value
-        """Ask the REST door about all organizations, or some."""
+        """Request session metrics of the enterprise over REST."""
         return self.request("GET", "/v3/enterprise/metrics/sessions", token, params=parameters)
 
     def graphql(
         self, query: str, token: str | None, variables: Mapping[str, Any] | None = None
     ) -> httpx.Response:
-        """Ask the GraphQL door."""
+        """Post a GraphQL document."""
         body = {"query": query, "variables": variables}
         return self.request("POST", "/graphql", token, json=body)
 
     def metrics(
         self, selection: str, org_id: str, token: str, filters: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """Return `sessionMetrics` of a question that must succeed."""
-        answer = self.graphql(
+        """Return `sessionMetrics` of a query that must succeed."""
+        body = self.graphql(
             "query ($org: ID!, $filters: SessionMetricsFilters!)"
             f" {{ sessionMetrics(orgId: $org, filters: $filters) {selection} }}",
             token,
             {"org": org_id, "filters": dict(filters)},
         ).json()
-        assert "errors" not in answer, answer
-        metrics: dict[str, Any] = answer["data"]["sessionMetrics"]
+        assert "errors" not in body, body
+        metrics: dict[str, Any] = body["data"]["sessionMetrics"]
         return metrics
 
 
-def differences(gateway: Gateway) -> list[str]:
-    """Return what a recount finds wrong, in words."""
+def inconsistencies(gateway: Gateway) -> list[str]:
+    """Return the inconsistencies that `verify` finds."""
+    sessions = gateway.storage.sessions
     return [
-        str(difference)
-        for chunk in gateway.run(verification.chunks(gateway.database))
-        for difference in gateway.run(verification.verify(gateway.database, chunk))
+        description
+        for unit in gateway.run(sessions.verification_units())
+        for description in gateway.run(sessions.verify(unit))
     ]
 
 
 @pytest.fixture(scope="session")
 def postgresql() -> Generator[PostgreSQLServer]:
-    """Lend a PostgreSQL server: the one that the environment names, or one of our own."""
+    """Return a PostgreSQL server: the one that the environment names, or one for the tests."""
     if url := os.environ.get("METRICS_TEST_POSTGRES_URL"):
         yield PostgreSQLServer(url)
         return
-    with own_postgresql() as server:
+    with postgresql_server() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def clickhouse() -> Generator[ClickHouseDatabases]:
-    """Lend a ClickHouse: the one that the environment names, or one inside this process."""
-    with some_clickhouse() as databases:
+    """Return a ClickHouse: the one that the environment names, or one inside this process."""
+    with clickhouse_engine() as databases:
         yield databases
 
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
-    """Return what a release is made of: whichever process comes first builds it for all."""
+    """Return the packages of a release. The first process that needs them builds them for all."""
     base = tmp_path_factory.getbasetemp()
     return build(base.parent if "PYTEST_XDIST_WORKER" in os.environ else base)
 
 
 on_every_engine = pytest.mark.engines("sqlite", "postgresql", "clickhouse")
-"""For tests of what is written and what is answered: ClickHouse may have the sessions."""
+"""For tests of ingest and queries, which ClickHouse supports, too."""
 
 only_clickhouse = pytest.mark.engines("clickhouse")
 
 only_sqlite = pytest.mark.engines("sqlite")
-"""For tests of what is SQLite's own: its files, its locks, its settings."""
+"""For tests of SQLite's files, locks and settings."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run what needs an engine on both databases, or on those that the nearest mark names."""
+    """Run tests that need an engine on both databases, or on those that the nearest mark names."""
     if "engine" in metafunc.fixturenames:
         mark = metafunc.definition.get_closest_marker("engines")
         names = mark.args if mark else ("sqlite", "postgresql")
@@ -207,7 +213,7 @@ def engine(request: pytest.FixtureRequest) -> Engine:
 
 @pytest.fixture
 def gateway(engine: Engine, tmp_path: Path) -> Generator[Gateway]:
-    """Lend a started gateway over an empty database."""
+    """Return a running gateway on an empty database."""
     url = engine.new_database(tmp_path)
     with asyncio.Runner() as runner:
         gateway = Gateway(runner, url, engine.new_sessions())
@@ -218,7 +224,7 @@ def gateway(engine: Engine, tmp_path: Path) -> Generator[Gateway]:
 
 @pytest.fixture(scope="module")
 def loaded(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway]:
-    """Lend a gateway to all tests of a module; each has organizations of its own."""
+    """Return a running gateway that the tests of a module share, each with own organizations."""
     url = engine.new_database(tmp_path_factory.mktemp("loaded"))
     with asyncio.Runner() as runner:
         gateway = Gateway(runner, url)
@@ -229,26 +235,40 @@ def loaded(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Generato
 
 @pytest.fixture(scope="module")
 def server(loaded: Gateway, tmp_path_factory: pytest.TempPathFactory) -> Generator[Server]:
-    """Lend a server of the same database, in a process of its own."""
+    """Run a server of the same database in a process of its own."""
     log = tmp_path_factory.mktemp("log") / "log"
-    with served(loaded.database_url, log, freshness=0) as server:
+    with served(loaded.database_url, log, cache_ttl=0) as server:
         yield server
 
 
 @pytest.fixture
+def advance(monkeypatch: pytest.MonkeyPatch) -> Advance:
+    """Return a function that advances the monotonic clock."""
+    elapsed = 0.0
+    monotonic = time.monotonic
+    monkeypatch.setattr(time, "monotonic", lambda: monotonic() + elapsed)
+
+    def advance(seconds: float) -> None:
+        nonlocal elapsed
+        elapsed += seconds
+
+    return advance
+
+
+@pytest.fixture
 def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Lend a list to which each statement that reads adds its text."""
+    """Return a list that collects the SQL of each statement that reads."""
     texts: list[str] = []
-    for reader in (Database, ClickHouseSessions):
-        monkeypatch.setattr(reader, "fetch", noting(reader.fetch, texts))
+    for reader in (Database, ClickHouseSessionStore):
+        monkeypatch.setattr(reader, "fetch", recording(reader.fetch, texts))
     return texts
 
 
-def noting(fetch: Any, texts: list[str]) -> Any:  # noqa: ANN401 - a method of either class
-    """Return the same way to read, which notes each statement."""
+def recording(fetch: Any, texts: list[str]) -> Any:  # noqa: ANN401 - a method of either class
+    """Return a `fetch` that records each statement before it executes it."""
 
-    async def noted(self: Reader, prepared: Any, *rest: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
-        texts.append(prepared.sql)
-        return await fetch(self, prepared, *rest, **options)
+    async def recorded(self: Any, statement: Any, *rest: Any, **options: Any) -> Any:  # noqa: ANN401 - passed on
+        texts.append(statement.sql)
+        return await fetch(self, statement, *rest, **options)
 
-    return noted
+    return recorded

@@ -1,4 +1,4 @@
-"""Runs npm in a folder of the tests."""
+"""Runs npm in a directory of the tests."""
 
 import os
 import subprocess
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def npm(folder: Path, *arguments: str) -> None:
-    """Run one command, which must end well."""
+    """Run a command, which must succeed."""
     finished = subprocess.run(
-        ["npm", *arguments],  # noqa: S607 - whichever npm is there
+        ["npm", *arguments],  # noqa: S607 - any npm
         cwd=folder,
         env={**os.environ, "NO_UPDATE_NOTIFIER": "1"},
         capture_output=True,

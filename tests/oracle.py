@@ -1,7 +1,7 @@
-"""A second opinion: what the product must answer, counted one row at a time.
+"""A second implementation of all metrics, which the results of the product must equal.
 
-It knows plain rows (dicts) and the meanings in the design, and nothing of the product: it shares
-no code with it and imports none of it. It is written to be obviously right, not fast.
+It counts plain rows (dicts) one at a time. It imports nothing of the product and shares no code
+with it, and is written to be obviously correct rather than fast.
 
 A row has the keys org_id, session_id, created_at (Unix seconds), origin, size, user_id,
 service_user_id, playbook_id, used_search, has_merged_pr and acus (millionths).
@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 
 Row = dict[str, Any]
 Rows = Sequence[Row]
-Answer = dict[str, Any]
+Result = dict[str, Any]
 
 SIZES = ("xs", "s", "m", "l", "xl")
 ORIGINS = ("api", "automation", "desktop", "jira", "linear", "slack", "teams", "webapp")
@@ -31,7 +31,7 @@ MINUTE, QUARTER_HOUR, TWO_DAYS = 60, 15 * 60, 2 * 24 * 60 * 60
 
 
 class Filters(TypedDict, total=False):
-    """Which of the sessions of a period are counted. None, or left out, restricts nothing."""
+    """The filters of a query. One that is None or left out restricts nothing."""
 
     org_ids: Sequence[str] | None
     user_ids: Sequence[str] | None
@@ -41,20 +41,20 @@ class Filters(TypedDict, total=False):
 
 def rest(
     rows: Rows, org_id: str | None, time_after: int, time_before: int, **filters: Unpack[Filters]
-) -> Answer:
-    """The JSON body of a SessionMetricsResponse; without an organization, of all of them."""
+) -> Result:
+    """Return the body of a SessionMetricsResponse; without an organization, of all of them."""
     return _measures(_matching(rows, org_id, time_after, time_before, filters))
 
 
 def graphql(
     rows: Rows, org_id: str | None, time_after: int, time_before: int, **filters: Unpack[Filters]
-) -> Answer:
-    """The same measures under their GraphQL names."""
+) -> Result:
+    """Return the same measures under their GraphQL names."""
     return _camel_case(rest(rows, org_id, time_after, time_before, **filters))
 
 
-def select(result: Answer, selection: dict[str, Any]) -> Answer:
-    """The part of a result that a GraphQL selection asks for, in the selection's order.
+def select(result: Result, selection: dict[str, Any]) -> Result:
+    """Return the part of a result that is selected, in the order of the selection.
 
     A selection maps each field name to None (a leaf) or to the selection inside it.
     """
@@ -69,19 +69,19 @@ def time_series(  # noqa: PLR0913, PLR0917 - a period and how to cut it
     interval: str,
     time_zone: str,
     **filters: Unpack[Filters],
-) -> list[Answer]:
-    """The measures of each interval of a period (from 1973 on), oldest first, zeros included.
+) -> list[Result]:
+    """Return the measures of each interval of a period (from 1973 on), oldest first, with zeros.
 
-    An interval (HOUR, DAY, WEEK, MONTH) is the calendar's in the time zone; the first and the last
-    are clipped to the period.
+    An interval (HOUR, DAY, WEEK, MONTH) is that of the calendar in the time zone; the first and
+    the last one are clipped to the period.
     """
     if time_after >= time_before:
         return []
-    begins = _begins(time_after, time_before, interval, ZoneInfo(time_zone))
+    starts = _starts(time_after, time_before, interval, ZoneInfo(time_zone))
     matching = _matching(rows, org_id, time_after, time_before, filters)
     return [
         {**graphql(matching, org_id, start, end), "period": _period(start, end)}
-        for start, end in pairwise([time_after, *begins, time_before])
+        for start, end in pairwise([time_after, *starts, time_before])
     ]
 
 
@@ -96,11 +96,11 @@ def breakdown(  # noqa: PLR0913 - a period, and the arguments of byUser and byPl
     order_field: str = "SESSIONS_CREATED_COUNT",
     direction: str = "DESC",
     **filters: Unpack[Filters],
-) -> Answer:
-    """The measures of each creator ("user"), "playbook" or "organization" of what matches.
+) -> Result:
+    """Return the measures of each creator ("user"), "playbook" or "organization", ranked.
 
-    A session that names both a user and a service user counts in the row of each, whatever the
-    filters. Ties are ranked by ID, ascending, and a user before a service user.
+    A session with both a user and a service user counts in the rows of both, whatever the filters.
+    Ties are ranked by ID, ascending, users before service users.
     """
     measure = {
         "SESSIONS_CREATED_COUNT": len,
@@ -122,26 +122,26 @@ def breakdown(  # noqa: PLR0913 - a period, and the arguments of byUser and byPl
 
 def previous_period(
     rows: Rows, org_id: str | None, time_after: int, time_before: int, **filters: Unpack[Filters]
-) -> Answer:
-    """The measures of the equally long period before this one, and the change since then."""
+) -> Result:
+    """Return the measures of the equally long period before, and the change since then."""
     start = time_after - (time_before - time_after)
     current = _matching(rows, org_id, time_after, time_before, filters)
     previous = _matching(rows, org_id, start, time_after, filters)
-    now, then = _camel_case(_measures(current)), _camel_case(_measures(previous))
-    counts = [name for name in now if name.endswith("Count")]
-    change = {name: _change(Fraction(then[name]), Fraction(now[name])) for name in counts}
+    after, before = _camel_case(_measures(current)), _camel_case(_measures(previous))
+    counts = [name for name in after if name.endswith("Count")]
+    change = {name: _change(Fraction(before[name]), Fraction(after[name])) for name in counts}
     change["avgAcusPerSession"] = _change(_average(previous), _average(current))
-    return {**then, "period": _period(start, time_after), "change": change}
+    return {**before, "period": _period(start, time_after), "change": change}
 
 
 def _matching(
     rows: Rows, org_id: str | None, time_after: int, time_before: int, filters: Filters
 ) -> list[Row]:
-    """The matching sessions of an organization, or of all, created in [time_after, time_before)."""
+    """Return the matching sessions of an organization, or of all, in [time_after, time_before)."""
     org_ids = filters.get("org_ids")
     users, service_users = filters.get("user_ids"), filters.get("service_user_ids")
     playbook = filters.get("playbook_id")
-    anyone = users is None and service_users is None
+    any_creator = users is None and service_users is None
     return [
         row
         for row in rows
@@ -150,15 +150,15 @@ def _matching(
         and time_after <= row["created_at"] < time_before
         and (playbook is None or row["playbook_id"] == playbook)
         and (
-            anyone
+            any_creator
             or row["user_id"] in (users or ())
             or row["service_user_id"] in (service_users or ())
         )
     ]
 
 
-def _measures(rows: Rows) -> Answer:
-    """Every measure of exactly these sessions, under its REST name."""
+def _measures(rows: Rows) -> Result:
+    """Return every measure of these sessions, under its REST name."""
     merged = [row for row in rows if row["has_merged_pr"]]
     origins = ["automation" if row["origin"] == "scheduled" else row["origin"] for row in rows]
     return {
@@ -174,57 +174,57 @@ def _measures(rows: Rows) -> Answer:
 
 
 def _by_size(rows: Rows) -> dict[str, int]:
-    """How many sessions have each size; no size, or an unknown one, is in none."""
+    """Return the number of sessions of each size. Unknown sizes and no size count in none."""
     return {size: sum(row["size"] == size for row in rows) for size in SIZES}
 
 
 def _average(rows: Rows) -> Fraction:
-    """ACUs per session, exactly; 0 for no sessions."""
+    """Return the exact number of ACUs per session; 0 for no sessions."""
     total = sum(row["acus"] for row in rows)
     return Fraction(total, 1_000_000 * len(rows)) if rows else Fraction(0)
 
 
 def _change(previous: Fraction, current: Fraction) -> float | None:
-    """The relative change; None where there was nothing to compare with."""
+    """Return the relative change; None from 0."""
     return None if previous == 0 else float((current - previous) / previous)
 
 
-def _camel_case(measures: Answer) -> Answer:
-    """REST names to GraphQL names. Sizes and origins are spelled alike in both."""
+def _camel_case(measures: Result) -> Result:
+    """Return measures under GraphQL names. Those of sizes and origins are the same in both."""
     return {re.sub("_.", lambda at: at[0][1].upper(), name): measures[name] for name in measures}
 
 
 def _selected(value: object, selection: dict[str, Any] | None) -> object:
-    """A leaf as it is, an object's selected fields, or those of each object in a list."""
+    """Return a leaf, the selected fields of an object, or those of each object in a list."""
     if selection is None or value is None:
         return value
     if isinstance(value, list):
         return [_selected(item, selection) for item in value]
-    assert isinstance(value, dict), f"{value!r} is a leaf: it has no fields to select"
+    assert isinstance(value, dict), f"{value!r} is a leaf, which has no fields"
     return select(value, selection)
 
 
 def _period(start: int, end: int) -> dict[str, str]:
-    """A TimePeriod, its instants as `YYYY-MM-DDTHH:MM:SSZ`."""
+    """Return a TimePeriod, with instants as `YYYY-MM-DDTHH:MM:SSZ`."""
     starts, ends = (datetime.fromtimestamp(t, UTC).replace(tzinfo=None) for t in (start, end))
     return {"startsAt": f"{starts.isoformat()}Z", "endsAt": f"{ends.isoformat()}Z"}
 
 
-def _begins(time_after: int, time_before: int, interval: str, zone: ZoneInfo) -> list[int]:
-    """The instants inside a period, its start left out, at which an interval begins.
+def _starts(time_after: int, time_before: int, interval: str, zone: ZoneInfo) -> list[int]:
+    """Return the instants after the start of a period at which an interval starts.
 
-    An hour begins wherever the clock shows another hour or takes another offset. A day, week or
-    month begins at the first instant that shows its date or a later one: where the clock is then
-    set back into the day before, that hour stays with the new day. So the search starts before the
-    period, early enough to have seen a later date than the one the period starts on.
+    An hour starts when the clock shows another hour or changes its offset. A day, week or month
+    starts at the first instant with its date or a later one: if the clock is set back into the day
+    before, that hour belongs to the new day. Therefore the search starts two days before the
+    period.
 
-    It goes by quarter hours, and by minutes through those in which anything changes: St. John's
-    set its clock at 00:01 until 2011, and Kiritimati was 10:40 behind until 1979.
+    It proceeds by quarter hours, and by minutes within those in which the clock changes: St.
+    John's set its clock at 00:01 until 2011, and Kiritimati was 10:40 behind UTC until 1979.
     """
     assert datetime.fromtimestamp(time_after, UTC).year >= 1973, "offsets were not whole minutes"
     first = (time_after - TWO_DAYS) // QUARTER_HOUR * QUARTER_HOUR
     latest, _ = clock = _clock(first, interval, zone)
-    begins = []
+    starts = []
     for quarter in range(first, time_before, QUARTER_HOUR):
         end = quarter + QUARTER_HOUR
         before, clock = clock, _clock(end, interval, zone)
@@ -234,12 +234,12 @@ def _begins(time_after: int, time_before: int, interval: str, zone: ZoneInfo) ->
             label, _ = _clock(instant, interval, zone)
             if label > latest or (interval == "HOUR" and label != latest):
                 latest = label
-                begins.append(instant)
-    return [instant for instant in begins if time_after < instant < time_before]
+                starts.append(instant)
+    return [instant for instant in starts if time_after < instant < time_before]
 
 
 def _clock(instant: int, interval: str, zone: ZoneInfo) -> tuple[tuple[int, ...], timedelta]:
-    """The label of the interval an instant is in (later ones sort later), and the offset."""
+    """Return the label of the interval of an instant (later ones sort later), and the offset."""
     local = datetime.fromtimestamp(instant, zone)
     offset = local.utcoffset() or timedelta(0)
     monday = local.date() - timedelta(days=local.weekday())

@@ -1,4 +1,4 @@
-"""What a release is made of: a wheel and an sdist, and environments that have nothing else."""
+"""Builds the wheel and the sdist, and environments with nothing else in them."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
-MADE: Final = shutil.ignore_patterns(
+GENERATED: Final = shutil.ignore_patterns(
     *(".venv", ".git", ".*cache", ".hypothesis", ".coverage*"),
     *("node_modules", "dist", "__pycache__", "*.db*"),
 )
@@ -18,14 +18,14 @@ MADE: Final = shutil.ignore_patterns(
 
 @dataclass(frozen=True)
 class Packages:
-    """Both, built from sources that nothing was built in before."""
+    """A wheel and an sdist, built from clean sources."""
 
     wheel: Path
     sdist: Path
 
 
 def run(*command: str | Path, **options: Any) -> str:  # noqa: ANN401 - subprocess's own
-    """Run a command, which must end well; return what it prints."""
+    """Run a command, which must succeed; return its output."""
     finished: subprocess.CompletedProcess[str] = subprocess.run(
         command, capture_output=True, text=True, check=False, **options
     )
@@ -34,15 +34,15 @@ def run(*command: str | Path, **options: Any) -> str:  # noqa: ANN401 - subproce
 
 
 def build(folder: Path) -> Packages:
-    """Build an sdist, and a wheel from it, of a copy of the sources; unless they are there."""
+    """Build an sdist from a copy of the sources, and a wheel from it, unless they exist."""
     sources, built = folder / "sources", folder / "built"
     with (folder / "build.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not built.exists():
-            shutil.copytree(ROOT, sources, ignore=MADE)
+            shutil.copytree(ROOT, sources, ignore=GENERATED)
             run(sys.executable, "-m", "build", "--no-isolation", cwd=sources)
             (sources / "dist").rename(built)
-            # All that Node took to build the pages.
+            # They contain the packages of Node that built the pages.
             shutil.rmtree(sources)
     (wheel,) = built.glob("*.whl")
     (sdist,) = built.glob("*.tar.gz")
@@ -50,15 +50,15 @@ def build(folder: Path) -> Packages:
 
 
 def installed(folder: Path, package: str | Path) -> Path:
-    """Return where the programs are of an environment with one package, and what it requires."""
+    """Install a package and its requirements; return the directory of the programs."""
     run(sys.executable, "-m", "venv", folder)
     programs = folder / "bin"
-    # No Node there, whatever the machine has.
+    # Without Node, even if the machine has it.
     run(programs / "pip", "install", "--quiet", package, env=alone(programs))
     return programs
 
 
 def alone(programs: Path, **variables: str) -> dict[str, str]:
-    """Return an environment in which there are no other programs."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-    return {**kept, "HOME": os.environ["HOME"], "PATH": str(programs), **variables}
+    """Return environment variables with which no other programs are found."""
+    pip_options = {name: text for name, text in os.environ.items() if name.startswith("PIP_")}
+    return {**pip_options, "HOME": os.environ["HOME"], "PATH": str(programs), **variables}

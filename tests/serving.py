@@ -1,4 +1,4 @@
-"""A gateway in a process of its own, as it is run in production, for clients that are not ours."""
+"""Runs the server in a process of its own, as in production, for real HTTP clients."""
 
 import os
 import re
@@ -17,12 +17,12 @@ import httpx
 STARTING_SECONDS = 30
 TOKEN = re.compile("cog_[0-9A-Za-z]{8}", re.IGNORECASE)
 READY = {httpx.codes.OK, httpx.codes.NOT_FOUND}
-"""The first versions answered before they knew of `/readyz`."""
+"""The first versions served before they had `/readyz`."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A server that listens; what it logs goes to the file `log`."""
+    """A server that listens, and writes its log to a file."""
 
     url: str
     process: subprocess.Popen[bytes]
@@ -34,7 +34,7 @@ class Server:
         return int(self.url.rpartition(":")[2])
 
     def stop(self) -> None:
-        """Tell it to end, as an orchestrator does."""
+        """Send SIGTERM, as an orchestrator does."""
         self.process.send_signal(signal.SIGTERM)
 
 
@@ -49,9 +49,9 @@ def free_port() -> int:
 def served(
     database_url: str, log: Path, *options: str, port: int | None = None, **settings: object
 ) -> Generator[Server]:
-    """Serve a database with some settings until the block ends, on some port or on this one.
+    """Serve a database with some settings until the block ends, by default on any free port.
 
-    Whatever the test is about, no line of the log may hold a token.
+    Whatever is tested, the log must not contain a token.
     """
     port = port or free_port()
     environment = {f"METRICS_{name.upper()}": str(value) for name, value in settings.items()}
@@ -79,9 +79,9 @@ def served(
 
 
 def wait_until_ready(server: Server) -> None:
-    """Return when the server says that it is ready; fail if it ends, or takes too long."""
-    give_up = time.monotonic() + STARTING_SECONDS
-    while time.monotonic() < give_up and server.process.poll() is None:
+    """Wait until the server is ready; fail if it ends, or takes too long."""
+    give_up_at = time.monotonic() + STARTING_SECONDS
+    while time.monotonic() < give_up_at and server.process.poll() is None:
         try:
             if httpx.get(f"{server.url}/readyz").status_code in READY:
                 return

@@ -21,9 +21,9 @@ BASE = 1_735_689_600
 
 
 def instants() -> st.SearchStrategy[int]:
-    """Return instants of 90 days, most of them on or beside the edge of an hour or a day."""
+    """Return instants of 90 days, most of them at or next to the start of an hour or a day."""
     edges = st.builds(
-        lambda unit, count, beside: BASE + unit * count + beside,
+        lambda unit, count, offset: BASE + unit * count + offset,
         st.sampled_from([HOUR, DAY, 30 * DAY]),
         st.integers(0, 3),
         st.integers(-1, 1),
@@ -36,7 +36,7 @@ def session_rows(
     session_ids: st.SearchStrategy[str],
     created: st.SearchStrategy[int] | None = None,
 ) -> st.SearchStrategy[dict[str, Any]]:
-    """Return rows that say everything of a session."""
+    """Return rows with all fields of a session."""
     return st.fixed_dictionaries(
         {
             "org_id": st.just(org_id),
@@ -55,7 +55,7 @@ def session_rows(
 
 
 def periods() -> st.SearchStrategy[dict[str, int]]:
-    """Return the two bounds, in order; they may be equal, or far outside the data."""
+    """Return the two bounds, in order; they may be equal, or far from any session."""
     far = st.sampled_from([-(2**70), 0, 2**63, 10**30])
     return st.lists(instants() | far, min_size=2, max_size=2).map(
         lambda bounds: {"time_after": min(bounds), "time_before": max(bounds)}
@@ -63,11 +63,11 @@ def periods() -> st.SearchStrategy[dict[str, int]]:
 
 
 def filters() -> st.SearchStrategy[dict[str, Any]]:
-    """Return filters, of which any may be absent or empty."""
+    """Return filters, each of which may be absent or empty."""
     return st.fixed_dictionaries(
         {},
         optional={
-            "user_ids": st.lists(st.sampled_from(["email|aa", "email|bb", "nobody"])),
+            "user_ids": st.lists(st.sampled_from(["email|aa", "email|bb", "unknown"])),
             "service_user_ids": st.lists(st.sampled_from(["service-1", "service-2", "email|aa"])),
             "playbook_id": st.sampled_from(["playbook-1", "playbook-ü", "nothing"]),
         },
@@ -90,7 +90,7 @@ AGGREGATES: dict[str, list[str]] = {
 
 @st.composite
 def selections(draw: st.DrawFn) -> dict[str, Any]:
-    """Return some of the fields of `SessionAggregates`: name to None, or to members."""
+    """Return some fields of `SessionAggregates`, each with None or some members."""
     names = draw(st.lists(st.sampled_from(sorted(AGGREGATES)), min_size=1, unique=True))
     return {
         name: dict.fromkeys(
@@ -103,13 +103,13 @@ def selections(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def in_graphql(selection: dict[str, Any]) -> str:
-    """Return a selection as GraphQL spells it."""
+    """Return a selection in GraphQL."""
     fields = (name if sub is None else name + in_graphql(sub) for name, sub in selection.items())
     return "{" + " ".join(fields) + "}"
 
 
 def graphql_filters(period: dict[str, Any], filters: dict[str, Any]) -> dict[str, Any]:
-    """Return a question's arguments as GraphQL spells them."""
+    """Return the arguments of a query as the GraphQL input has them."""
     names = {
         "time_after": "timeAfter",
         "time_before": "timeBefore",
@@ -121,7 +121,7 @@ def graphql_filters(period: dict[str, Any], filters: dict[str, Any]) -> dict[str
 
 
 def rest_parameters(period: dict[str, Any], filters: dict[str, Any]) -> dict[str, Any]:
-    """Return them as the official Python SDK sends them: ids joined by commas."""
+    """Return them as the official Python SDK sends them, with ids joined by commas."""
     return {
         name: ",".join(value) if isinstance(value, list) else value
         for name, value in {**period, **filters}.items()
@@ -129,10 +129,10 @@ def rest_parameters(period: dict[str, Any], filters: dict[str, Any]) -> dict[str
 
 
 def quoted(text: str) -> str:
-    """Return a text as a GraphQL string."""
+    """Return a text as a GraphQL string literal."""
     return json.dumps(text)
 
 
 def literal(instant: int) -> IntValueNode:
-    """Return Unix seconds as GraphQL spells them."""
+    """Return Unix seconds as a GraphQL literal."""
     return IntValueNode(value=str(instant))

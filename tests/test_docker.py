@@ -1,4 +1,4 @@
-"""The image and how it is composed, without Docker: its files, its commands, and its steps."""
+"""The image and its composition, without Docker: files, commands, and the steps of the build."""
 
 import json
 import os
@@ -20,11 +20,12 @@ from tests.serving import free_port
 from tests.test_docs import options
 
 ROOT: Final = Path(__file__).parents[1]
-NOBODY: Final = 65_534
+UNPRIVILEGED: Final = 65_534
+"""The user and group id of `nobody`."""
 
 
 def instructions() -> list[tuple[str, str]]:
-    """Return the Dockerfile's instructions with what follows them."""
+    """Return the instructions of the Dockerfile with their arguments."""
     lines = re.sub(r"^#.*\n", "", (ROOT / "Dockerfile").read_text(), flags=re.MULTILINE)
     return [
         (word, rest)
@@ -34,8 +35,8 @@ def instructions() -> list[tuple[str, str]]:
     ]
 
 
-def the(word: str) -> str:
-    """Return what follows the only such instruction."""
+def only(word: str) -> str:
+    """Return the arguments of the only such instruction."""
     (rest,) = [rest for name, rest in instructions() if name == word]
     return rest
 
@@ -46,8 +47,8 @@ def compose() -> dict[str, Any]:
     return services
 
 
-def test_what_is_copied_exists_and_is_not_ignored() -> None:
-    """`.dockerignore` lets in what the Dockerfile names, and no more."""
+def test_copied_files_exist_and_are_not_ignored() -> None:
+    """`.dockerignore` excludes everything else."""
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     copied = {
         source
@@ -62,28 +63,28 @@ def test_what_is_copied_exists_and_is_not_ignored() -> None:
     assert "*" in ignored
 
 
-def test_the_commands_are_ours() -> None:
-    """Of the image and of each service; every setting that they name exists."""
-    commands = [json.loads(the("CMD"))]
+def test_commands_options_and_settings_exist() -> None:
+    """Those of the image and of each service."""
+    commands = [json.loads(only("CMD"))]
     commands += [each["command"] for each in compose().values() if "command" in each]
     for name, *arguments in commands:
         given = {argument for argument in arguments if argument.startswith("--")}
         assert given <= (options(name) or set()), (name, arguments)
-    text = the("ENV") + (ROOT / "compose.yaml").read_text()
+    text = only("ENV") + (ROOT / "compose.yaml").read_text()
     known = {f"METRICS_{name.upper()}" for name in Settings.model_fields}
     assert set(re.findall(r"METRICS_\w+", text)) <= known
-    assert json.loads(the("ENTRYPOINT")) == ["metrics-graphql"]
+    assert json.loads(only("ENTRYPOINT")) == ["metrics-graphql"]
 
 
-def test_the_image_is_nobodys_and_keeps_data_in_a_volume() -> None:
-    """It is run by a user without rights, by number, in the folder of its data."""
-    assert the("USER") == "10001"
-    assert the("VOLUME") == [rest for word, rest in instructions() if word == "WORKDIR"][-1]
-    assert "METRICS_DATABASE_URL=sqlite:////data/" in the("ENV")
+def test_the_image_runs_unprivileged_and_stores_data_in_a_volume() -> None:
+    """By a user id, in the directory of the data."""
+    assert only("USER") == "10001"
+    assert only("VOLUME") == [rest for word, rest in instructions() if word == "WORKDIR"][-1]
+    assert "METRICS_DATABASE_URL=sqlite:////data/" in only("ENV")
 
 
-def test_no_secret_is_typed_in() -> None:
-    """Passwords come from outside, and are missed where they do not."""
+def test_passwords_are_required_variables() -> None:
+    """No file contains one."""
     passwords = [
         value
         for service in compose().values()
@@ -96,7 +97,7 @@ def test_no_secret_is_typed_in() -> None:
 
 
 def test_services_start_in_order() -> None:
-    """The database answers, the tables are up to date, then questions are taken."""
+    """The database, the migration, the server."""
     waits = {
         name: {other: how["condition"] for other, how in service.get("depends_on", {}).items()}
         for name, service in compose().items()
@@ -111,7 +112,7 @@ def test_services_start_in_order() -> None:
 
 @pytest.fixture(scope="module")
 def image(packages: Packages) -> Generator[Path]:
-    """Lend a folder in which the steps of the last stage were run, instead of an image."""
+    """Return a directory in which the steps of the last stage were run, instead of an image."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -139,14 +140,16 @@ def image(packages: Packages) -> Generator[Path]:
 
 
 def test_the_steps_of_the_image_make_a_server(image: Path) -> None:
-    """Its wheel, with both drivers, serves as its command says; its health check tells of that."""
+    """The wheel, with both drivers, serves with the command; the health check follows its state."""
     programs = image / "metrics" / "bin"
     port = str(free_port())
     database = f"sqlite:///{image}/data/metrics.db"
     environment = alone(programs, METRICS_DATABASE_URL=database, METRICS_DRAIN_SECONDS="0")
-    check = json.loads(the("HEALTHCHECK").partition("CMD ")[2].replace("8000", port))
-    command = json.loads(the("ENTRYPOINT")) + json.loads(the("CMD").replace("8000", port))
-    who: dict[str, Any] = {"user": NOBODY, "group": NOBODY} if may_be_nobody(programs) else {}
+    check = json.loads(only("HEALTHCHECK").partition("CMD ")[2].replace("8000", port))
+    command = json.loads(only("ENTRYPOINT")) + json.loads(only("CMD").replace("8000", port))
+    user: dict[str, Any] = (
+        {"user": UNPRIVILEGED, "group": UNPRIVILEGED} if can_run_unprivileged(programs) else {}
+    )
 
     def healthy() -> bool:
         finished = subprocess.run(
@@ -155,19 +158,19 @@ def test_the_steps_of_the_image_make_a_server(image: Path) -> None:
             cwd=image / "data",
             stderr=subprocess.DEVNULL,
             check=False,
-            **who,
+            **user,
         )
         return finished.returncode == 0
 
     assert not healthy()
     drivers = "import asyncpg, clickhouse_connect"
-    subprocess.run([programs / "python", "-c", drivers], env=environment, check=True, **who)
+    subprocess.run([programs / "python", "-c", drivers], env=environment, check=True, **user)
     server = subprocess.Popen(
         [programs / command[0], *command[1:]],
         env=environment,
         cwd=image / "data",
         stderr=subprocess.DEVNULL,
-        **who,
+        **user,
     )
     try:
         with httpx.Client(transport=httpx.HTTPTransport(retries=12)) as client:
@@ -179,21 +182,25 @@ def test_the_steps_of_the_image_make_a_server(image: Path) -> None:
     assert not healthy()
 
 
-def may_be_nobody(programs: Path) -> bool:
-    """Return whether another user may be taken, one who may run this Python."""
+def can_run_unprivileged(programs: Path) -> bool:
+    """Return whether this process may run programs as another user, who may read this Python."""
     if os.geteuid() != 0:
         return False
     try:
         finished = subprocess.run(
-            [programs / "python", "-c", ""], user=NOBODY, group=NOBODY, cwd="/", check=False
+            [programs / "python", "-c", ""],
+            user=UNPRIVILEGED,
+            group=UNPRIVILEGED,
+            cwd="/",
+            check=False,
         )
     except PermissionError:
         return False
     return finished.returncode == 0
 
 
-def test_the_unit_of_the_documentation_names_our_options() -> None:
-    """The command that it starts is one of ours."""
+def test_the_command_of_the_systemd_unit_exists() -> None:
+    """With its options."""
     page = (ROOT / "docs" / "operating.md").read_text()
     (command,) = re.findall(r"^ExecStart=\S+/metrics-graphql (.*)$", page, re.MULTILINE)
     name, *arguments = shlex.split(command)

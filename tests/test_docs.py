@@ -1,4 +1,4 @@
-"""What is written is true: pages are run in order, and compared with the code."""
+"""The documentation: its commands run and print what it shows, and its names exist."""
 
 import re
 from pathlib import Path
@@ -6,17 +6,30 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from metrics_graphql import __version__, errors
+from metrics_graphql import __version__
 from metrics_graphql.cli import app
+from metrics_graphql.core import errors
+from metrics_graphql.graphql_api.errors import PersistedQueryNotFound, QueryTooExpensive
+from metrics_graphql.server.http_errors import STATUS
 from metrics_graphql.settings import Settings
 from scripts.settings_page import page as settings_page
 from tests.documents import ELSEWHERE, FENCED, PAGES, ROOT, blocks, shell
-from tests.engines import PostgreSQLServer
 
-RUN = ["README.md", "docs/graphql.md", "docs/loading.md"]
-ALONE = ["docs/operating.md"]
-"""Run by `test_newcomer.py`, on a machine of its own, so to say."""
-README = (ROOT / "README.md").read_text()
+RUN = [
+    "README.md",
+    "docs/getting-started.md",
+    "docs/graphql.md",
+    "docs/loading.md",
+    "docs/rest.md",
+]
+RUN_ELSEWHERE = ["docs/operating.md"]
+"""Run by `test_newcomer.py`, on PostgreSQL."""
+ERRORS = (ROOT / "docs" / "errors.md").read_text()
+RENAMED = {
+    *("METRICS_FRESHNESS", "METRICS_MAX_VALUES", "METRICS_METRICS", "METRICS_SLOW_SECONDS"),
+    *("scripts/kills", "scripts/lock", "scripts/settings_page", "scripts/writers"),
+}
+"""Former names of settings and scripts, which the changelog has."""
 COMMANDS = get_command(app)
 NAMED = re.compile(r"(?<![\w/.-])metrics-graphql ((?:service-user )?[a-z][a-z-]*)([^\n|&]*)")
 CODE = re.compile(r"^    .*$|`([^`\n]+)`", re.MULTILINE)
@@ -35,22 +48,22 @@ def options(command: str) -> set[str] | None:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return what a link may name of a page: its headings, as GitHub spells them."""
+    """Return the anchors of a page: those that GitHub makes from its headings."""
     headings = re.findall(r"^#+ (.*)$", FENCED.sub("", page.read_text()), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("name", RUN)
-def test_a_page_does_what_it_says(name: str, tmp_path: Path) -> None:
-    """Its commands, run by a shell in their order, print the answers that it shows."""
+def test_the_commands_of_a_page_print_what_it_shows(name: str, tmp_path: Path) -> None:
+    """Run in order, in one shell."""
     with shell(tmp_path) as reader:
         reader.follow(blocks(ROOT / name))
 
 
 @each_page
-def test_what_can_be_run_is_run(page: Path) -> None:
-    """Or marked as being for another machine; nothing is shown that was not asked for."""
-    is_run = str(page.relative_to(ROOT)) in RUN + ALONE
+def test_every_block_that_can_be_run_is_run(page: Path) -> None:
+    """Unless it is marked as depending on the machine; each block has a known language."""
+    is_run = str(page.relative_to(ROOT)) in RUN + RUN_ELSEWHERE
 
     for block in blocks(page):
         assert is_run or not (block.runs or block.language == "json"), block
@@ -62,7 +75,7 @@ def test_what_can_be_run_is_run(page: Path) -> None:
 
 
 @each_page
-def test_every_command_and_option_is_one_of_ours(page: Path) -> None:
+def test_every_command_and_option_exists(page: Path) -> None:
     """In blocks, in indented lines and in the text."""
     code = [block.text for block in blocks(page)]
     code += [found[0].strip("`") for found in CODE.finditer(FENCED.sub("", page.read_text()))]
@@ -75,8 +88,8 @@ def test_every_command_and_option_is_one_of_ours(page: Path) -> None:
 
 
 @each_page
-def test_every_relative_link_leads_somewhere(page: Path) -> None:
-    """To a file or a folder, and to a heading where one is named."""
+def test_every_relative_link_has_a_target(page: Path) -> None:
+    """A file or a directory, and a heading if it has a fragment."""
     for link in re.findall(r"\]\(([^)\s]+)\)", FENCED.sub("", page.read_text())):
         if link.startswith(("https://", "http://")):
             continue
@@ -88,57 +101,53 @@ def test_every_relative_link_leads_somewhere(page: Path) -> None:
 
 
 @each_page
-def test_every_setting_and_script_that_is_named_exists(page: Path) -> None:
-    """Names of settings, and scripts by their path."""
+def test_every_setting_script_and_test_file_exists(page: Path) -> None:
+    """Settings by their name, files by their path."""
     text = page.read_text()
     known = {f"METRICS_{name.upper()}" for name in Settings.model_fields}
     known |= {"METRICS_TEST_POSTGRES_URL", "METRICS_TEST_CLICKHOUSE_URL"}
+    renamed = RENAMED if page.name == "CHANGELOG.md" else set()
 
-    assert set(re.findall(r"\bMETRICS_[A-Z_]+[A-Z]", text)) <= known
-    for script in re.findall(r"(?<![\w/.])scripts/[a-z_]+", text):
-        assert (ROOT / script).exists(), script
+    assert set(re.findall(r"\bMETRICS_[A-Z_]+[A-Z]", text)) <= known | renamed
+    for path in re.findall(r"(?<![\w/.])(?:scripts|tests)/[\w./-]*\w", text):
+        assert path in renamed or (ROOT / path).exists(), path
 
 
-def test_the_index_has_every_page() -> None:
-    """And that of the decisions every decision."""
+def test_the_index_lists_every_page() -> None:
+    """The index of the decisions lists every decision."""
     for folder in (ROOT / "docs", ROOT / "docs" / "decisions"):
         index = (folder / "README.md").read_text()
         for page in folder.glob("*.md"):
             assert page.name == "README.md" or f"]({page.name})" in index, page
 
 
-def test_the_commands_for_postgresql_work(postgresql: PostgreSQLServer, tmp_path: Path) -> None:
-    """From an empty database to loaded sessions; what serves them is the same as elsewhere."""
-    section = README.partition("## For a company")[2].partition("\n## ")[0]
-    commands = re.findall(r"^    ((?:export|metrics-graphql) .*)$", section, re.MULTILINE)
-    url = postgresql.new_database(tmp_path, template="template0")
-    script = "\n".join(command for command in commands if " serve " not in command)
-    script, found = re.subn(r"(?<=METRICS_DATABASE_URL=)\S+", f"'{url}'", script)
-
-    with shell(tmp_path) as reader:
-        reader.run("""echo '{"session_id": "s1", "created_at": 1735689600}' > sessions.ndjson""")
-        printed = reader.run(script)
-    assert (found, len(commands)) == (1, 5)
-    assert "1 rows read: 1 inserted" in printed
-    assert printed.endswith("All roll-ups agree.")
-
-
-def test_the_page_of_settings_is_made_from_them() -> None:
-    """`scripts/settings_page > docs/settings.md` brings it up to date."""
+def test_the_page_of_settings_is_current() -> None:
+    """`scripts/write-settings-page` generates it from the docstrings."""
     assert (ROOT / "docs" / "settings.md").read_text() == settings_page()
     for name, field in Settings.model_fields.items():
         assert field.description, name
 
 
-def test_every_error_code_is_in_the_readme() -> None:
+def subclasses(error: type[errors.MetricsError]) -> set[type[errors.MetricsError]]:
+    """Return an error class and all its subclasses."""
+    return {error}.union(*map(subclasses, error.__subclasses__()))
+
+
+def status_of(error: type[errors.MetricsError]) -> int:
+    """Return the HTTP status of a response that an error refuses as a whole."""
+    if error in {QueryTooExpensive, PersistedQueryNotFound}:
+        return 400
+    return next(STATUS[kind] for kind in error.__mro__ if kind in STATUS)
+
+
+def test_the_page_of_errors_has_every_code() -> None:
     """With its status."""
-    known: list[type[errors.MetricsError]] = [errors.MetricsError]
-    for error in known + errors.MetricsError.__subclasses__() + [errors.TooManyBuckets]:
-        assert f"| `{error.code}` | {error.status} |" in README
+    for error in subclasses(errors.MetricsError):
+        assert f"| `{error.code}` | {status_of(error):d} |" in ERRORS
 
 
-def test_every_test_that_security_names_exists() -> None:
-    """A defence without its test would be a promise only."""
+def test_every_test_in_security_md_exists() -> None:
+    """Every defence has a test."""
     named = set(re.findall(r"test_\w+(?=`)", (ROOT / "SECURITY.md").read_text()))
     defined = {
         name
@@ -150,8 +159,8 @@ def test_every_test_that_security_names_exists() -> None:
     assert named <= defined
 
 
-def test_the_changelog_has_the_version_that_this_is() -> None:
-    """As its newest release, with a day, below what is not released yet."""
+def test_the_changelog_has_the_present_version() -> None:
+    """As its newest release, with a date, below the section of unreleased changes."""
     headings = re.findall(r"^## (.*)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
 
     assert headings[0] == "[Unreleased]"

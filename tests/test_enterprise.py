@@ -1,4 +1,4 @@
-"""The enterprise door: what it answers, how many statements that takes, and how long it is kept."""
+"""Metrics of the enterprise over both APIs: results, statements, and caching."""
 
 from typing import Any
 
@@ -6,23 +6,30 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metrics_graphql.domain.measures import SESSIONS_CREATED
-from metrics_graphql.domain.metrics import SessionMetricsQuery
-from metrics_graphql.store import questions
+from metrics_graphql.core.measures import SESSIONS_CREATED
+from metrics_graphql.core.organizations import ENTERPRISE
+from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from tests import oracle, strategies
 from tests.conftest import Gateway, new_organization, on_every_engine
-from tests.test_whole_question import CHANGE, FRAGMENT, PERIOD
+from tests.graphql_api.selections import ALL_MEASURES
 
 pytestmark = on_every_engine
 
-QUESTION = {"time_after": 0, "time_before": 100}
+PERIOD = {"time_after": 0, "time_before": 100}
+BOUNDS = "period { startsAt endsAt }"
+CHANGE = """
+    change {
+      sessionsCreatedCount sessionsCreatedWithPlaybookCount sessionsCreatedWithSearchCount
+      sessionsWithMergedPrsCount avgAcusPerSession
+    }
+"""
 DASHBOARD = (
     """
     query ($orgs: [ID!], $filters: SessionMetricsFilters!, $interval: TimeInterval!,
            $first: Int!, $order: SessionMetricsOrder!) {
       enterpriseSessionMetrics(orgIds: $orgs, filters: $filters) {
-        ...Measures PERIOD
-        timeSeries(interval: $interval, timeZone: "Asia/Kathmandu") { ...Measures PERIOD }
+        ...Measures BOUNDS
+        timeSeries(interval: $interval, timeZone: "Asia/Kathmandu") { ...Measures BOUNDS }
         byUser(first: $first, orderBy: $order) {
           nodes { ...Measures user { id kind } } totalCount
         }
@@ -32,11 +39,11 @@ DASHBOARD = (
         byOrganization(first: $first, orderBy: $order) {
           nodes { ...Measures organization { id } } totalCount
         }
-        previousPeriod { ...Measures PERIOD CHANGE }
+        previousPeriod { ...Measures BOUNDS CHANGE }
       }
     }
-    """.replace("PERIOD", PERIOD).replace("CHANGE", CHANGE)
-    + FRAGMENT
+    """.replace("BOUNDS", BOUNDS).replace("CHANGE", CHANGE)
+    + f"fragment Measures on SessionAggregates {{ {ALL_MEASURES} }}"
 )
 COUNT = """
     query ($orgs: [ID!]) {
@@ -52,18 +59,18 @@ def session(org_id: str, session_id: str = "s", created_at: int = 10) -> dict[st
     return {"org_id": org_id, "session_id": session_id, "created_at": created_at}
 
 
-def counts(answer: dict[str, Any]) -> dict[str, int]:
-    """Return every count of an answer of REST, by the path of its keys."""
+def counts(body: dict[str, Any]) -> dict[str, int]:
+    """Return every count in a REST response, by the path of its keys."""
     return {
         f"{name}.{member}": count
-        for name, value in answer.items()
+        for name, value in body.items()
         if not isinstance(value, float)
         for member, count in (value.items() if isinstance(value, dict) else [("", value)])
     }
 
 
 class Enterprise:
-    """Organizations that come to be, one example after another, and all that they have."""
+    """An enterprise that grows with each example, and a copy of all its sessions."""
 
     def __init__(self, gateway: Gateway) -> None:
         self.token = gateway.token()
@@ -72,7 +79,7 @@ class Enterprise:
         self._gateway = gateway
 
     def grow(self, data: st.DataObject) -> None:
-        """Load sessions of three new organizations, of which one may have none."""
+        """Load sessions of three new organizations, which may have none."""
         org_ids = [next(new_organization) for _ in range(3)]
         rows = st.sampled_from(org_ids).flatmap(
             lambda org_id: strategies.session_rows(org_id, st.sampled_from("abcdefgh"))
@@ -86,7 +93,7 @@ class Enterprise:
         self.org_ids += org_ids
 
     def filters(self) -> st.SearchStrategy[dict[str, Any]]:
-        """Return filters, of organizations and others."""
+        """Return filters, by organization and others."""
         named = st.lists(st.sampled_from([*self.org_ids[-6:], "org-unknown"]))
         org_ids = st.fixed_dictionaries({}, optional={"org_ids": named})
         return st.builds(lambda one, other: {**one, **other}, org_ids, strategies.filters())
@@ -94,16 +101,16 @@ class Enterprise:
 
 @pytest.fixture
 def enterprise(gateway: Gateway) -> Enterprise:
-    """Lend what grows with the examples of one test."""
+    """Return an enterprise for the examples of one test."""
     return Enterprise(gateway)
 
 
 @given(data=st.data())
 @settings(max_examples=60)
-def test_every_field_says_what_the_oracle_says(
+def test_every_field_equals_the_oracle(
     gateway: Gateway, enterprise: Enterprise, data: st.DataObject
 ) -> None:
-    """Through both doors, for random sessions, organizations, periods, filters and rankings."""
+    """Over both APIs, for random sessions, organizations, periods, filters and rankings."""
     enterprise.grow(data)
     after, before = sorted(data.draw(st.tuples(strategies.instants(), strategies.instants())))
     filters = data.draw(enterprise.filters())
@@ -132,18 +139,18 @@ def test_every_field_says_what_the_oracle_says(
     }
     over_graphql = gateway.graphql(DASHBOARD, enterprise.token, variables).json()
 
-    asked: dict[str, Any] = {"rows": enterprise.rows, "org_id": None, **period, **filters}
-    assert over_rest == oracle.rest(**asked)
+    query: dict[str, Any] = {"rows": enterprise.rows, "org_id": None, **period, **filters}
+    assert over_rest == oracle.rest(**query)
     assert "errors" not in over_graphql, over_graphql
-    answer = over_graphql["data"]["enterpriseSessionMetrics"]
-    series = oracle.time_series(**asked, interval=interval, time_zone="Asia/Kathmandu")
-    assert answer.pop("timeSeries") == series
+    metrics = over_graphql["data"]["enterpriseSessionMetrics"]
+    series = oracle.time_series(**query, interval=interval, time_zone="Asia/Kathmandu")
+    assert metrics.pop("timeSeries") == series
     for by in ("user", "playbook", "organization"):
-        assert answer.pop(f"by{by.title()}") == oracle.breakdown(**asked, **ranking, by=by)
-    before_that = oracle.previous_period(**asked)
-    assert answer.pop("previousPeriod") == before_that
-    assert answer.pop("period")["startsAt"] == before_that["period"]["endsAt"]
-    assert answer == oracle.graphql(**asked)
+        assert metrics.pop(f"by{by.title()}") == oracle.breakdown(**query, **ranking, by=by)
+    previous = oracle.previous_period(**query)
+    assert metrics.pop("previousPeriod") == previous
+    assert metrics.pop("period")["startsAt"] == previous["period"]["endsAt"]
+    assert metrics == oracle.graphql(**query)
 
 
 @given(data=st.data())
@@ -151,25 +158,25 @@ def test_every_field_says_what_the_oracle_says(
 def test_the_enterprise_is_the_sum_of_its_organizations(
     gateway: Gateway, enterprise: Enterprise, data: st.DataObject
 ) -> None:
-    """Of all of them, and of any set of them; each count, whatever the period and the filters."""
+    """Of all or of some, in each count, for any period and filters."""
     enterprise.grow(data)
     period = data.draw(strategies.periods())
     filters = data.draw(enterprise.filters())
-    asked = strategies.rest_parameters(period, filters)
-    together = gateway.enterprise(enterprise.token, **asked).json()
+    parameters = strategies.rest_parameters(period, filters)
+    together = gateway.enterprise(enterprise.token, **parameters).json()
 
-    asked.pop("org_ids", None)
+    parameters.pop("org_ids", None)
     of_each = [
-        gateway.rest(org_id, enterprise.token, **asked).json()
+        gateway.rest(org_id, enterprise.token, **parameters).json()
         for org_id in {*filters.get("org_ids", enterprise.org_ids)}
-        # An organization of which nothing was ever loaded is not known.
+        # An organization without sessions is not known.
         if any(row["org_id"] == org_id for row in enterprise.rows)
     ]
     expected = {name: sum(counts(each)[name] for each in of_each) for name in counts(together)}
     assert counts(together) == expected
 
 
-def test_a_dashboard_takes_four_statements_whatever_the_number_of_organizations(
+def test_a_dashboard_takes_four_statements_for_any_number_of_organizations(
     gateway: Gateway, statements: list[str]
 ) -> None:
     """Totals with the series and the previous period; users; playbooks; organizations."""
@@ -183,39 +190,39 @@ def test_a_dashboard_takes_four_statements_whatever_the_number_of_organizations(
     }
     for orgs in (None, [f"org-{number}" for number in range(20)]):
         statements.clear()
-        answer = gateway.graphql(DASHBOARD, token, {**variables, "orgs": orgs}).json()
-        found = answer["data"]["enterpriseSessionMetrics"]
+        body = gateway.graphql(DASHBOARD, token, {**variables, "orgs": orgs}).json()
+        found = body["data"]["enterpriseSessionMetrics"]
         assert found["sessionsCreatedCount"] == found["byOrganization"]["totalCount"]
         assert len([sql for sql in statements if "created_at" in sql and "sessions" in sql]) == 4
 
 
-def test_organizations_asked_for_differently_do_not_share_an_answer(gateway: Gateway) -> None:
+def test_fields_with_different_organizations_have_different_results(gateway: Gateway) -> None:
     """All, some, others and one of them, in one request."""
     gateway.load(session(org_id) for org_id in ("org-1", "org-2", "org-3"))
     gateway.load([session("org-3", "t")])
     aliases = {"all": "", "some": 'orgIds: ["org-1", "org-2"],', "other": 'orgIds: ["org-3"],'}
     aliases |= {"none": "orgIds: [],", "null": "orgIds: null,", "unknown": 'orgIds: ["org-9"],'}
-    asked = " ".join(
+    fields = " ".join(
         f"{alias}: enterpriseSessionMetrics({argument} filters: $f) {{ sessionsCreatedCount }}"
         for alias, argument in aliases.items()
     )
     one = 'one: sessionMetrics(orgId: "org-1", filters: $f) { sessionsCreatedCount }'
-    query = f"query ($f: SessionMetricsFilters!) {{ {asked} {one} }}"
-    answer = gateway.graphql(
+    query = f"query ($f: SessionMetricsFilters!) {{ {fields} {one} }}"
+    body = gateway.graphql(
         query, gateway.token(), {"f": {"timeAfter": 0, "timeBefore": 100}}
     ).json()
 
-    found = {alias: each["sessionsCreatedCount"] for alias, each in answer["data"].items()}
+    found = {alias: each["sessionsCreatedCount"] for alias, each in body["data"].items()}
     assert found == {"all": 4, "some": 2, "other": 2, "none": 0, "null": 4, "unknown": 0, "one": 1}
 
 
 def test_organizations_may_be_repeated_joined_by_commas_or_both(gateway: Gateway) -> None:
-    """`org_ids=` names none of them, and matches nothing; an unknown one has no sessions."""
+    """`org_ids=` is an empty list, which matches nothing; an unknown one has no sessions."""
     gateway.load(session(org_id) for org_id in ("org-a", "org-b", "org-c"))
     token = gateway.token()
 
     def count(org_ids: Any) -> int:  # noqa: ANN401 - one or several values
-        body = gateway.enterprise(token, **QUESTION, org_ids=org_ids).json()
+        body = gateway.enterprise(token, **PERIOD, org_ids=org_ids).json()
         return int(body["sessions_created_count"])
 
     assert count("org-a,org-b") == count(["org-a", "org-b"]) == count("org-a,org-b,org-z") == 2
@@ -224,39 +231,39 @@ def test_organizations_may_be_repeated_joined_by_commas_or_both(gateway: Gateway
 
 
 @pytest.mark.parametrize(
-    ("org_ids", "place", "kind"),
+    ("org_ids", "location", "kind"),
     [
         (",".join(map(str, range(1001))), ["query", "org_ids"], "too_long"),
         ("a,\0", ["query", "org_ids", 1], "id_characters"),
     ],
 )
-def test_organizations_that_can_not_be_taken_are_named(
-    gateway: Gateway, org_ids: str, place: list[Any], kind: str
+def test_refused_organizations_are_named(
+    gateway: Gateway, org_ids: str, location: list[Any], kind: str
 ) -> None:
-    """As other ids are; over GraphQL, as the argument that they are."""
+    """Like other ids; over GraphQL, by the name of the argument."""
     token = gateway.token()
-    response = gateway.enterprise(token, **QUESTION, org_ids=org_ids)
-    answer = gateway.graphql(COUNT, token, {"orgs": org_ids.split(",")}).json()
+    response = gateway.enterprise(token, **PERIOD, org_ids=org_ids)
+    body = gateway.graphql(COUNT, token, {"orgs": org_ids.split(",")}).json()
 
     assert response.status_code == 422
     (entry,) = response.json()["detail"]
-    assert (entry["loc"], entry["type"]) == (place, kind)
-    (error,) = answer["errors"]
+    assert (entry["loc"], entry["type"]) == (location, kind)
+    (error,) = body["errors"]
     assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "orgIds"}
 
 
-def test_a_thousand_organizations_are_fine(gateway: Gateway) -> None:
-    """The limit itself is allowed."""
+def test_a_thousand_organizations_are_allowed(gateway: Gateway) -> None:
+    """1,000 is the limit."""
     gateway.load([session("org-7")])
     org_ids = ",".join(f"org-{number}" for number in range(1000))
-    response = gateway.enterprise(gateway.token(), **QUESTION, org_ids=org_ids)
+    response = gateway.enterprise(gateway.token(), **PERIOD, org_ids=org_ids)
 
     assert response.json()["sessions_created_count"] == 1
 
 
-def test_no_organizations_have_no_sessions(gateway: Gateway) -> None:
-    """An enterprise that nobody loaded anything into is all zeros."""
-    response = gateway.enterprise(gateway.token(), **QUESTION)
+def test_an_enterprise_without_organizations_has_no_sessions(gateway: Gateway) -> None:
+    """All measures are zero."""
+    response = gateway.enterprise(gateway.token(), **PERIOD)
 
     assert response.status_code == 200
     assert set(counts(response.json()).values()) == {0}
@@ -264,21 +271,21 @@ def test_no_organizations_have_no_sessions(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("named", [False, True])
-@pytest.mark.parametrize("door", ["rest", "graphql"])
-def test_an_answer_is_kept_until_any_organization_changes_or_comes(
-    gateway: Gateway, statements: list[str], door: str, *, named: bool
+@pytest.mark.parametrize("api", ["rest", "graphql"])
+def test_a_response_is_cached_until_an_organization_changes_or_becomes_known(
+    gateway: Gateway, statements: list[str], api: str, *, named: bool
 ) -> None:
-    """One that was loaded into, one that is new, and one that only a service user names."""
+    """By new sessions, in a known organization or a new one, or by a service user."""
     gateway.load([session("org-1"), session("org-2")])
     token = gateway.token()
 
     def count() -> int:
-        if door == "graphql":
+        if api == "graphql":
             variables = {"orgs": ["org-1", "org-2", "org-3"]} if named else {}
             data = gateway.graphql(COUNT, token, variables).json()["data"]
             return int(data["enterpriseSessionMetrics"]["sessionsCreatedCount"])
         some = {"org_ids": "org-1,org-2,org-3"} if named else {}
-        body = gateway.enterprise(token, **QUESTION, **some).json()
+        body = gateway.enterprise(token, **PERIOD, **some).json()
         return int(body["sessions_created_count"])
 
     def statements_of(expected: int) -> int:
@@ -295,42 +302,42 @@ def test_an_answer_is_kept_until_any_organization_changes_or_comes(
     assert [statements_of(4), statements_of(4)] == [1, 0]
 
 
-def test_a_browser_that_has_the_answer_is_told_so_until_it_changes(gateway: Gateway) -> None:
-    """The validator is that of the body."""
+def test_a_client_with_the_current_representation_gets_304(gateway: Gateway) -> None:
+    """Until the data changes."""
     gateway.load([session("org-1")])
     token = gateway.token()
-    etag = gateway.enterprise(token, **QUESTION).headers["etag"]
+    etag = gateway.enterprise(token, **PERIOD).headers["etag"]
     path = "/v3/enterprise/metrics/sessions"
 
     def status() -> int:
         headers = {"if-none-match": etag}
-        return gateway.request("GET", path, token, params=QUESTION, headers=headers).status_code
+        return gateway.request("GET", path, token, params=PERIOD, headers=headers).status_code
 
     assert status() == 304
     gateway.load([session("org-2")])
     assert status() == 200
 
 
-def test_a_question_of_one_organization_reads_no_other_ones_version(
+def test_a_query_of_one_organization_reads_one_data_version(
     gateway: Gateway, statements: list[str]
 ) -> None:
-    """It costs what it cost: its version, and its sums."""
+    """Three statements: the credential, the version, and the sums."""
     token = gateway.token("org-1")
     statements.clear()
-    gateway.rest("org-1", token, **QUESTION)
+    gateway.rest("org-1", token, **PERIOD)
 
     assert len(statements) == 3
     assert not [sql for sql in statements if "sum(organizations" in sql]
 
 
-def test_questions_of_the_enterprise_that_differ_in_their_bounds_share_a_statement(
+def test_queries_of_the_enterprise_that_differ_in_their_period_share_a_statement(
     gateway: Gateway, statements: list[str]
 ) -> None:
-    """And those that differ in their organizations do not."""
-    asked = [
-        questions.Asked(
-            SessionMetricsQuery.asked(
-                org_id=None, org_ids=org_ids, time_after=at, time_before=at + 10
+    """Those that differ in their organizations do not."""
+    requests = [
+        MetricsRequest(
+            SessionMetricsQuery.from_params(
+                tenant=ENTERPRISE, org_ids=org_ids, time_after=at, time_before=at + 10
             ),
             (SESSIONS_CREATED,),
         )
@@ -339,8 +346,8 @@ def test_questions_of_the_enterprise_that_differ_in_their_bounds_share_a_stateme
     ]
     gateway.load([session("org-1", created_at=5), session("org-2", created_at=25)])
     statements.clear()
-    answers = gateway.run(questions.session_metrics(gateway.store.sessions, asked))
+    results = gateway.run(gateway.storage.fetch_metrics(requests))
 
-    found = [answer[SESSIONS_CREATED] for answer in answers]  # type: ignore[index] # no errors
+    found = [result[SESSIONS_CREATED] for result in results]  # type: ignore[index] # no errors
     assert found == [1, 0, 1, 1, 0, 0, 1, 0, 1]
     assert len(statements) == 3

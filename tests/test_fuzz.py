@@ -1,4 +1,4 @@
-"""Anything at all, sent to the application: never a 5xx, never a hang, an answer in its shape.
+"""Random requests: never a 5xx, never a hang, and errors in the shape of their API.
 
 `scripts/fuzz` sends many more of each kind.
 """
@@ -19,8 +19,8 @@ from tests import strategies
 from tests.conftest import Gateway
 from tests.graphql_api.test_schema import PRINTED
 
-SECONDS: Final = 20
-"""Far more than any answer takes."""
+TIMEOUT: Final = 20
+"""Seconds; far more than any response takes."""
 CODES: Final = {
     "UNAUTHENTICATED",
     "FORBIDDEN",
@@ -49,7 +49,7 @@ words = st.sampled_from(
      "sessionsCreatedCount", "@skip", "if", "true", "null", '"\\ud800"', "\ufeff", "é", "\0", " "]
 )  # fmt: skip
 ascii_bytes = st.text(st.characters(max_codepoint=127), max_size=200).map(str.encode)
-"""What HTTP servers let through of an address."""
+"""Query strings that HTTP servers accept."""
 instants = st.integers() | st.integers(0, 2 * 10**9) | st.text(max_size=8)
 parameters = st.fixed_dictionaries(
     {},
@@ -79,8 +79,8 @@ documents = queries(
 )
 
 
-class Door:
-    """Sends what no client would have sent, and looks at what comes back."""
+class Fuzzer:
+    """Sends requests below the level of an HTTP client, and checks the responses."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -94,7 +94,7 @@ class Door:
         headers: tuple[tuple[bytes, bytes], ...] = (),
         body: bytes = b"",
     ) -> None:
-        """Send one request, with a good token in front."""
+        """Send a request with a valid token."""
         scope = {
             "type": "http",
             "http_version": "1.1",
@@ -106,17 +106,17 @@ class Door:
             "server": ("gateway", 80),
             "client": ("127.0.0.1", 1),
         }
-        status, answer = self._gateway.run(self._answered(scope, body))
-        assert status < 500, answer
+        status, content = self._gateway.run(self._respond(scope, body))
+        assert status < 500, content
         if path.startswith("/v3") and status >= 400:
-            assert json.loads(answer).keys() == {"detail"}
-        elif path == "/graphql" and not answer.startswith(b"<!"):
-            parsed = json.loads(answer)
+            assert json.loads(content).keys() == {"detail"}
+        elif path == "/graphql" and not content.startswith(b"<!"):
+            parsed = json.loads(content)
             assert parsed.keys() <= {"data", "errors"}
             for error in parsed.get("errors", ()):
                 assert error["extensions"]["code"] in CODES
 
-    async def _answered(self, scope: dict[str, Any], body: bytes) -> tuple[int, bytes]:
+    async def _respond(self, scope: dict[str, Any], body: bytes) -> tuple[int, bytes]:
         parts = [body[: len(body) // 2], body[len(body) // 2 :]]
         sent: list[Any] = []
 
@@ -124,28 +124,28 @@ class Door:
             part = parts.pop(0) if parts else b""
             return {"type": "http.request", "body": part, "more_body": bool(parts)}
 
-        async def note(message: Any) -> None:  # noqa: ANN401 - ASGI's own
+        async def record(message: Any) -> None:  # noqa: ANN401 - ASGI's own
             sent.append(message)
 
-        async with asyncio.timeout(SECONDS):
-            await self._gateway.app(scope, receive, note)
+        async with asyncio.timeout(TIMEOUT):
+            await self._gateway.app(scope, receive, record)
         return sent[0]["status"], b"".join(message["body"] for message in sent[1:])
 
 
 @pytest.fixture
-def door(gateway: Gateway) -> Generator[Door]:
-    """Lend a door to a gateway with one session, which does not count how often it is asked."""
+def fuzzer(gateway: Gateway) -> Generator[Fuzzer]:
+    """Return a fuzzer of a gateway with one session, and without a rate limit."""
     gateway.load([{"org_id": "org-1", "session_id": "a", "created_at": 1}])
-    with gateway.configured(rate_limit="") as open_to_all:
-        yield Door(open_to_all)
+    with gateway.configured(rate_limit="") as unlimited:
+        yield Fuzzer(unlimited)
 
 
 @fuzzed
 @given(body=bodies, headers=headers)
-def test_any_bytes_as_a_body(door: Door, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-    """With any headers, and as JSON."""
-    door.send("POST", "/graphql", headers=tuple(headers), body=body)
-    door.send("POST", "/graphql", headers=(JSON_TYPE,), body=body)
+def test_any_body(fuzzer: Fuzzer, body: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+    """With any headers, and with the content type of JSON."""
+    fuzzer.send("POST", "/graphql", headers=tuple(headers), body=body)
+    fuzzer.send("POST", "/graphql", headers=(JSON_TYPE,), body=body)
 
 
 @fuzzed
@@ -158,31 +158,33 @@ def test_any_bytes_as_a_body(door: Door, body: bytes, headers: list[tuple[bytes,
     headers=headers,
 )
 def test_any_method_path_and_query_string(
-    door: Door, method: str, path: str, query: bytes, headers: list[tuple[bytes, bytes]]
+    fuzzer: Fuzzer, method: str, path: str, query: bytes, headers: list[tuple[bytes, bytes]]
 ) -> None:
     """With any headers."""
-    door.send(method, path, query, tuple(headers))
+    fuzzer.send(method, path, query, tuple(headers))
 
 
 @fuzzed
 @given(given_parameters=parameters)
-def test_any_parameters_of_the_rest_door(door: Door, given_parameters: dict[str, Any]) -> None:
-    """Numbers of any size, and text where a number belongs."""
-    door.send("GET", REST, urlencode(given_parameters, doseq=True).encode())
+def test_any_parameters_of_the_rest_api(fuzzer: Fuzzer, given_parameters: dict[str, Any]) -> None:
+    """Numbers of any size, and texts instead of numbers."""
+    fuzzer.send("GET", REST, urlencode(given_parameters, doseq=True).encode())
 
 
 @fuzzed
 @given(request=requests)
-def test_any_json_and_any_words_of_graphql(door: Door, request: object) -> None:
-    """By POST and, where it has the parts, by GET."""
-    door.send("POST", "/graphql", headers=(JSON_TYPE,), body=json.dumps(request).encode())
+def test_any_json_and_any_tokens_of_graphql(fuzzer: Fuzzer, request: object) -> None:
+    """By POST and, if it is an object, by GET."""
+    fuzzer.send("POST", "/graphql", headers=(JSON_TYPE,), body=json.dumps(request).encode())
     if isinstance(request, dict):
         texts = {str(name): json.dumps(value) for name, value in request.items()}
-        door.send("GET", "/graphql", urlencode(texts, errors="replace").encode())
+        fuzzer.send("GET", "/graphql", urlencode(texts, errors="replace").encode())
 
 
 @fuzzed
 @given(query=documents)
-def test_any_query_that_the_schema_allows(door: Door, query: str) -> None:
-    """Whatever its arguments are."""
-    door.send("POST", "/graphql", headers=(JSON_TYPE,), body=json.dumps({"query": query}).encode())
+def test_any_document_that_is_valid_in_the_schema(fuzzer: Fuzzer, query: str) -> None:
+    """With any arguments."""
+    fuzzer.send(
+        "POST", "/graphql", headers=(JSON_TYPE,), body=json.dumps({"query": query}).encode()
+    )

@@ -1,4 +1,4 @@
-"""A client that openapi-python-client makes from the served document, asking a real server."""
+"""A client that openapi-python-client generates, against a real server."""
 
 import json
 import os
@@ -24,14 +24,14 @@ OF_SELF = "self_.handle_get_self_v3_self_get"
 
 
 class Environment:
-    """The programs of the generator, beside our own and apart from them."""
+    """The virtual environment of the generator."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.python = folder / "bin" / "python"
 
     def install(self) -> None:
-        """Install what is pinned, unless it is there."""
+        """Install the pinned requirements, unless they are installed."""
         pinned = FOLDER / "requirements.txt"
         stamp = self.folder / "stamp"
         if not stamp.exists() or stamp.read_text() != pinned.read_text():
@@ -40,8 +40,8 @@ class Environment:
             stamp.write_text(pinned.read_text())
 
     def generate(self, url: str, client: Path) -> str:
-        """Make a client from the document of a server; return what is said of it."""
-        # It calls the formatter that is installed beside it.
+        """Generate a client from the document of a server; return the output."""
+        # It runs a formatter of the same environment.
         path = f"{self.python.parent}:{os.environ['PATH']}"
         return run(
             *(self.python, "-m", "openapi_python_client", "generate", "--fail-on-warning"),
@@ -51,27 +51,28 @@ class Environment:
 
 
 class Client:
-    """A client that was made, and the server that it asks."""
+    """A generated client, and the server that it calls."""
 
     def __init__(self, environment: Environment, folder: Path, server: Server) -> None:
         self._environment = environment
         self._folder = folder
         self._server = server
 
-    def ask(self, *questions: dict[str, Any]) -> list[dict[str, Any]]:
-        """Return what it makes of the answers."""
-        said = json.dumps({"url": self._server.url, "questions": questions})
+    def call(self, *calls: dict[str, Any]) -> list[dict[str, Any]]:
+        """Return the results of some calls of operations."""
+        stdin = json.dumps({"url": self._server.url, "calls": calls})
         python_path = {**os.environ, "PYTHONPATH": str(self._folder)}
-        answers: list[dict[str, Any]] = json.loads(
-            run(self._environment.python, FOLDER / "ask.py", said=said, env=python_path)
+        script = FOLDER / "call_operations.py"
+        results: list[dict[str, Any]] = json.loads(
+            run(self._environment.python, script, stdin=stdin, env=python_path)
         )
-        return answers
+        return results
 
 
-def run(*command: str | Path, said: str = "", env: dict[str, str] | None = None) -> str:
-    """Run a program, which must end well; return what it prints."""
+def run(*command: str | Path, stdin: str = "", env: dict[str, str] | None = None) -> str:
+    """Run a program, which must succeed; return its output."""
     finished = subprocess.run(
-        command, input=said, env=env, capture_output=True, text=True, check=False
+        command, input=stdin, env=env, capture_output=True, text=True, check=False
     )
     assert finished.returncode == 0, finished.stdout + finished.stderr
     return finished.stdout + finished.stderr
@@ -79,29 +80,29 @@ def run(*command: str | Path, said: str = "", env: dict[str, str] | None = None)
 
 @pytest.fixture(scope="session")
 def environment() -> Environment:
-    """Return the environment, which is made once for all runs of the tests."""
+    """Return the environment, which is created once and then reused by all runs of the tests."""
     environment = Environment(Path(sys.prefix) / "generated-client")
     environment.install()
     return environment
 
 
-def question(operation: str, token: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
-    """Return a question for the client."""
+def call(operation: str, token: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - any value
+    """Return a call of an operation."""
     return {"operation": operation, "token": token, "arguments": arguments}
 
 
-def bodies(answers: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
-    """Return the bodies of answers that are all of one type, of which every key is known."""
-    assert {(answer["status"], answer["type"]) for answer in answers} == {(200, kind)}
-    assert not [answer["unknown"] for answer in answers if answer["unknown"]]
-    return [answer["body"] for answer in answers]
+def bodies(results: Sequence[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    """Return the bodies of results, which must all be of a type and have no unknown keys."""
+    assert {(result["status"], result["type"]) for result in results} == {(200, kind)}
+    assert not [result["unknown"] for result in results if result["unknown"]]
+    return [result["body"] for result in results]
 
 
 @pytest.fixture(scope="module")
 def client(
     server: Server, environment: Environment, tmp_path_factory: pytest.TempPathFactory
 ) -> Client:
-    """Lend a client of a server, made without a warning."""
+    """Return a client of a server, which must be generated without a warning."""
     folder = tmp_path_factory.mktemp("generated")
     assert "arning" not in environment.generate(server.url, folder / "client")
     return Client(environment, folder, server)
@@ -109,10 +110,10 @@ def client(
 
 @given(data=st.data())
 @settings(max_examples=5)
-def test_every_field_is_what_the_oracle_says(
+def test_every_field_equals_the_oracle(
     loaded: Gateway, client: Client, data: st.DataObject
 ) -> None:
-    """At every address that counts sessions, for random sessions, periods and filters."""
+    """At every path of session metrics, for random sessions, periods and filters."""
     org_ids = [next(new_organization) for _ in range(2)]
     rows = st.sampled_from(org_ids).flatmap(
         lambda org_id: strategies.session_rows(org_id, st.sampled_from("abcdefghijklm"))
@@ -121,42 +122,40 @@ def test_every_field_is_what_the_oracle_says(
     stored = data.draw(unique)
     loaded.load(stored)
     of_org, of_all = loaded.token(org_ids[0]), loaded.token()
-    questions, expected = [], []
+    calls, expected = [], []
     for _ in range(5):
-        # A list that is repeated in an address can't be empty.
+        # An empty list cannot be sent as repeated parameters.
         filters = {name: given for name, given in data.draw(strategies.filters()).items() if given}
-        asked = {**data.draw(strategies.periods()), **filters}
+        parameters = {**data.draw(strategies.periods()), **filters}
         some = data.draw(st.sampled_from([org_ids, org_ids[:1], [org_ids[1], "org-unknown"]]))
-        questions += [
-            question(OF_ORGANIZATION, of_org, org_id=org_ids[0], **asked),
-            question(OF_OWN, of_org, **asked),
-            question(OF_ENTERPRISE, of_all, org_ids=some, **asked),
+        calls += [
+            call(OF_ORGANIZATION, of_org, org_id=org_ids[0], **parameters),
+            call(OF_OWN, of_org, **parameters),
+            call(OF_ENTERPRISE, of_all, org_ids=some, **parameters),
         ]
-        of_one = oracle.rest(stored, org_ids[0], **asked)
-        expected += [of_one, of_one, oracle.rest(stored, None, org_ids=some, **asked)]
+        of_one = oracle.rest(stored, org_ids[0], **parameters)
+        expected += [of_one, of_one, oracle.rest(stored, None, org_ids=some, **parameters)]
 
-    assert bodies(client.ask(*questions), "SessionMetricsResponse") == expected
+    assert bodies(client.call(*calls), "SessionMetricsResponse") == expected
 
 
-def test_who_asks_and_what_goes_wrong_have_the_documented_types(
-    loaded: Gateway, client: Client
-) -> None:
-    """Every status that the document names has the body that it says."""
+def test_the_caller_and_errors_have_the_documented_types(loaded: Gateway, client: Client) -> None:
+    """The body of every status is that of the document."""
     org_id = next(new_organization)
     of_org, of_all = loaded.token(org_id), loaded.token()
     period = {"time_after": 0, "time_before": 10}
-    own, enterprise, *wrong = client.ask(
-        question(OF_SELF, of_org),
-        question(OF_SELF, of_all),
-        question(OF_ENTERPRISE, "cog_x", **period),
-        question(OF_ENTERPRISE, of_org, **period),
-        question(OF_OWN, of_all, **period),
-        question(OF_ORGANIZATION, of_all, org_id=org_id, time_after=2, time_before=1),
+    own, enterprise, *wrong = client.call(
+        call(OF_SELF, of_org),
+        call(OF_SELF, of_all),
+        call(OF_ENTERPRISE, "cog_x", **period),
+        call(OF_ENTERPRISE, of_org, **period),
+        call(OF_OWN, of_all, **period),
+        call(OF_ORGANIZATION, of_all, org_id=org_id, time_after=2, time_before=1),
     )
 
     found = [body["org_id"] for body in bodies([own, enterprise], "ServiceUserSelf")]
     assert found == [org_id, None]
-    assert [(answer["status"], answer["type"]) for answer in wrong] == [
+    assert [(result["status"], result["type"]) for result in wrong] == [
         (401, "Error"),
         (403, "Error"),
         (422, "HTTPValidationError"),

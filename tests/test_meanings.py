@@ -1,4 +1,4 @@
-"""What is counted: one test for each row of the table of meanings in the README."""
+"""Semantics of the measures and filters: the table in docs/concepts.md."""
 
 import pytest
 
@@ -10,12 +10,12 @@ DAY = 86_400
 
 
 def session(number: int, **values: object) -> dict[str, object]:
-    """Return one session of org-1, created at 1000 unless it says otherwise."""
+    """Return a session of org-1, by default created at 1000."""
     return {"org_id": "org-1", "session_id": f"s{number}", "created_at": 1000, **values}
 
 
 def count(gateway: Gateway, after: int, before: int, **filters: object) -> int:
-    """Return how many sessions a question counts."""
+    """Return the number of sessions in a period that filters match."""
     body = gateway.rest(
         "org-1", gateway.token("org-1"), time_after=after, time_before=before, **filters
     ).json()
@@ -23,7 +23,7 @@ def count(gateway: Gateway, after: int, before: int, **filters: object) -> int:
 
 
 def test_a_period_includes_its_start_and_excludes_its_end(gateway: Gateway) -> None:
-    """A session at `time_after` counts, at `time_before` it does not."""
+    """A session at `time_after` counts, one at `time_before` does not."""
     gateway.load([session(1)])
 
     assert count(gateway, 1000, 1001) == 1
@@ -32,7 +32,7 @@ def test_a_period_includes_its_start_and_excludes_its_end(gateway: Gateway) -> N
 
 
 def test_adjacent_periods_add_up(gateway: Gateway) -> None:
-    """However a period is cut in two, no session is counted twice or lost."""
+    """Wherever a period is divided, no session is counted twice or lost."""
     gateway.load(session(at, created_at=at) for at in range(100))
 
     for cut in range(101):
@@ -40,14 +40,14 @@ def test_adjacent_periods_add_up(gateway: Gateway) -> None:
 
 
 def test_bounds_beyond_64_bits_count_everything(gateway: Gateway) -> None:
-    """They are moved to where no session lies."""
+    """They are clamped to bounds outside of which there are no sessions."""
     gateway.load([session(1), session(2, created_at=0)])
 
     assert count(gateway, -(10**40), 10**40) == 2
 
 
-def test_either_list_of_creators_may_match_and_both_count_once(gateway: Gateway) -> None:
-    """A session that both lists name is one session."""
+def test_a_session_matches_if_either_list_names_its_creator(gateway: Gateway) -> None:
+    """One that both lists name counts once."""
     gateway.load(
         [
             session(1, user_id="u", service_user_id="s"),
@@ -66,10 +66,10 @@ def test_either_list_of_creators_may_match_and_both_count_once(gateway: Gateway)
 
 
 @pytest.mark.parametrize("origin", ["cli", "vscode_extension", "devin_spaces", "brand-new", None])
-def test_an_origin_that_is_not_public_is_in_the_totals_only(
+def test_an_origin_that_is_not_public_counts_in_the_totals_only(
     gateway: Gateway, origin: str | None
 ) -> None:
-    """It counts as a session, and in no origin."""
+    """The session counts in no origin."""
     gateway.load([session(1, origin=origin)])
     body = gateway.rest("org-1", gateway.token("org-1"), time_after=0, time_before=2000).json()
 
@@ -78,7 +78,7 @@ def test_an_origin_that_is_not_public_is_in_the_totals_only(
 
 
 def test_scheduled_counts_as_automation(gateway: Gateway) -> None:
-    """Beside what is stored as automation."""
+    """Like sessions whose stored origin is automation."""
     gateway.load([session(1, origin="scheduled"), session(2, origin="automation")])
     body = gateway.rest("org-1", gateway.token("org-1"), time_after=0, time_before=2000).json()
 
@@ -86,10 +86,10 @@ def test_scheduled_counts_as_automation(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("size", ["XS", "xxl", "", None])
-def test_a_size_that_is_not_public_is_in_the_totals_only(
+def test_a_size_that_is_not_public_counts_in_the_totals_only(
     gateway: Gateway, size: str | None
 ) -> None:
-    """It counts as a session, merged or not, and in no size."""
+    """The session counts in no size, with a merged pull request or without."""
     gateway.load([session(1, size=size, has_merged_pr=True)])
     body = gateway.rest("org-1", gateway.token("org-1"), time_after=0, time_before=2000).json()
 
@@ -99,7 +99,7 @@ def test_a_size_that_is_not_public_is_in_the_totals_only(
 
 
 def test_the_average_is_exact_to_the_last_digit(gateway: Gateway) -> None:
-    """A third of an ACU, and tenths that floats can't add up, come out as the nearest float."""
+    """Also thirds of an ACU, and tenths, whose sum in floats would be inexact."""
     gateway.load(session(at, acus=acus) for at, acus in enumerate([100_000, 200_000, 1_000_000]))
     body = gateway.rest("org-1", gateway.token("org-1"), time_after=0, time_before=2000).json()
     assert body["avg_acus_per_session"] == 1.3 / 3

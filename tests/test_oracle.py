@@ -1,4 +1,4 @@
-"""Cases worked out by hand, because a second opinion that is wrong is worse than none."""
+"""The oracle itself, tested with cases that were worked out by hand."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -10,7 +10,7 @@ NO_SIZES = {"xs": 0, "s": 0, "m": 0, "l": 0, "xl": 0}
 
 
 def session(created_at: int, **known: Any) -> oracle.Row:  # noqa: ANN401 - any column's value
-    """A session of which only the given columns are known."""
+    """Return a session with these columns, and defaults in the others."""
     unknown = dict.fromkeys(("origin", "size", "user_id", "service_user_id", "playbook_id"))
     flags = {"used_search": False, "has_merged_pr": False, "acus": 0}
     keys = {"org_id": ORG, "session_id": f"s-{created_at}", "created_at": created_at}
@@ -37,20 +37,20 @@ SESSIONS = [
 
 
 def instant(text: str) -> int:
-    """The Unix seconds of an ISO 8601 time in UTC."""
+    """Return the Unix seconds of an ISO 8601 time in UTC."""
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
 
 
 def starts(after: str, before: str, interval: str, zone: str) -> list[str]:
-    """When the buckets of a period start. They must meet without a gap and end where it ends."""
+    """Return when the buckets of a period start. They must be contiguous and cover the period."""
     buckets = oracle.time_series([], ORG, instant(after), instant(before), interval, zone)
-    begins = [bucket["period"]["startsAt"] for bucket in buckets]
-    assert [bucket["period"]["endsAt"] for bucket in buckets] == [*begins[1:], f"{before}Z"]
-    return begins
+    found = [bucket["period"]["startsAt"] for bucket in buckets]
+    assert [bucket["period"]["endsAt"] for bucket in buckets] == [*found[1:], f"{before}Z"]
+    return found
 
 
 def test_rest_counts_every_measure() -> None:
-    """[100, 200) holds three sessions: 1.500001 ACUs by 3; `cli` and `xxl` only in the total."""
+    """[100, 200) has three sessions with 1.500001 ACUs; `cli` and `xxl` count in the total only."""
     assert oracle.rest(SESSIONS, ORG, 100, 200) == {
         "sessions_created_count": 3,
         "sessions_created_by_size": {"xs": 1, "s": 0, "m": 0, "l": 0, "xl": 1},
@@ -72,8 +72,8 @@ def test_rest_counts_every_measure() -> None:
     }
 
 
-def test_graphql_says_the_same_in_camel_case() -> None:
-    """The empty period is all zeros, and GraphQL's names are those of the schema."""
+def test_graphql_has_the_same_measures_in_camel_case() -> None:
+    """All are zero for the empty period; the names are those of the schema."""
     origins = dict.fromkeys(
         ("api", "automation", "desktop", "jira", "linear", "slack", "teams", "webapp"), 0
     )
@@ -90,7 +90,7 @@ def test_graphql_says_the_same_in_camel_case() -> None:
 
 
 def test_filters() -> None:
-    """Either list may name the creator, once; an empty list names nobody; a playbook narrows."""
+    """Either list may match the creator; an empty list matches nothing; a playbook restricts."""
 
     def count(**filters: Any) -> int:  # noqa: ANN401 - any filter's value
         found: int = oracle.rest(SESSIONS, ORG, 0, 1000, **filters)["sessions_created_count"]
@@ -107,7 +107,7 @@ def test_filters() -> None:
 
 
 def test_all_organizations_or_some() -> None:
-    """Without an organization they all count; an empty list names none; others have no sessions."""
+    """Without an organization all count; an empty list matches nothing; unknown ones are empty."""
 
     def count(**filters: Any) -> int:  # noqa: ANN401 - any filter's value
         found: int = oracle.rest(SESSIONS, None, 0, 1000, **filters)["sessions_created_count"]
@@ -120,10 +120,10 @@ def test_all_organizations_or_some() -> None:
 
 
 def test_breakdown_by_organization() -> None:
-    """Four sessions of one, one of the other; ranked by ACUs they are the other way around."""
-    answer = oracle.breakdown(SESSIONS, None, 0, 1000, by="organization")
-    assert answer["totalCount"] == 2
-    assert [(node["organization"], node["sessionsCreatedCount"]) for node in answer["nodes"]] == [
+    """Four sessions and one session; ranked by ACUs the order is reversed."""
+    result = oracle.breakdown(SESSIONS, None, 0, 1000, by="organization")
+    assert result["totalCount"] == 2
+    assert [(node["organization"], node["sessionsCreatedCount"]) for node in result["nodes"]] == [
         ({"id": ORG}, 4),
         ({"id": "org-2"}, 1),
     ]
@@ -132,7 +132,7 @@ def test_breakdown_by_organization() -> None:
     assert [node["avgAcusPerSession"] for node in ranked["nodes"]] == [9.0]
 
 
-def test_select_takes_only_what_is_asked_for() -> None:
+def test_select_returns_the_selected_fields_only() -> None:
     """Leaves, objects, lists of objects and nulls, in the order of the selection."""
     result = {"a": 1, "b": {"c": 2, "d": 3}, "e": [{"f": 4, "g": 5}, {"f": 6}], "h": None}
     selected = oracle.select(result, {"h": {"x": None}, "e": {"f": None}, "b": {"d": None}})
@@ -141,7 +141,7 @@ def test_select_takes_only_what_is_asked_for() -> None:
 
 
 def test_time_series_counts_each_session_in_one_bucket() -> None:
-    """A session at midnight is of the day that begins; an empty day is there, as zeros."""
+    """A session at midnight belongs to the day that starts; an empty day has zeros."""
     rows = [session(instant(text)) for text in ("2025-01-01T23:59:59", "2025-01-02T00:00:00")]
     start, end = instant("2025-01-01T12:00:00"), instant("2025-01-04T00:00:00")
     buckets = oracle.time_series(rows, ORG, start, end, "DAY", "UTC")
@@ -154,7 +154,7 @@ def test_time_series_counts_each_session_in_one_bucket() -> None:
 
 
 def test_weeks_and_months() -> None:
-    """Weeks begin on Monday and months on the first, at the zone's midnight."""
+    """Weeks start on Monday and months on the first, at midnight in the time zone."""
     assert starts("2024-12-29T00:00:00", "2025-01-13T00:00:00", "WEEK", "UTC") == [
         "2024-12-29T00:00:00Z",
         "2024-12-30T00:00:00Z",
@@ -168,7 +168,7 @@ def test_weeks_and_months() -> None:
 
 
 def test_hours_that_are_skipped_or_repeated() -> None:
-    """Lord Howe moves its clock by half an hour; Berlin shows 02:00 twice; Nepal is at 05:45."""
+    """Lord Howe changes its clock by half an hour; Berlin repeats 02:00; Nepal is at +05:45."""
     assert starts("2025-04-05T14:00:00", "2025-04-05T16:30:00", "HOUR", "Australia/Lord_Howe") == [
         "2025-04-05T14:00:00Z",  # 01:00 at +11:00
         "2025-04-05T15:00:00Z",  # 02:00 becomes 01:30 at +10:30
@@ -184,7 +184,7 @@ def test_hours_that_are_skipped_or_repeated() -> None:
     ]
 
 
-def test_days_that_are_skipped_or_come_back() -> None:
+def test_days_that_are_skipped_or_interrupted() -> None:
     """Apia had no 30 December 2011; St. John's left 29 October 2006 after a minute, for an hour."""
     assert starts("2011-12-29T10:00:00", "2011-12-31T10:00:00", "DAY", "Pacific/Apia") == [
         "2011-12-29T10:00:00Z",  # the 29th
@@ -204,10 +204,10 @@ def test_days_that_are_skipped_or_come_back() -> None:
 
 
 def test_breakdown_by_user() -> None:
-    """A session of both kinds of creator is in both rows; ties go by ID, then USER first."""
-    answer = oracle.breakdown(SESSIONS, ORG, 0, 1000)
-    assert answer["totalCount"] == 4
-    assert [(node["user"], node["sessionsCreatedCount"]) for node in answer["nodes"]] == [
+    """A session with both kinds of creator is in both rows; ties are ranked by ID, USER first."""
+    result = oracle.breakdown(SESSIONS, ORG, 0, 1000)
+    assert result["totalCount"] == 4
+    assert [(node["user"], node["sessionsCreatedCount"]) for node in result["nodes"]] == [
         ({"id": "u2", "kind": "USER"}, 2),
         ({"id": "u1", "kind": "USER"}, 1),
         ({"id": "u1", "kind": "SERVICE_USER"}, 1),
@@ -217,12 +217,12 @@ def test_breakdown_by_user() -> None:
     assert [node["user"]["id"] for node in filtered["nodes"]] == ["u2", "v1"]
 
 
-def test_breakdown_ranks_by_the_measure_asked_for() -> None:
+def test_breakdown_ranks_by_the_order_field() -> None:
     """Average ACUs, ascending: u2 5e-7, v1 1e-6, u1 (service user) 0.5, u1 (user) 1."""
     order = {"order_field": "AVG_ACUS_PER_SESSION", "direction": "ASC"}
-    answer = oracle.breakdown(SESSIONS, ORG, 0, 1000, first=3, **order)
-    assert answer["totalCount"] == 4
-    assert [node["avgAcusPerSession"] for node in answer["nodes"]] == [5e-7, 1e-6, 0.5]
+    result = oracle.breakdown(SESSIONS, ORG, 0, 1000, first=3, **order)
+    assert result["totalCount"] == 4
+    assert [node["avgAcusPerSession"] for node in result["nodes"]] == [5e-7, 1e-6, 0.5]
     merged = oracle.breakdown(
         SESSIONS, ORG, 0, 1000, by="playbook", order_field="SESSIONS_WITH_MERGED_PRS_COUNT"
     )
@@ -231,13 +231,13 @@ def test_breakdown_ranks_by_the_measure_asked_for() -> None:
 
 def test_previous_period() -> None:
     """[150, 200) against [100, 150): two sessions after one; 0.2500005 ACUs each after 1."""
-    answer = oracle.previous_period(SESSIONS, ORG, 150, 200)
-    assert answer["sessionsCreatedCount"] == 1
-    assert answer["period"] == {
+    result = oracle.previous_period(SESSIONS, ORG, 150, 200)
+    assert result["sessionsCreatedCount"] == 1
+    assert result["period"] == {
         "startsAt": "1970-01-01T00:01:40Z",
         "endsAt": "1970-01-01T00:02:30Z",
     }
-    assert answer["change"] == {
+    assert result["change"] == {
         "sessionsCreatedCount": 1.0,
         "sessionsCreatedWithPlaybookCount": -1.0,
         "sessionsCreatedWithSearchCount": -1.0,

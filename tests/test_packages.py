@@ -1,4 +1,4 @@
-"""A wheel and an sdist, built from sources alone, run where there is nothing else."""
+"""The wheel and the sdist: their content, and that they run in an empty environment."""
 
 import re
 import shutil
@@ -18,8 +18,8 @@ pytestmark = pytest.mark.skipif(shutil.which("npm") is None, reason="needs Node 
 HTML = {"Accept": "text/html"}
 
 
-def test_an_sdist_has_what_others_need(packages: Packages) -> None:
-    """To read it, to check it, to run its tests, and to install it without Node."""
+def test_the_sdist_is_complete(packages: Packages) -> None:
+    """Documentation, checks, tests, and the built pages, so that it installs without Node."""
     with tarfile.open(packages.sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
 
@@ -36,22 +36,22 @@ def test_an_sdist_has_what_others_need(packages: Packages) -> None:
     assert not [name for name in names if "node_modules" in name or name.endswith(".db")]
 
 
-def test_a_wheel_has_no_sources_of_pages(packages: Packages) -> None:
-    """But what was built of them."""
-    packed = ZipFile(packages.wheel).namelist()
+def test_the_wheel_has_the_built_pages_without_their_sources(packages: Packages) -> None:
+    """It needs no Node."""
+    names = ZipFile(packages.wheel).namelist()
 
     assert packages.wheel.name == f"metrics_graphql-{__version__}-py3-none-any.whl"
-    assert "metrics_graphql/web/dist/explorer.html" in packed
-    assert not [name for name in packed if name.endswith((".ts", ".tsx", "web/index.html"))]
+    assert "metrics_graphql/web/dist/explorer.html" in names
+    assert not [name for name in names if name.endswith((".ts", ".tsx", "web/index.html"))]
 
 
 @pytest.mark.parametrize(
     ("kind", "command"), [("wheel", ["serve"]), ("sdist", ["demo", "--sessions", "200"])]
 )
-def test_it_runs_with_its_own_requirements(
+def test_an_installed_package_serves(
     packages: Packages, tmp_path: Path, kind: str, command: list[str]
 ) -> None:
-    """It says what it is, answers, and serves both pages, without Node."""
+    """With nothing but its requirements: the command line, the probes and both pages."""
     programs = installed(tmp_path / "environment", getattr(packages, kind))
     environment = alone(programs)
     program, port = programs / "metrics-graphql", free_port()

@@ -1,4 +1,4 @@
-"""GraphQL = REST = oracle: the same question has one answer, exactly, through either door."""
+"""GraphQL = REST = oracle: a query has exactly the same result over both APIs."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ pytestmark = on_every_engine
 
 
 @given(data=st.data())
-def test_both_doors_say_what_the_oracle_says(gateway: Gateway, data: st.DataObject) -> None:
+def test_both_apis_equal_the_oracle(gateway: Gateway, data: st.DataObject) -> None:
     """For random sessions, periods, filters and selections, all three agree to the last digit."""
     org_id = next(new_organization)
     rows = strategies.session_rows(org_id, st.sampled_from("abcdefghijklmnopqrstuvwxyz"))

@@ -1,4 +1,4 @@
-"""The proxies that the page on operating configures, the real ones, in front of two processes."""
+"""nginx and Caddy, configured as docs/operating.md shows, in front of two server processes."""
 
 import re
 import shutil
@@ -35,7 +35,7 @@ PATHS: Final = " ".join(
 
 
 def configuration(language: str, servers: list[Server]) -> tuple[str, int]:
-    """Return the page's configuration of one proxy for these servers, and the port it is told."""
+    """Return the page's configuration of one proxy for these servers, and a port to listen on."""
     (text,) = [each.text for each in PAGE if each.language == language]
     for name, server in zip((8000, 8001), servers, strict=True):
         assert text.count(f"127.0.0.1:{name}") == 1
@@ -45,14 +45,14 @@ def configuration(language: str, servers: list[Server]) -> tuple[str, int]:
 
 @contextmanager
 def running(command: list[str | Path], port: int) -> Generator[str]:
-    """Run a proxy until the block ends; lend its URL."""
+    """Run a proxy until the block ends, and return its URL."""
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        give_up = time.monotonic() + 20
+        give_up_at = time.monotonic() + 20
         while True:
             assert process.poll() is None
-            assert time.monotonic() < give_up
+            assert time.monotonic() < give_up_at
             try:
                 if httpx.get(f"{url}{PREFIX}/readyz", headers=HOST).status_code == httpx.codes.OK:
                     break
@@ -66,7 +66,7 @@ def running(command: list[str | Path], port: int) -> Generator[str]:
 
 @contextmanager
 def nginx(servers: list[Server], folder: Path) -> Generator[str]:
-    """Run nginx as the page says, without TLS."""
+    """Run nginx with the configuration of the page, without TLS."""
     text, port = configuration("nginx", servers)
     text = text.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};")
     text = re.sub(r"ssl_certificate\S* .*\n", "", text)
@@ -78,7 +78,7 @@ def nginx(servers: list[Server], folder: Path) -> Generator[str]:
 
 @contextmanager
 def caddy(servers: list[Server], folder: Path) -> Generator[str]:
-    """Run Caddy as the page says, without TLS."""
+    """Run Caddy with the configuration of the page, without TLS."""
     text, port = configuration("caddy", servers)
     file = folder / "Caddyfile"
     site = f"http://example.com:{port} {{\n\tbind 127.0.0.1"
@@ -91,20 +91,20 @@ def caddy(servers: list[Server], folder: Path) -> Generator[str]:
 Proxy = Callable[[list[Server], Path], AbstractContextManager[str]]
 
 
-def needing(proxy: Any) -> Any:  # noqa: ANN401 - pytest's own
-    """Return a parameter that needs a program of the proxy's name."""
+def if_installed(proxy: Any) -> Any:  # noqa: ANN401 - pytest's own
+    """Return a parameter that is skipped if the program of its name is not installed."""
     name = proxy.__name__
     missing = pytest.mark.skipif(shutil.which(name) is None, reason=f"needs {name}")
     return pytest.param(proxy, id=name, marks=missing)
 
 
-@pytest.mark.parametrize("proxy", [needing(nginx), needing(caddy)])
-def test_everything_works_behind_it(gateway: Gateway, tmp_path: Path, proxy: Proxy) -> None:
-    """Both doors and the pages below the prefix; one process may end while questions are asked."""
+@pytest.mark.parametrize("proxy", [if_installed(nginx), if_installed(caddy)])
+def test_everything_works_behind_a_proxy(gateway: Gateway, tmp_path: Path, proxy: Proxy) -> None:
+    """Both APIs and the pages below the prefix; no request fails when a process is stopped."""
     gateway.load([{"org_id": "org-1", "session_id": "s1", "created_at": 10}])
     headers = {"Authorization": f"Bearer {gateway.token('org-1')}", **HOST}
     query = "{ viewer { name } }"
-    question = f"{PREFIX}/v3/organizations/org-1/metrics/sessions?time_after=0&time_before=20"
+    metrics = f"{PREFIX}/v3/organizations/org-1/metrics/sessions?time_after=0&time_before=20"
 
     def start(name: str) -> AbstractContextManager[Server]:
         settings: dict[str, Any] = {
@@ -124,11 +124,11 @@ def test_everything_works_behind_it(gateway: Gateway, tmp_path: Path, proxy: Pro
         assert home.status_code in {301, 302, 307, 308}
         assert home.headers["location"].endswith(f"{PREFIX}/")
         assert client.get(f"{PREFIX}/").status_code == 200
-        asked = client.post(f"{PREFIX}/graphql", json={"query": query})
-        assert asked.json() == {"data": {"viewer": {"name": "test"}}}
+        over_graphql = client.post(f"{PREFIX}/graphql", json={"query": query})
+        assert over_graphql.json() == {"data": {"viewer": {"name": "test"}}}
         assert client.get(f"{PREFIX}/openapi.json").json()["servers"] == [{"url": PREFIX}]
-        assert client.get(question).json()["sessions_created_count"] == 1
+        assert client.get(metrics).json()["sessions_created_count"] == 1
         one.stop()
         while one.process.poll() is None:
-            assert client.get(question).status_code == 200
-        assert client.get(question).json()["sessions_created_count"] == 1
+            assert client.get(metrics).status_code == 200
+        assert client.get(metrics).json()["sessions_created_count"] == 1

@@ -1,4 +1,4 @@
-"""Both doors, tried by a program that makes requests up from their published documents."""
+"""Schemathesis, which generates requests from the OpenAPI document and the GraphQL schema."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ import schemathesis
 CODES = {"FORBIDDEN", "BAD_USER_INPUT", "TOO_MANY_BUCKETS", "QUERY_TOO_EXPENSIVE"}
 
 @schemathesis.check
-def errors_are_the_callers(ctx, response, case):
+def errors_are_of_the_client(ctx, response, case):
     assert response.status_code == 200
     for error in response.json().get("errors", ()):
         assert error["extensions"]["code"] in CODES, error
@@ -29,21 +29,21 @@ def errors_are_the_callers(ctx, response, case):
     [
         (
             "/openapi.json",
-            # Reversed bounds are refused, which a schema can't say; and in an address every value
-            # is a text, so that `user_ids=true` names an id.
+            # A schema cannot express that reversed bounds are refused; and in a query string every
+            # value is a text, so `user_ids=true` is an id.
             [
                 "--exclude-checks",
-                "positive_data_acceptance,negative_data_rejection,errors_are_the_callers",
+                "positive_data_acceptance,negative_data_rejection,errors_are_of_the_client",
             ],
         ),
-        # Its own checks take any error for one of ours.
-        ("/graphql", ["--checks", "errors_are_the_callers,response_schema_conformance"]),
+        # Its own checks treat any error as a server error.
+        ("/graphql", ["--checks", "errors_are_of_the_client,response_schema_conformance"]),
     ],
 )
-def test_finds_nothing_that_the_document_does_not_say(
+def test_schemathesis_finds_no_failures(
     gateway: Gateway, tmp_path: Path, path: str, options: list[str]
 ) -> None:
-    """No server error, no status and no answer of another shape."""
+    """No server errors, no undocumented statuses, no responses of another shape."""
     gateway.load([{"org_id": "0", "session_id": "a", "created_at": 1}])
     (tmp_path / "hooks.py").write_text(HOOKS)
     with served(gateway.database_url, tmp_path / "log", rate_limit="") as server:

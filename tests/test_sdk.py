@@ -19,16 +19,16 @@ from tests import oracle, strategies
 from tests.conftest import Gateway, new_organization
 from tests.serving import Server, served
 
-GUIDE = Path(__file__).parents[1] / "docs" / "migrate-from-v3.md"
+GUIDE = Path(__file__).parents[1] / "docs" / "rest.md"
 PERIOD: dict[str, Any] = {"time_after": 0, "time_before": 100}
 
-whatever_the_engine = pytest.mark.engines("sqlite")
-"""For tests of what happens before a database is asked."""
+any_engine = pytest.mark.engines("sqlite")
+"""For tests in which no database makes a difference."""
 
 
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """Lend a list to which each pause that the SDK makes adds its seconds; nobody waits."""
+    """Return a list of the seconds for which the SDK would have waited; it does not wait."""
     seconds: list[float] = []
     clock = SimpleNamespace(time=time.time, sleep=seconds.append)
     monkeypatch.setattr("devin_sdk._base_client.time", clock)
@@ -36,14 +36,14 @@ def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def count(sdk: DevinSDK, org_id: str, **filters: Any) -> int:  # noqa: ANN401 - any filter
-    """Return how many sessions the SDK says there are."""
+    """Return the number of sessions that the SDK gets."""
     metrics = sdk.organizations.metrics.get_session_metrics(org_id, **PERIOD, **filters)
     return metrics.sessions_created_count
 
 
 @given(data=st.data())
 @settings(max_examples=30)
-def test_every_field_is_what_the_oracle_says(
+def test_every_field_equals_the_oracle(
     loaded: Gateway, server: Server, data: st.DataObject
 ) -> None:
     """For random sessions, periods and filters: with one id, many, none, and an empty list."""
@@ -53,14 +53,14 @@ def test_every_field_is_what_the_oracle_says(
     loaded.load(stored)
     with DevinSDK(api_key=loaded.token(org_id), base_url=server.url) as sdk:
         for _ in range(4):
-            asked = {**data.draw(strategies.periods()), **data.draw(strategies.filters())}
-            answer = sdk.organizations.metrics.get_session_metrics(org_id, **asked)
+            parameters = {**data.draw(strategies.periods()), **data.draw(strategies.filters())}
+            metrics = sdk.organizations.metrics.get_session_metrics(org_id, **parameters)
 
-            assert answer.to_dict() == oracle.rest(stored, org_id, **asked)
+            assert metrics.to_dict() == oracle.rest(stored, org_id, **parameters)
 
 
-def test_filters_mean_what_they_say(loaded: Gateway, server: Server) -> None:
-    """No list restricts nothing, an empty one matches nothing, two ids match either."""
+def test_lists_of_ids_filter_sessions(loaded: Gateway, server: Server) -> None:
+    """No list restricts nothing, an empty one matches nothing, and either of two ids may match."""
     org = next(new_organization)
     loaded.load(
         {"org_id": org, "session_id": user, "created_at": 10, "user_id": user}
@@ -75,7 +75,7 @@ def test_filters_mean_what_they_say(loaded: Gateway, server: Server) -> None:
 
 
 def test_the_example_of_the_guide_runs(loaded: Gateway, server: Server) -> None:
-    """In a program of its own, which is told the address and the token as the guide says."""
+    """In a process of its own, with the URL and the token in the variables that the guide names."""
     (example,) = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(), re.DOTALL | re.MULTILINE)
     session = {"org_id": "org-example", "created_at": 1_735_689_600, "acus": 1_500_000}
     loaded.load(
@@ -96,10 +96,8 @@ def test_the_example_of_the_guide_runs(loaded: Gateway, server: Server) -> None:
     assert (finished.stdout, finished.stderr) == ("2 1.5\n", "")
 
 
-def test_errors_are_of_the_classes_that_the_sdk_has_for_them(
-    loaded: Gateway, server: Server
-) -> None:
-    """And their body is the one that the server gave."""
+def test_errors_are_raised_as_the_classes_of_the_sdk(loaded: Gateway, server: Server) -> None:
+    """They have the body of the response."""
     org = next(new_organization)
     token = loaded.token(org)
 
@@ -111,14 +109,14 @@ def test_errors_are_of_the_classes_that_the_sdk_has_for_them(
             count(sdk, org_id, **filters)
         return type(caught.value), caught.value.body
 
-    unread, body = refused(user_ids=[str(number) for number in range(1_001)])
-    assert unread is devin_sdk.UnprocessableEntityError
+    kind, body = refused(user_ids=[str(number) for number in range(1_001)])
+    assert kind is devin_sdk.UnprocessableEntityError
     assert body["detail"][0]["loc"] == ["query", "user_ids"]
     assert refused(api_key="cog_x") == (
         devin_sdk.AuthenticationError,
         {"detail": "The token is not valid"},
     )
-    assert refused("org-of-others") == (
+    assert refused("org-other") == (
         devin_sdk.PermissionDeniedError,
         {"detail": "You may not read the metrics of this organization."},
     )
@@ -129,14 +127,14 @@ def test_errors_are_of_the_classes_that_the_sdk_has_for_them(
         sdk.organizations.metrics.get_search_metrics(org, time_after=0, time_before=100)
 
 
-def test_a_database_that_can_not_answer_is_asked_again(
+def test_the_sdk_retries_when_the_database_is_unavailable(
     gateway: Gateway, tmp_path: Path, waits: list[float]
 ) -> None:
-    """After the second that the server asks for, twice; then the error says what it was."""
+    """Twice, after the second in `Retry-After`; then it raises the error of the response."""
     token = gateway.token("org-1")
 
     async def break_database() -> None:
-        async with gateway.database.writing() as connection:
+        async with gateway.database.transaction() as connection:
             await connection.exec_driver_sql("ALTER TABLE sessions RENAME TO elsewhere")
 
     gateway.run(break_database())
@@ -152,11 +150,11 @@ def test_a_database_that_can_not_answer_is_asked_again(
     assert waits == [1.0, 1.0]
 
 
-@whatever_the_engine
-def test_who_asks_too_often_is_told_when_to_come_back(
+@any_engine
+def test_the_sdk_waits_when_it_is_rate_limited(
     gateway: Gateway, tmp_path: Path, waits: list[float]
 ) -> None:
-    """The SDK waits for as many whole seconds as `Retry-After` says, twice, and gives up."""
+    """For the whole seconds in `Retry-After`, twice; then it gives up."""
     token = gateway.token("org-1")
     with (
         served(gateway.database_url, tmp_path / "log", rate_limit="1/minute") as server,
@@ -172,9 +170,9 @@ def test_who_asks_too_often_is_told_when_to_come_back(
     assert first.is_integer()
 
 
-@whatever_the_engine
-def test_who_comes_back_then_is_answered(gateway: Gateway, tmp_path: Path) -> None:
-    """A program with the SDK's defaults does not notice a rate of one a second."""
+@any_engine
+def test_a_short_rate_limit_is_retried_transparently(gateway: Gateway, tmp_path: Path) -> None:
+    """With the defaults of the SDK, a program does not notice a limit of one a second."""
     token = gateway.token("org-1")
     with (
         served(gateway.database_url, tmp_path / "log", rate_limit="1/second") as server,

@@ -1,4 +1,4 @@
-"""Typed clients: one in Python that reads the schema, one in TypeScript that is made from it."""
+"""Typed GraphQL clients: in Python by introspection, in TypeScript by code generation."""
 
 import shutil
 from pathlib import Path
@@ -15,8 +15,8 @@ FOLDER = Path(__file__).parent / "typed_client"
 DASHBOARD = (FOLDER / "dashboard.graphql").read_text()
 
 
-def test_a_query_file_runs_through_gql(gateway: Gateway) -> None:
-    """Gql fetches the schema, validates the file against it, and reads the answer by its types."""
+def test_a_query_file_runs_with_gql(gateway: Gateway) -> None:
+    """Gql fetches the schema, validates the file, and parses the response by its types."""
     gateway.load(
         [
             {
@@ -44,10 +44,10 @@ def test_a_query_file_runs_through_gql(gateway: Gateway) -> None:
             found: dict[str, Any] = await session.execute(query)
             return found
 
-    answer = gateway.run(execute())
+    data = gateway.run(execute())
 
-    assert answer["viewer"]["organizations"] == [{"id": "org-1"}]
-    metrics = answer["sessionMetrics"]
+    assert data["viewer"]["organizations"] == [{"id": "org-1"}]
+    metrics = data["sessionMetrics"]
     assert metrics["sessionsCreatedCount"] == 1
     assert metrics["byUser"]["nodes"][0]["user"] == {"id": "u", "kind": "USER"}
     assert metrics["byPlaybook"]["nodes"][0]["playbook"] == {"id": "p"}
@@ -56,7 +56,7 @@ def test_a_query_file_runs_through_gql(gateway: Gateway) -> None:
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="needs Node, which is not installed")
 def test_a_typescript_client_is_generated_and_compiles() -> None:
-    """graphql-codegen takes the schema and the query; tsc finds no fault in what it makes."""
+    """From the schema and a query file by graphql-codegen; tsc finds no errors."""
     npm(FOLDER, "ci", "--no-audit", "--no-fund")
     npm(FOLDER, "run", "generate")
     npm(FOLDER, "run", "check")

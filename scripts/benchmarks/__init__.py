@@ -1,1 +1,1 @@
-"""Benchmarks: what is measured is compared with a baseline in the same run."""
+"""Benchmarks. Each compares what it measures with a baseline in the same run."""

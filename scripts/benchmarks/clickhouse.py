@@ -1,7 +1,7 @@
-"""Sessions in ClickHouse beside the same ones in SQLite: time of answers, room, and writing."""
+"""Sessions in ClickHouse compared with the same in SQLite: query time, size, and ingest."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -10,270 +10,256 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from metrics_graphql.domain.breakdowns import BreakdownQuery, Dimension, OrderField, Ranking
-from metrics_graphql.domain.intervals import TimeInterval, buckets, time_zone
-from metrics_graphql.domain.measures import MEASURES, SESSIONS_CREATED
-from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
-from metrics_graphql.domain.sessions import SessionUpdate
-from metrics_graphql.store import breakdowns
-from metrics_graphql.store.clickhouse.connection import ClickHouseSessions
-from metrics_graphql.store.clickhouse.ingest import in_parts, stored_rows
-from metrics_graphql.store.engine import Database, Reader
-from metrics_graphql.store.planner import plan_for
-from metrics_graphql.store.questions import Asked, parameters_of, session_metrics
-from metrics_graphql.store.statements import session_sums
-from metrics_graphql.store.store import CLICKHOUSE_BLOCK, DATABASE_BLOCK, Store
-from scripts.benchmarks import core, ways
-from scripts.benchmarks.data import ORG, START, USERS, YEAR, blocks, sessions
+from metrics_graphql.core.errors import value_or_raise
+from metrics_graphql.core.measures import MEASURES, SESSIONS_CREATED
+from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
+from metrics_graphql.core.results import SessionMetrics
+from metrics_graphql.core.sessions import SessionUpdate
+from metrics_graphql.storage.breakdowns import fetch_breakdown
+from metrics_graphql.storage.clickhouse.client import ClickHouseClient
+from metrics_graphql.storage.clickhouse.ingest import select_stored, split_ids
+from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionStore
+from metrics_graphql.storage.database import Database
+from metrics_graphql.storage.database_sessions import DatabaseSessionStore
+from metrics_graphql.storage.query_planner import plan_query
+from metrics_graphql.storage.session_store import SessionStore, StatementReader
+from metrics_graphql.storage.sql import session_sums
+from metrics_graphql.storage.totals import fetch_metrics, statement_parameters
+from scripts.benchmarks import core, deduplication
+from scripts.benchmarks.dataset import ORG, USERS, batched, ensure_filled, sessions, year_query
+from scripts.benchmarks.series import daily_series, top_users
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
-Ask = Callable[[SessionMetricsQuery], Awaitable[object]]
-SECONDS: Final = 10.0
-"""An answer is repeated no longer than this."""
-FEW: Final = 7
+Execute = Callable[[SessionMetricsQuery], Awaitable[object]]
+MAX_SECONDS: Final = 10.0
+"""A query is not repeated any more after this long."""
+REPEATS: Final = 7
 LATE: Final = 10
-"""One of so many sessions, all over the year, is written again with a change."""
-ANSWERS: Final = "Answers: medians of periods with ragged ends"
+"""One in so many sessions is updated later."""
+QUERY_TIMES: Final = "Queries of periods with ragged ends, medians"
 
 
-class Sides(NamedTuple):
-    """The same sessions twice."""
+class Engines(NamedTuple):
+    """The same sessions in both engines."""
 
     size: int
     sqlite: Database
     file: Path
-    clickhouse: ClickHouseSessions
-    client: Any
-    """The bare driver."""
+    clickhouse: ClickHouseClient
+    driver: Any
+    """The bare driver of ClickHouse."""
 
 
 async def measure(file: Path, clickhouse_url: str, size: int) -> Tables:
     """Return the rows of each table for so many sessions."""
     async with (
         Database(f"sqlite:///{file}") as sqlite,
-        ClickHouseSessions(clickhouse_url) as clickhouse,
+        ClickHouseClient(clickhouse_url) as clickhouse,
     ):
         with closing(sa.create_engine(clickhouse_url).raw_connection()) as connection:
             driver: Any = connection.driver_connection
-            return await compare(Sides(size, sqlite, file, clickhouse, driver.client))
+            return await compare(Engines(size, sqlite, file, clickhouse, driver.client))
 
 
-async def compare(sides: Sides) -> Tables:
-    """Fill both sides and compare them: as ClickHouse was filled, merged, and written to again."""
-    sizes = [await fill_sqlite(sides), await fill_clickhouse(sides)]
+async def compare(engines: Engines) -> Tables:
+    """Fill both engines and compare them: after the load, merged, and after late updates."""
+    sizes = [await fill_sqlite(engines), await fill_clickhouse(engines)]
+    query_times = [await query_row(engines, days) for days in (1, 30, 365)]
+    year_times = [await year_row(engines, *each) for each in year_queries().items()]
+    expected = (await fetch(engines.sqlite, year_query()))[SESSIONS_CREATED]
+    in_state = partial(deduplication.measure, engines.driver, year_query(), expected)
+    execute = engines.clickhouse.execute
     optimize = "OPTIMIZE TABLE sessions FINAL"
-    answers = [await answers_row(sides, days) for days in (1, 30, 365)]
-    others = [await others_row(sides, what, ask) for what, ask in other_questions(year()).items()]
-    truth = (await metrics(sides.sqlite, year()))[SESSIONS_CREATED]
-    in_state = partial(ways.measure, sides.client, year(), truth)
-    once = in_state("as it was filled")
-    await sides.clickhouse.run(optimize)
-    once += in_state("merged")
-    await sides.clickhouse.run("SYSTEM STOP MERGES sessions")
-    writing = await writing_rows(sides)
-    once += in_state(f"each {LATE}th again")
-    await sides.clickhouse.run("SYSTEM START MERGES sessions")
-    await sides.clickhouse.run(optimize)
-    once += in_state("that merged")
+    deduplicated = in_state("loaded")
+    await execute(optimize)
+    deduplicated += in_state("merged")
+    await execute("SYSTEM STOP MERGES sessions")
+    updates = await update_rows(engines)
+    deduplicated += in_state(f"1 in {LATE} updated")
+    await execute("SYSTEM START MERGES sessions")
+    await execute(optimize)
+    deduplicated += in_state("updated and merged")
     return {
-        ANSWERS: answers,
-        "Other questions of a year, the product's own way": others,
-        "Room, and filling it in one go": sizes,
-        f"Writing each {LATE}th session again, as `load` does": writing,
-        "A year, each session counted once": once,
+        QUERY_TIMES: query_times,
+        "Other queries of a year": year_times,
+        "Size, and the first load": sizes,
+        f"Updates of 1 in {LATE} sessions, as `load` does them": updates,
+        "Deduplication of a year": deduplicated,
     }
 
 
 def conclusions(tables: Tables) -> Iterator[str]:
-    """Yield what grows with the sessions, and what does not."""
-    year_of = {
-        row["sessions"]: row
-        for row in tables[ANSWERS]
-        if row["days"] == 365  # noqa: PLR2004 - a year
-    }
-    small, large = min(year_of), max(year_of)
-    for name in ("roll-ups ms", "raw ms", "ClickHouse ms"):
-        ratio = year_of[large][name] / year_of[small][name]
-        yield f"365 days, {name[:-3]}: {large:,} takes {ratio:.2f} times {small:,}"
+    """Yield how the time of a year grows from the smallest size to the largest."""
+    year = {row["sessions"]: row for row in tables[QUERY_TIMES] if row["days"] == 365}  # noqa: PLR2004 - a year
+    yield from core.growth(year, ["roll-ups ms", "raw sessions ms", "ClickHouse ms"])
 
 
-async def fill_sqlite(sides: Sides) -> Row:
-    """Store the sessions and their roll-ups, unless a kept file has them; return its size."""
+async def fill_sqlite(engines: Engines) -> Row:
+    """Store the sessions and their roll-ups, unless an earlier run has; return the size."""
     started = time.perf_counter()
-    kept = await core.is_filled(sides.sqlite)
-    if not kept:
-        await core.fill(sides.sqlite, sides.size)
+    filled = await ensure_filled(engines.sqlite, engines.size)
     return {
-        "sessions": sides.size,
-        "in": "SQLite, with roll-ups and indexes",
-        "bytes/session": sides.file.stat().st_size / sides.size,
-        "rows/s": "kept" if kept else sides.size / (time.perf_counter() - started),
+        "sessions": engines.size,
+        "engine": "SQLite, with roll-ups and indexes",
+        "bytes/session": engines.file.stat().st_size / engines.size,
+        "rows/s": engines.size / (time.perf_counter() - started) if filled else "",
     }
 
 
-async def fill_clickhouse(sides: Sides) -> Row:
-    """Store the sessions in blocks, in the order of their creation; return what they take."""
-    await sides.clickhouse.migrate()
+async def fill_clickhouse(engines: Engines) -> Row:
+    """Insert the sessions in the order of their creation; return the size."""
+    store = ClickHouseSessionStore(engines.clickhouse, engines.sqlite)
+    await store.migrate()
     started = time.perf_counter()
-    for block in blocks(sessions(sides.size), CLICKHOUSE_BLOCK):
-        await sides.clickhouse.insert([(*session, 1, 0) for session in block])
+    for batch in batched(sessions(engines.size), store.batch_size):
+        await engines.clickhouse.insert([(*session, 1, 0) for session in batch])
     seconds = time.perf_counter() - started
-    ((bytes_on_disk,),) = sides.client.query(
+    ((bytes_on_disk,),) = engines.driver.query(
         "SELECT sum(bytes_on_disk) FROM system.parts"
         " WHERE active AND database = currentDatabase() AND table = 'sessions'"
     ).result_rows
     return {
-        "sessions": sides.size,
-        "in": "ClickHouse",
-        "bytes/session": bytes_on_disk / sides.size,
-        "rows/s": sides.size / seconds,
+        "sessions": engines.size,
+        "engine": "ClickHouse",
+        "bytes/session": bytes_on_disk / engines.size,
+        "rows/s": engines.size / seconds,
     }
 
 
-async def answers_row(sides: Sides, days: int) -> Row:
-    """Return medians of periods of about so many days, on both sides."""
-    asked = list(core.periods(days, 1))
-    rollups = await core.timed_store(sides.sqlite, asked)
-    raw = await core.timed_raw(sides.sqlite, f"sqlite:///{sides.file}", asked)
-    store = median(await timed(lambda question: metrics(sides.clickhouse, question), asked))
-    driver = median(await timed(bare(sides, {}), asked))
-    one_thread = await timed(bare(sides, {"max_threads": 1}), asked)
-    counted = [(await metrics(sides.clickhouse, each))[SESSIONS_CREATED] for each in asked[:FEW]]
+async def query_row(engines: Engines, days: int) -> Row:
+    """Return the times of periods of about so many days in both engines."""
+    queries = list(core.queries(days, 1))
+    sqlite_url = f"sqlite:///{engines.file}"
+    rollups = await core.time_storage(engines.sqlite, queries)
+    raw = await core.time_driver(engines.sqlite, sqlite_url, queries, has_rollups=False)
+    storage = median(await times_ms(partial(fetch, engines.clickhouse), queries))
+    driver = median(await times_ms(bare_driver(engines, {}), queries))
+    one_thread = await times_ms(bare_driver(engines, {"max_threads": 1}), queries)
+    counts = [
+        (await fetch(engines.clickhouse, each))[SESSIONS_CREATED] for each in queries[:REPEATS]
+    ]
     return {
-        "sessions": sides.size,
+        "sessions": engines.size,
         "days": days,
         "roll-ups ms": rollups,
-        "raw ms": raw,
-        "ClickHouse ms": store,
+        "raw sessions ms": raw,
+        "ClickHouse ms": storage,
         "bare driver ms": driver,
         "one thread ms": median(one_thread),
-        # What else the machine does can only make it slower.
-        "at best sessions/ms": median(counted) / min(one_thread),
-        "ClickHouse / roll-ups": store / rollups,
-        "raw / ClickHouse": raw / store,
+        # The minimum, because other load on the machine can only make it slower.
+        "one thread, max sessions/ms": median(counts) / min(one_thread),
+        "ClickHouse / roll-ups": storage / rollups,
+        "raw / ClickHouse": raw / storage,
     }
 
 
-def other_questions(whole: SessionMetricsQuery) -> dict[str, Callable[[Reader], Awaitable[object]]]:
-    """Return questions that a dashboard asks, by name."""
-    days = buckets(whole.period, TimeInterval.DAY, time_zone("UTC"))
-    series = [Asked(whole.moved(period)) for period in days]
-    ranking = Ranking(OrderField.SESSIONS_CREATED_COUNT, descending=True, first=25)
-    top = BreakdownQuery(whole, Dimension.USER, ranking, MEASURES)
+def year_queries() -> dict[str, Callable[[StatementReader], Awaitable[object]]]:
+    """Return the other queries of a dashboard for a year, by name."""
+    series, breakdown = daily_series(year_query(), "UTC"), top_users(year_query())
     return {
-        "of one user": lambda reader: metrics(reader, year(USERS[0])),
-        "365 daily buckets": lambda reader: session_metrics(reader, series),
-        "top 25 users": lambda reader: breakdowns.breakdown(reader, top),
+        "one user": lambda reader: fetch(reader, year_query(USERS[0])),
+        "365 daily buckets": lambda reader: fetch_metrics(reader, series),
+        "top 25 users": lambda reader: fetch_breakdown(reader, breakdown),
     }
 
 
-async def others_row(sides: Sides, what: str, ask: Callable[[Reader], Awaitable[object]]) -> Row:
-    """Return medians of one of the other questions."""
-    again = [year()] * FEW
-    sqlite = median(await timed(lambda _: ask(sides.sqlite), again))
-    clickhouse = median(await timed(lambda _: ask(sides.clickhouse), again))
+async def year_row(
+    engines: Engines, what: str, execute: Callable[[StatementReader], Awaitable[object]]
+) -> Row:
+    """Return the times of one of these queries in both engines."""
+    repeats = [year_query()] * REPEATS
+    sqlite = median(await times_ms(lambda _: execute(engines.sqlite), repeats))
+    clickhouse = median(await times_ms(lambda _: execute(engines.clickhouse), repeats))
     return {
-        "sessions": sides.size,
-        "what": what,
+        "sessions": engines.size,
+        "query": what,
         "SQLite ms": sqlite,
         "ClickHouse ms": clickhouse,
         "ClickHouse / SQLite": clickhouse / sqlite,
     }
 
 
-async def writing_rows(sides: Sides) -> list[Row]:
-    """Write late updates in blocks of the size that `load` takes, and in small ones."""
-    new_acus = int(time.time())  # Other ones than in a kept file.
-    late = [
-        SessionUpdate(ORG, session.session_id, {"has_merged_pr": True, "acus": new_acus})
-        for number, session in enumerate(sessions(sides.size))
-        if number % LATE == 0
-    ]
-    on_clickhouse = Store(sides.sqlite, sides.clickhouse)
-    small = min(DATABASE_BLOCK * FEW, len(late) // 2)
-    written = {
-        ("SQLite", DATABASE_BLOCK): (Store(sides.sqlite), late[:small]),
-        ("ClickHouse", DATABASE_BLOCK): (on_clickhouse, late[:small]),
-        ("ClickHouse", CLICKHOUSE_BLOCK): (on_clickhouse, late[small:]),
-    }
+async def update_rows(engines: Engines) -> list[Row]:
+    """Upsert late updates in batches of the size that `load` uses, and in small ones."""
+    acus = int(time.time())  # Differs from that of an earlier run on the same file.
+    updates = [
+        SessionUpdate(ORG, session.session_id, {"has_merged_pr": True, "acus": acus})
+        for session in sessions(engines.size)
+    ][::LATE]
+    sqlite = DatabaseSessionStore(engines.sqlite)
+    clickhouse = ClickHouseSessionStore(engines.clickhouse, engines.sqlite)
+    few = min(sqlite.batch_size * REPEATS, len(updates) // 2)
     rows = []
-    for (engine, block), (store, updates) in written.items():
+    loads: list[tuple[SessionStore, int, Sequence[SessionUpdate]]] = [
+        (sqlite, sqlite.batch_size, updates[:few]),
+        (clickhouse, sqlite.batch_size, updates[:few]),
+        (clickhouse, clickhouse.batch_size, updates[few:]),
+    ]
+    for store, batch_size, part in loads:
         started = time.perf_counter()
-        for each in blocks(updates, block):
-            async with store.writing() as write:
-                await write(each)
+        for batch in batched(part, batch_size):
+            async with store.transaction() as upsert:
+                await upsert(batch)
         seconds = time.perf_counter() - started
-        ids = {update.session_id for update in updates[:block]}
+        ids = {update.session_id for update in part[:batch_size]}
         rows.append(
             {
-                "sessions": sides.size,
-                "in": engine,
-                "rows": len(updates),
-                "a block": block,
-                "rows/s": len(updates) / seconds,
-                "s a block": seconds / -(-len(updates) // block),
-                "of which looking up s": await look_up(store, ids),
+                "sessions": engines.size,
+                "engine": store.dialect.name,
+                "rows": len(part),
+                "batch": batch_size,
+                "rows/s": len(part) / seconds,
+                "s/batch": seconds / -(-len(part) // batch_size),
+                "of which look-up s": await look_up(engines.clickhouse, ids)
+                if store is clickhouse
+                else "",
             }
         )
     return rows
 
 
-async def look_up(store: Store, ids: set[str]) -> float | str:
-    """Return how many seconds ClickHouse takes to read what is stored of a block."""
-    if store.clickhouse is None:
-        return ""
-    dialect = store.clickhouse.dialect
-    parts = in_parts(dialect.bind_ids(ids))
-    reading = partial(
-        store.clickhouse.fetch,
-        stored_rows(dialect, len(parts)),
-        {"org_id": ORG, **parts},
-        every_version=True,
+async def look_up(client: ClickHouseClient, ids: set[str]) -> float:
+    """Return the seconds that ClickHouse takes to read the stored sessions of a batch."""
+    parameters = split_ids(client.dialect.bind_ids(ids))
+    statement = select_stored(client.dialect, len(parameters))
+    values = {"org_id": ORG, **parameters}
+    times = await times_ms(
+        lambda _: client.fetch(statement, values, final=False), [year_query()] * REPEATS
     )
-    return median(await timed(lambda _: reading(), [year()] * FEW)) / 1_000
+    return median(times) / 1_000
 
 
-def year(*user_ids: str) -> SessionMetricsQuery:
-    """Return the question for the year, without its first and its last minutes."""
-    return SessionMetricsQuery.asked(
-        org_id=ORG,
-        time_after=START + 1_234,
-        time_before=START + YEAR - 1_234,
-        user_ids=user_ids or None,
-    )
+async def fetch(reader: StatementReader, query: SessionMetricsQuery) -> SessionMetrics:
+    """Return the result of one query."""
+    (result,) = await fetch_metrics(reader, [MetricsRequest(query)])
+    return value_or_raise(result)
 
 
-async def metrics(reader: Reader, question: SessionMetricsQuery) -> SessionMetrics:
-    """Return the answer to one question, the product's own way."""
-    (answer,) = await session_metrics(reader, [Asked(question)])
-    if not isinstance(answer, SessionMetrics):
-        raise answer
-    return answer
+def bare_driver(engines: Engines, settings: dict[str, Any]) -> Execute:
+    """Return a function that executes the same SQL in the bare driver of ClickHouse."""
 
-
-def bare(sides: Sides, settings: dict[str, Any]) -> Ask:
-    """Return a way to run the product's own SQL with the driver alone."""
-
-    async def run(question: SessionMetricsQuery) -> object:
-        plan, dialect = plan_for(question, rolled_up=False), sides.clickhouse.dialect
-        prepared = session_sums(dialect, plan, MEASURES, one_question=True)
-        parameters = parameters_of(question, plan.runs(0, question.period), dialect)
-        return sides.client.query(
-            prepared.sql, parameters=prepared.named(parameters), settings=ways.FINAL | settings
+    async def execute(query: SessionMetricsQuery) -> object:
+        plan, dialect = plan_query(query, has_rollups=False), engines.clickhouse.dialect
+        statement = session_sums(dialect, plan, MEASURES, single_query=True)
+        values = statement_parameters(query, plan.ranges(0, query.period), dialect)
+        return engines.driver.query(
+            statement.sql,
+            parameters=statement.bind_by_name(values),
+            settings=deduplication.FINAL_SETTINGS | settings,
         )
 
-    return run
+    return execute
 
 
-async def timed(ask: Ask, asked: list[SessionMetricsQuery]) -> list[float]:
-    """Return the milliseconds that answers take, after one that does not count."""
-    await ask(asked[0])
+async def times_ms(execute: Execute, queries: list[SessionMetricsQuery]) -> list[float]:
+    """Return the times of queries in milliseconds, after a warm-up with the first one."""
+    await execute(queries[0])
     times: list[float] = []
-    for question in asked:
+    for query in queries:
         started = time.perf_counter()
-        await ask(question)
+        await execute(query)
         times.append((time.perf_counter() - started) * 1_000)
-        if sum(times) > SECONDS * 1_000:
+        if sum(times) > MAX_SECONDS * 1_000:
             break
     return times

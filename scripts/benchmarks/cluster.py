@@ -1,4 +1,4 @@
-"""What shards answer, also when one is away: facts of two old servers, and of today's engine."""
+"""Queries and inserts on shards, also while one is down: two old servers, and chdb as a shard."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -8,160 +8,171 @@ from typing import Any, Final
 
 import uvloop
 
-from metrics_graphql.domain.measures import MEASURES, SESSIONS_CREATED
-from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
-from metrics_graphql.store.clickhouse.tables import COLUMNS
-from metrics_graphql.store.clickhouse.verification import repeated
-from scripts.benchmarks import embedded, shards
-from scripts.benchmarks.data import ORG
-from scripts.benchmarks.history import (
+from metrics_graphql.core.measures import MEASURES, SESSIONS_CREATED
+from metrics_graphql.core.queries import SessionMetricsQuery
+from metrics_graphql.core.results import SessionMetrics
+from metrics_graphql.storage.clickhouse.tables import COLUMNS
+from metrics_graphql.storage.clickhouse.verification import select_duplicates
+from scripts.benchmarks import clickhouse_18, embedded_cluster
+from scripts.benchmarks.clickhouse_18 import Shard, StatementFailed
+from scripts.benchmarks.cluster_scenario import (
+    ALL_SESSIONS,
     COUNT,
-    EVERYTHING,
-    History,
     Row,
-    fact,
-    is_right,
-    moved,
+    Scenario,
+    check,
+    is_correct,
+    move,
     rows_of,
 )
-from scripts.benchmarks.shards import CallFailed, Shard
+from scripts.benchmarks.dataset import ORG
 
 INSERT: Final = f"INSERT INTO sessions ({', '.join(COLUMNS)}) FORMAT TabSeparated"
+COUNT_SHARD: Final = "SELECT count() FROM sessions_of_shard"
 NOT_CONNECTED: Final = 279
 """ClickHouse's `ALL_CONNECTION_TRIES_FAILED`."""
-SKIPPING: Final = " SETTINGS skip_unavailable_shards = 1"
-Both = tuple[Shard, Shard]
+SKIP_SHARDS: Final = " SETTINGS skip_unavailable_shards = 1"
+Shards = tuple[Shard, Shard]
 
 
 def measure() -> list[Row]:
-    """Return a row for each fact."""
-    history = History()
+    """Return a row for each observation."""
+    scenario = Scenario()
     with TemporaryDirectory() as folder:
         return [
-            *on_two_servers(Path(folder), history),
-            *uvloop.run(embedded.facts(Path(folder), history)),
+            *check_two_servers(Path(folder), scenario),
+            *uvloop.run(embedded_cluster.measure(Path(folder), scenario)),
         ]
 
 
 def conclusions(rows: list[Row]) -> Iterator[str]:
-    """Yield how the old servers' SQL differs, what all of it shows, and what it does not."""
-    yield "Spelled for 18.16 in another way:"
-    for ours, theirs, why in shards.SPELLINGS:
-        yield f"  {' '.join(ours.split())} -> {' '.join(theirs.split()) or '(nothing)'}: {why}"
-    yield "This shows: rows go to the shard of their session, questions are answered from all"
-    yield "  shards and count each session once, a shard that is away is an error and no number."
-    yield "It does not show: replicas and Keeper, so neither ON CLUSTER nor quorums; today's engine"
-    yield "  over a network; a series (18.16 has no roundDown); deadlines (whole seconds in 18.16)."
-    wrong = [row["fact"] for row in rows if row["as it must be"].startswith("NO")]
-    yield f"Not as it must be: {'; '.join(wrong) or 'nothing'}"
+    """Yield how the SQL was rewritten, and what the observations show and do not show."""
+    yield "Rewritten for 18.16:"
+    for original, replacement, reason in clickhouse_18.REWRITES:
+        shown = " ".join(replacement.split()) or "(nothing)"
+        yield f"  {' '.join(original.split())} -> {shown}: {reason}"
+    yield "Shown: rows are stored on the shard of their session, queries read all shards and count"
+    yield "  each session once, and a shard that is down is an error, never a lower count."
+    yield "Not shown: replicas and Keeper, so neither ON CLUSTER nor quorums; a current version on"
+    yield "  several machines; series (18.16 has no roundDown); deadlines (whole seconds in 18.16)."
+    wrong = [row["observation"] for row in rows if row["as expected"].startswith("NO")]
+    yield f"Not as expected: {'; '.join(wrong) or 'nothing'}"
 
 
-def on_two_servers(folder: Path, history: History) -> Iterator[Row]:
-    """Yield what two servers do with a history."""
-    with shards.two_shards(folder) as both:
-        first, second = both
-        ((version,),) = first.call("SELECT version()")
+def check_two_servers(folder: Path, scenario: Scenario) -> Iterator[Row]:
+    """Run the scenario on two servers with a shard each."""
+    with clickhouse_18.two_shards(folder) as shards:
+        first, second = shards
+        ((version,),) = first.execute("SELECT version()")
         on = f"2 x {version}"
-        statements = shards.definitions(folder)
-        for shard in both:
-            for statement in statements:
-                shard.call(statement)
-        yield fact(on, "statements of `migrate --cluster --print`, run on each", len(statements), 2)
-        first.call(INSERT, list(rows_of(history.new, version=1)))
-        second.call(INSERT, list(history.written_again()))
-        yield fact(on, "sessions written: new ones through one server", len(history.new))
-        yield fact(on, "again, with a change, through the other", len(history.again))
-        yield fact(on, "with another created_at, through that, too", len(history.moved))
-        yield from spread(on, both)
-        yield answers(on, both, history, "")
-        yield from cut_off(on, both, history)
-        yield from away(on, both, history)
+        definitions = clickhouse_18.table_definitions()
+        for shard in shards:
+            for statement in definitions:
+                shard.execute(statement)
+        yield check(on, "statements of `migrate --cluster`, on each server", len(definitions), 2)
+        first.execute(INSERT, list(rows_of(scenario.new, version=1)))
+        second.execute(INSERT, list(scenario.later_rows()))
+        yield check(on, "sessions inserted through the first server", len(scenario.new))
+        yield check(on, "of them updated through the second", len(scenario.updated))
+        yield check(
+            on, "of them moved to another created_at through the second", len(scenario.moved)
+        )
+        yield from check_distribution(on, shards)
+        yield check_results(on, shards, scenario, "")
+        yield from check_interrupted_move(on, shards, scenario)
+        yield from check_outage(on, shards, scenario)
 
 
-def spread(on: str, both: Both) -> Iterator[Row]:
+def check_distribution(on: str, shards: Shards) -> Iterator[Row]:
     """Yield which rows are on which shard."""
-    ids = []
-    for number, shard in enumerate(both):
-        ((rows, elsewhere, of_shard),) = shard.call(
+    session_counts = []
+    for number, shard in enumerate(shards):
+        ((rows, misplaced, sessions),) = shard.execute(
             f"SELECT count(), countIf(sipHash64(org_id, session_id) % 2 != {number}),"  # noqa: S608 - a number
             " uniqExact(session_id) FROM sessions_of_shard"
         )
-        yield fact(on, f"rows on shard {number + 1}", int(rows))
-        yield fact(on, "of them on another than sipHash64 of the session says", int(elsewhere), 0)
-        ids.append(int(of_shard))
-    yield fact(on, "sessions of both shards together", sum(ids), COUNT)
+        yield check(on, f"rows on shard {number + 1}", int(rows))
+        yield check(on, "of them not on the shard of the sharding key", int(misplaced), 0)
+        session_counts.append(int(sessions))
+    yield check(on, "sum of the sessions on each shard", sum(session_counts), COUNT)
 
 
-def answers(on: str, both: Sequence[Shard], history: History, when: str) -> Row:
-    """Return how many answers equal the oracle's, whichever server is asked."""
-    right = [
-        is_right(ask(shard, query), expected) for query, expected in history.asked for shard in both
+def check_results(on: str, shards: Sequence[Shard], scenario: Scenario, when: str) -> Row:
+    """Return how many results are those that the oracle expects, of queries through each server."""
+    correct = [
+        is_correct(fetch(shard, query), expected)
+        for query, expected in scenario.queries
+        for shard in shards
     ]
-    what = f"answers like a count in Python, all measures{when}"
-    return fact(on, what, f"{sum(right)} of {len(right)}", f"{len(right)} of {len(right)}")
+    total = len(correct)
+    what = f"results as the oracle expects, all measures{when}"
+    return check(on, what, f"{sum(correct)} of {total}", f"{total} of {total}")
 
 
-def cut_off(on: str, both: Both, history: History) -> Iterator[Row]:
-    """Yield what a writer leaves that is cut off between the rows of a moved session."""
-    first, second = both
-    before = history.new[2]
-    after = moved(before)
-    first.call(INSERT, list(rows_of([after], version=3)))
-    yield fact(on, "sessions counted, a writer cut off as it moved one", count(first), COUNT + 1)
-    finding = repeated(shards.DIALECT)
-    sql = shards.with_values(shards.spelled(finding.sql), finding.named({"org_id": ORG}))
-    yield fact(on, "found by the statement of `verify`", second.call(sql), [[before.session_id]])
-    second.call(INSERT, list(rows_of([before], version=3, is_deleted=1)))
-    yield fact(on, "sessions counted, once it took the older row back", count(first), COUNT)
-    first.call(INSERT, [*rows_of([before], version=4), *rows_of([after], version=4, is_deleted=1)])
+def check_interrupted_move(on: str, shards: Shards, scenario: Scenario) -> Iterator[Row]:
+    """Yield what a writer leaves that stops before it inserts the tombstone of a moved session."""
+    first, second = shards
+    before = scenario.new[2]
+    after = move(before)
+    first.execute(INSERT, list(rows_of([after], version=3)))
+    yield check(on, "sessions counted, without the tombstone", count(first), COUNT + 1)
+    statement = select_duplicates(clickhouse_18.DIALECT)
+    values = statement.bind_by_name({"org_id": ORG})
+    sql = clickhouse_18.substitute(clickhouse_18.rewrite(statement.sql), values)
+    yield check(on, "duplicates that `verify` finds", second.execute(sql), [[before.session_id]])
+    second.execute(INSERT, list(rows_of([before], version=3, is_deleted=1)))
+    yield check(on, "sessions counted, with the tombstone", count(first), COUNT)
+    restored = [*rows_of([before], version=4), *rows_of([after], version=4, is_deleted=1)]
+    first.execute(INSERT, restored)
 
 
-def away(on: str, both: Both, history: History) -> Iterator[Row]:
-    """Yield what happens while the second shard is away, and after its return."""
-    first, second = both
-    block = [*rows_of(history.again, version=5)]
-    ((before,),) = first.call("SELECT count() FROM sessions_of_shard")
-    second.stop()
-    code, seconds = failure(first, shards.question(EVERYTHING))
-    yield fact(on, "a question while shard 2 is away: error", code, NOT_CONNECTED, seconds)
-    found = answer_of(first.call(shards.question(EVERYTHING) + SKIPPING))[SESSIONS_CREATED]
-    yield fact(on, "sessions counted if shards were skipped, which we forbid", found)
-    code, seconds = failure(first, INSERT, block)
-    yield fact(on, "a block to write while it is away: error", code, NOT_CONNECTED, seconds)
-    ((after,),) = first.call("SELECT count() FROM sessions_of_shard")
-    yield fact(on, "rows of that block on the shard that is there", int(after) - int(before))
+def check_outage(on: str, shards: Shards, scenario: Scenario) -> Iterator[Row]:
+    """Yield what happens while the second shard is down, and after it is started again."""
+    first, second = shards
+    block = [*rows_of(scenario.updated, version=5)]
+    ((before,),) = first.execute(COUNT_SHARD)
+    second.kill()
+    sql = clickhouse_18.query_statement(ALL_SESSIONS)
+    code, seconds = execute_failing(first, sql)
+    yield check(on, "error code of a query while shard 2 is down", code, NOT_CONNECTED, seconds)
+    skipped = metrics_from(first.execute(sql + SKIP_SHARDS))[SESSIONS_CREATED]
+    yield check(on, "sessions counted with skip_unavailable_shards, which is never set", skipped)
+    code, seconds = execute_failing(first, INSERT, block)
+    yield check(on, "error code of an insert while it is down", code, NOT_CONNECTED, seconds)
+    ((after,),) = first.execute(COUNT_SHARD)
+    yield check(on, "rows of that insert on shard 1", int(after) - int(before))
     second.start()
-    second.wait()
-    yield answers(on, both, history, ", after its return")
-    first.call(INSERT, block)
-    yield answers(on, both, history, ", the block written again")
+    second.wait_until_ready()
+    yield check_results(on, shards, scenario, ", after it is started again")
+    first.execute(INSERT, block)
+    yield check_results(on, shards, scenario, ", after the insert is repeated")
 
 
-def failure(
+def execute_failing(
     shard: Shard, statement: str, rows: Sequence[Sequence[object]] = ()
 ) -> tuple[int | None, float]:
-    """Return how a server fails to do something, and after how many seconds."""
+    """Return the error code of a statement, and the seconds until the error."""
     started = time.perf_counter()
     code = None
     try:
-        shard.call(statement, rows)
-    except CallFailed as failed:
-        code = failed.code
+        shard.execute(statement, rows)
+    except StatementFailed as error:
+        code = error.code
     return code, time.perf_counter() - started
 
 
 def count(shard: Shard) -> int:
-    """Return how many sessions there are."""
-    return ask(shard, EVERYTHING)[SESSIONS_CREATED]
+    """Return the number of sessions."""
+    return fetch(shard, ALL_SESSIONS)[SESSIONS_CREATED]
 
 
-def ask(shard: Shard, query: SessionMetricsQuery) -> SessionMetrics:
-    """Return the answer of a server to a question."""
-    return answer_of(shard.call(shards.question(query)))
+def fetch(shard: Shard, query: SessionMetricsQuery) -> SessionMetrics:
+    """Return the result of a query through a server."""
+    return metrics_from(shard.execute(clickhouse_18.query_statement(query)))
 
 
-def answer_of(rows: list[list[Any]]) -> SessionMetrics:
-    """Return the answer that a row says; the first field is the number of the question."""
+def metrics_from(rows: list[list[Any]]) -> SessionMetrics:
+    """Return the sums in the only row, whose first value is the group key."""
     ((_, *sums),) = rows
     names = [measure.name for measure in MEASURES]
     return SessionMetrics(dict(zip(names, map(int, sums), strict=True)))

@@ -1,4 +1,4 @@
-"""Time of the store's answer for periods with ragged ends: roll-ups, raw rows, the bare driver."""
+"""Time of queries with ragged ends in storage: roll-ups, raw sessions, and the bare driver."""
 
 import sqlite3
 import time
@@ -10,159 +10,121 @@ from typing import Any, Final
 
 import asyncpg
 
-from metrics_graphql.domain.measures import MEASURES
-from metrics_graphql.domain.metrics import SessionMetricsQuery
-from metrics_graphql.domain.periods import DAY, HOUR
-from metrics_graphql.store import questions, verification
-from metrics_graphql.store.engine import Database
-from metrics_graphql.store.ingest import insert_session
-from metrics_graphql.store.migrate import migrate
-from metrics_graphql.store.organizations import name_organizations
-from metrics_graphql.store.planner import plan_for
-from metrics_graphql.store.questions import Asked
-from metrics_graphql.store.statements import session_sums
-from scripts.benchmarks.data import ORG, START, YEAR, blocks, sessions
+from metrics_graphql.core.measures import MEASURES
+from metrics_graphql.core.periods import DAY, HOUR
+from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
+from metrics_graphql.storage.database import Database
+from metrics_graphql.storage.query_planner import plan_query
+from metrics_graphql.storage.sql import session_sums
+from metrics_graphql.storage.totals import fetch_metrics, statement_parameters
+from scripts.benchmarks.dataset import ORG, START, YEAR, ensure_filled
 
 Row = dict[str, Any]
-Fetch = Callable[[str, Sequence[Any]], Awaitable[None]]
-"""Runs a statement with some values."""
+Execute = Callable[[str, Sequence[Any]], Awaitable[None]]
+"""Executes a statement with some values, and fetches its rows."""
 
-REPEATS: Final = 200
-RAW_SECONDS: Final = 20.0
-"""A raw answer is repeated no longer than this."""
+QUERIES: Final = 200
+MAX_SECONDS: Final = 20.0
+"""No more queries are timed after this long, which only raw sessions take."""
 
 
 async def measure(url: str, size: int) -> list[Row]:
-    """Return a row of medians, in milliseconds, for 1, 30 and 365 days."""
+    """Return a row of median times, in milliseconds, for 1, 30 and 365 days."""
     async with Database(url) as database:
-        if not await is_filled(database):
-            await fill(database, size)
+        await ensure_filled(database, size)
         rows = []
         for days in (1, 30, 365):
-            ragged, aligned = list(periods(days, 1)), list(periods(days, HOUR))
-            store = await timed_store(database, ragged)
-            driver = await timed_driver(database, url, ragged)
-            raw = await timed_raw(database, url, ragged)
+            ragged, aligned = list(queries(days, 1)), list(queries(days, HOUR))
+            storage = await time_storage(database, ragged)
+            driver = await time_driver(database, url, ragged)
+            raw = await time_driver(database, url, ragged, has_rollups=False)
             rows.append(
                 {
                     "sessions": size,
                     "days": days,
-                    "store ms": store,
-                    "store, whole hours ms": await timed_store(database, aligned),
+                    "storage ms": storage,
+                    "storage, whole hours ms": await time_storage(database, aligned),
                     "bare driver ms": driver,
-                    "raw ms": raw,
-                    "store / driver": store / driver,
-                    "raw / store": raw / store,
+                    "raw sessions ms": raw,
+                    "storage / driver": storage / driver,
+                    "raw / storage": raw / storage,
                 }
             )
     return rows
 
 
 def conclusions(rows: list[Row]) -> Iterator[str]:
-    """Yield what the rows say of flatness: a year at the largest size against the smallest."""
+    """Yield how the time of a year grows from the smallest size to the largest."""
     year = {row["sessions"]: row for row in rows if row["days"] == 365}  # noqa: PLR2004 - a year
-    small, large = min(year), max(year)
-    for name in ("store ms", "store, whole hours ms"):
-        ratio = year[large][name] / year[small][name]
-        yield f"365 days, {name[:-3]}: {large:,} takes {ratio:.2f} times {small:,}"
+    yield from growth(year, ["storage ms", "storage, whole hours ms"])
 
 
-async def is_filled(database: Database) -> bool:
-    """Bring the tables up to date, and return whether a kept database has its sessions."""
-    await migrate(database)
-    return bool(await verification.chunks(database))
+def growth(by_size: dict[int, Row], columns: list[str]) -> Iterator[str]:
+    """Yield the ratio of each column at the largest size to that at the smallest."""
+    small, large = min(by_size), max(by_size)
+    for name in columns:
+        ratio = by_size[large][name] / by_size[small][name]
+        yield f"365 days, {name[:-3]}: {ratio:.2f} times as long for {large:,} as for {small:,}"
 
 
-async def fill(database: Database, size: int) -> None:
-    """Store the sessions, and the roll-ups as `verify --repair` would."""
-    async with database.writing() as connection:
-        await name_organizations(connection, database.dialect, [ORG])
-    for batch in blocks(sessions(size), 100_000):
-        await insert(database, batch)
-    for chunk in await verification.chunks(database):
-        await verification.repair(database, chunk)
-    await database.learn_sizes()
-
-
-async def insert(database: Database, batch: list[Any]) -> None:
-    """Store raw sessions only."""
-    async with database.writing() as connection:
-        await database.dialect.insert_rows(connection, insert_session(database.dialect), batch)
-
-
-def periods(days: int, unit: int) -> Iterator[SessionMetricsQuery]:
-    """Yield questions for periods of about so many days, on bounds that are multiples of a unit."""
-    chance = Random(days)  # noqa: S311 - data
+def queries(days: int, unit: int) -> Iterator[SessionMetricsQuery]:
+    """Yield queries for periods of about so many days, with bounds that are multiples of a unit."""
+    rng = Random(days)  # noqa: S311 - synthetic data
     length = days * DAY - 7_321
-    for _ in range(REPEATS):
-        start = START + chance.randrange(YEAR - length)
-        yield SessionMetricsQuery.asked(
-            org_id=ORG,
+    for _ in range(QUERIES):
+        start = START + rng.randrange(YEAR - length)
+        yield SessionMetricsQuery.from_params(
+            tenant=ORG,
             time_after=start // unit * unit,
             time_before=(start + length) // unit * unit,
         )
 
 
-async def timed_store(database: Database, asked: list[SessionMetricsQuery]) -> float:
-    """Return the median of the product's own way to an answer."""
+async def time_storage(database: Database, timed: list[SessionMetricsQuery]) -> float:
+    """Return the median time of queries of all measures."""
     times = []
-    for question in asked:
+    for query in timed:
         started = time.perf_counter()
-        await questions.session_metrics(database, [Asked(question)])
+        await fetch_metrics(database, [MetricsRequest(query)])
         times.append(time.perf_counter() - started)
-    return median(times) * 1000
+    return median(times) * 1_000
+
+
+async def time_driver(
+    database: Database, url: str, timed: list[SessionMetricsQuery], *, has_rollups: bool = True
+) -> float:
+    """Return the median time of the same SQL in the bare driver, or of SQL for raw sessions."""
+    dialect = database.dialect
+    times: list[float] = []
+    async with bare_driver(url) as execute:
+        for query in timed:
+            plan = plan_query(query, has_rollups=has_rollups)
+            statement = session_sums(dialect, plan, MEASURES, single_query=True)
+            ranges = plan.ranges(0, query.period)
+            values = statement.bind(statement_parameters(query, ranges, dialect))
+            started = time.perf_counter()
+            await execute(statement.sql, values)
+            times.append(time.perf_counter() - started)
+            if sum(times) > MAX_SECONDS:
+                break
+    return median(times) * 1_000
 
 
 @asynccontextmanager
-async def bare(url: str) -> AsyncGenerator[Fetch]:
-    """Lend a way to run a statement with the driver alone."""
+async def bare_driver(url: str) -> AsyncGenerator[Execute]:
+    """Connect with the driver alone."""
     if url.startswith("sqlite:///"):
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file:
 
-            async def read(sql: str, values: Sequence[Any]) -> None:
+            async def execute_in_file(sql: str, values: Sequence[Any]) -> None:
                 file.execute(sql, values).fetchall()
 
-            yield read
+            yield execute_in_file
         return
     connection: Any = await asyncpg.connect(url)
 
-    async def fetch(sql: str, values: Sequence[Any]) -> None:
+    async def execute(sql: str, values: Sequence[Any]) -> None:
         await connection.fetch(sql, *values)
 
-    yield fetch
+    yield execute
     await connection.close()
-
-
-async def timed_driver(database: Database, url: str, asked: list[SessionMetricsQuery]) -> float:
-    """Return the median of the same SQL, in the driver alone."""
-    dialect = database.dialect
-    times = []
-    async with bare(url) as fetch:
-        for question in asked:
-            plan = plan_for(question)
-            prepared = session_sums(dialect, plan, MEASURES, one_question=True)
-            runs = plan.runs(0, question.period)
-            values = prepared.bound(questions.parameters_of(question, runs, dialect))
-            started = time.perf_counter()
-            await fetch(prepared.sql, values)
-            times.append(time.perf_counter() - started)
-    return median(times) * 1000
-
-
-async def timed_raw(database: Database, url: str, asked: list[SessionMetricsQuery]) -> float:
-    """Return the median of adding up raw sessions only, in the same driver."""
-    dialect = database.dialect
-    times: list[float] = []
-    async with bare(url) as fetch:
-        for question in asked:
-            plan = plan_for(question)._replace(scope=None)
-            prepared = session_sums(dialect, plan, MEASURES, one_question=True)
-            values = prepared.bound(
-                {"org_id": ORG, "raw": dialect.bind_runs(plan.runs(0, question.period))}
-            )
-            started = time.perf_counter()
-            await fetch(prepared.sql, values)
-            times.append(time.perf_counter() - started)
-            if sum(times) > RAW_SECONDS:
-                break
-    return median(times) * 1000

@@ -1,7 +1,7 @@
-"""Both doors over HTTP, one worker on one core, against what is usually built, in one run.
+"""Requests per second of both APIs, one worker on one core, against baseline servers.
 
-The load comes from wrk on another core (Debian's package wrk). Rounds go around all servers, so
-that a busy moment of the machine is everyone's.
+wrk (Debian's package wrk) generates the load on another core. Each round covers all servers, so
+that other load on the machine slows all of them.
 """
 
 import json
@@ -18,16 +18,25 @@ from typing import Any, Final, NamedTuple
 
 import httpx
 
-from metrics_graphql.auth import create_service_user
-from metrics_graphql.store.engine import Database
-from scripts.benchmarks.core import fill, is_filled
-from scripts.benchmarks.data import ORG, START, YEAR
+from metrics_graphql.storage.database import Database
+from metrics_graphql.storage.service_users import create_service_user
+from scripts.benchmarks.dataset import ORG, START, YEAR, ensure_filled
 from tests.serving import STARTING_SECONDS, free_port, served
 
 Row = dict[str, Any]
 SECONDS: Final = 3
 ROUNDS: Final = 3
 CONNECTIONS: Final = 8
+
+PRODUCT: Final = "metrics-graphql"
+ASGI: Final = "bare_asgi"
+FASTAPI: Final = "fastapi"
+FASTAPI_PLANNER_SETTINGS: Final = "fastapi_planner_settings"
+STRAWBERRY: Final = "strawberry_default"
+STRAWBERRY_CACHED: Final = "strawberry_cached"
+"""The servers. All but the first are factories in `baselines`."""
+UNCACHED_GRAPHQL: Final = "uncached GraphQL"
+UNCACHED_REST: Final = "uncached REST"
 
 ALL_FIELDS: Final = """
   query ($org: ID!, $filters: SessionMetricsFilters!) {
@@ -60,145 +69,149 @@ DASHBOARD: Final = """
     avgAcusPerSession
   }
 """
-UNSEEN: Final = """
+DISTINCT_PERIODS: Final = """
 local number = SEED
 request = function()
   number = number + 1
   local after = START + (number * 7919) % 1728000
   local before = LAST - (number * 104729) % 1728000
-  FORMAT
+  return wrk.format(nil, REQUEST)
 end
 """
-"""Periods of about a year, each of its own, with ends that are on no hour."""
+"""A wrk script whose every request has another period of about a year, with ragged ends."""
 
 
 class Cell(NamedTuple):
-    """One thing that is asked, and of whom. The first server is ours."""
+    """A kind of request, the servers that it is sent to, and its wrk script."""
 
     name: str
     servers: tuple[str, ...]
     script: str
 
 
-class Load(NamedTuple):
-    """What wrk saw."""
+class Result(NamedTuple):
+    """The results of one run of wrk."""
 
     per_second: float
+    """Responses with a status below 400."""
     p50: str
     p99: str
     failed: int
 
 
+Results = Mapping[tuple[str, str], list[Result]]
+"""The result of each round, by cell and server."""
+
+
 async def measure(folder: Path, url: str, size: int) -> list[Row]:
-    """Return a row for each cell and server, all on the database of a URL."""
+    """Return a row for each cell and server, all on one database."""
     if shutil.which("wrk") is None:
         raise SystemExit("This needs wrk: apt-get install wrk")
     async with Database(url) as database:
-        if not await is_filled(database):
-            await fill(database, size)
-        token = (await create_service_user(database, "http", org_id=ORG)).token
+        await ensure_filled(database, size)
+        token = (await create_service_user(database, "http", tenant=ORG)).token
     server_core, client_core = sorted(os.sched_getaffinity(0))[:2]
     with ExitStack() as stack:
         os.sched_setaffinity(0, {server_core})
         log = folder / "http.log"
-        ours = stack.enter_context(served(url, log, rate_limit="1000000000/minute"))
-        urls = {"ours": ours.url}
-        our_plans = () if url.startswith("sqlite") else ("fastapi_our_plans",)
-        for name in ("raw", "fastapi", *our_plans, "strawberry_stock", "strawberry_cached"):
-            urls[name] = stack.enter_context(peer(name, url))
+        product = stack.enter_context(served(url, log, rate_limit="1000000000/minute"))
+        rest_servers: tuple[str, ...] = (PRODUCT, FASTAPI)
+        if not url.startswith("sqlite"):
+            rest_servers += (FASTAPI_PLANNER_SETTINGS,)
+        urls = {PRODUCT: product.url}
+        for name in (ASGI, *rest_servers[1:], STRAWBERRY, STRAWBERRY_CACHED):
+            urls[name] = stack.enter_context(baseline(name, url))
         os.sched_setaffinity(0, {client_core})
-        cells = [
-            cell._replace(servers=(*cell.servers, *our_plans))
-            if "unseen REST" in cell.name
-            else cell
-            for cell in cells_of(ours.url, token)
-        ]
-        loads: dict[tuple[str, str], list[Load]] = {}
+        cells = list(cells_of(product.url, token, rest_servers))
+        results: dict[tuple[str, str], list[Result]] = {}
         for seed in range(ROUNDS):
             for cell in cells:
                 for server in cell.servers:
                     script = cell.script.replace("SEED", str(seed * 10_000_000))
-                    found = load(urls[server], folder / "wrk.lua", script)
-                    loads.setdefault((cell.name, server), []).append(found)
-        memory = resident(ours.process.pid)
+                    result = run_wrk(urls[server], folder / "wrk.lua", script)
+                    results.setdefault((cell.name, server), []).append(result)
+        memory = resident_memory(product.process.pid)
     os.sched_setaffinity(0, {server_core, client_core})
-    rows = [row_of(cell, server, loads) for cell in cells for server in cell.servers]
-    graphql, fastapi = (
-        median(each.per_second for each in loads[cell, server])
-        for cell, server in (("unseen GraphQL POST", "ours"), ("unseen REST GET", "fastapi"))
+    rows = [row_of(cell.name, server, results) for cell in cells for server in cell.servers]
+    ratio = throughput(results, UNCACHED_GRAPHQL, PRODUCT) / throughput(
+        results, UNCACHED_REST, FASTAPI
     )
-    compared = {
-        "cell": "unseen GraphQL, of FastAPI's REST",
-        "ours is": f"{graphql / fastapi:.2f} x",
-    }
-    rows.append({**dict.fromkeys(rows[0], ""), **compared})
-    return [*rows, {**dict.fromkeys(rows[0], ""), "cell": "RSS after it all", "requests/s": memory}]
+    empty: Row = dict.fromkeys(rows[0], "")
+    return [
+        *rows,
+        empty | {"cell": f"{UNCACHED_GRAPHQL} / {UNCACHED_REST} of {FASTAPI}", "ratio": ratio},
+        empty | {"cell": "resident memory of the worker", "requests/s": memory},
+    ]
 
 
-def cells_of(url: str, token: str) -> Generator[Cell]:
-    """Yield what is asked."""
+def cells_of(url: str, token: str, rest_servers: tuple[str, ...]) -> Generator[Cell]:
+    """Yield the cells: repeated, conditional and uncached requests."""
     get = f'wrk.headers["Authorization"] = "Bearer {token}"\n'
     post = f'{get}wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
     filters = {"timeAfter": START + 1_234, "timeBefore": START + YEAR - 1_234}
-    bounds = f"time_after={filters['timeAfter']}&time_before={filters['timeBefore']}"
-    rest = f"/v3/organizations/{ORG}/metrics/sessions"
     variables = {"org": ORG, "filters": filters}
-    once = body_of(ALL_FIELDS, variables)
-    graphql = str(
-        httpx.URL("/graphql", params={"query": ALL_FIELDS, "variables": json.dumps(variables)})
-    )
-    yield Cell(
-        "repeated GraphQL POST",
-        ("ours", "raw", "strawberry_stock"),
-        f"{post}wrk.path = '/graphql'\nwrk.body = [==[{once}]==]\n",
-    )
-    yield Cell(
-        "repeated REST GET", ("ours", "raw", "fastapi"), f"{get}wrk.path = '{rest}?{bounds}'\n"
-    )
-    for name, path in (("REST", f"{rest}?{bounds}"), ("GraphQL GET", graphql)):
-        etag = httpx.get(f"{url}{path}", headers={"Authorization": f"Bearer {token}"}).headers[
-            "etag"
-        ]
+    path = f"/v3/organizations/{ORG}/metrics/sessions"
+    rest = f"{path}?time_after={filters['timeAfter']}&time_before={filters['timeBefore']}"
+    parameters = {"query": ALL_FIELDS, "variables": json.dumps(variables)}
+    graphql = str(httpx.URL("/graphql", params=parameters))
+
+    def repeated_post(query: str) -> str:
+        return f"{post}wrk.path = '/graphql'\nwrk.body = [==[{body_of(query, variables)}]==]\n"
+
+    yield Cell("repeated GraphQL POST", (PRODUCT, ASGI, STRAWBERRY), repeated_post(ALL_FIELDS))
+    yield Cell("repeated REST", (PRODUCT, ASGI, FASTAPI), f"{get}wrk.path = '{rest}'\n")
+    for name, target in (("REST", rest), ("GraphQL GET", graphql)):
+        response = httpx.get(f"{url}{target}", headers={"Authorization": f"Bearer {token}"})
         yield Cell(
-            f"304 {name}",
-            ("ours", "raw"),
-            f"{get}wrk.headers['If-None-Match'] = '{etag}'\nwrk.path = '{path}'\n",
+            f"conditional (304) {name}",
+            (PRODUCT, ASGI),
+            f"{get}wrk.headers['If-None-Match'] = '{response.headers['etag']}'\n"
+            f"wrk.path = '{target}'\n",
         )
-    varied = body_of(ALL_FIELDS, {"org": ORG, "filters": {"timeAfter": "A", "timeBefore": "B"}})
-    before, between, after = re.split('"A"|"B"', varied)
-    parts = f"[==[{before}]==] .. after .. [==[{between}]==] .. before .. [==[{after}]==]"
-    format_post = f"return wrk.format(nil, '/graphql', nil, {parts})"
-    yield Cell("unseen GraphQL POST", ("ours", "strawberry_cached"), post + unseen(format_post))
-    format_get = (
-        f"return wrk.format(nil, '{rest}?time_after=' .. after .. '&time_before=' .. before)"
-    )
-    yield Cell("unseen REST GET", ("ours", "fastapi"), get + unseen(format_get))
     yield Cell(
-        "repeated dashboard",
-        ("ours", "raw"),
-        f"{post}wrk.path = '/graphql'\nwrk.body = [==[{body_of(DASHBOARD, variables)}]==]\n",
+        UNCACHED_GRAPHQL,
+        (PRODUCT, STRAWBERRY_CACHED),
+        post + distinct_periods(f"'/graphql', nil, {body_with_period(ALL_FIELDS)}"),
+    )
+    yield Cell(
+        UNCACHED_REST,
+        rest_servers,
+        get + distinct_periods(f"'{path}?time_after=' .. after .. '&time_before=' .. before"),
+    )
+    yield Cell("repeated dashboard", (PRODUCT, ASGI), repeated_post(DASHBOARD))
+    yield Cell(
+        "uncached dashboard",
+        (PRODUCT,),
+        post + distinct_periods(f"'/graphql', nil, {body_with_period(DASHBOARD)}"),
     )
 
 
 def body_of(query: str, variables: Mapping[str, Any]) -> str:
-    """Return a GraphQL request."""
+    """Return the body of a GraphQL request."""
     return json.dumps({"query": query, "variables": variables})
 
 
-def unseen(formatted: str) -> str:
-    """Return a script whose every request is another."""
-    script = UNSEEN.replace("FORMAT", formatted)
+def body_with_period(query: str) -> str:
+    """Return a Lua expression for the body of a request with the period `after` to `before`."""
+    body = body_of(query, {"org": ORG, "filters": {"timeAfter": "A", "timeBefore": "B"}})
+    before, between, after = re.split('"A"|"B"', body)
+    return f"[==[{before}]==] .. after .. [==[{between}]==] .. before .. [==[{after}]==]"
+
+
+def distinct_periods(request: str) -> str:
+    """Return the wrk script of requests with distinct periods; `request` are Lua expressions."""
+    script = DISTINCT_PERIODS.replace("REQUEST", request)
     return script.replace("START", str(START)).replace("LAST", str(START + YEAR))
 
 
 @contextmanager
-def peer(name: str, database_url: str) -> Generator[str]:
-    """Serve a baseline until the block ends, as bare as it can be served."""
+def baseline(name: str, database_url: str) -> Generator[str]:
+    """Run a baseline server without a log until the block ends."""
     port = free_port()
-    process = subprocess.Popen(  # noqa: S603 - ourselves
+    process = subprocess.Popen(  # noqa: S603 - a module of this package
         [
-            *(sys.executable, "-m", "uvicorn", f"scripts.benchmarks.peers:{name}", "--factory"),
-            *("--port", str(port), "--log-level", "warning", "--no-access-log"),
+            *(sys.executable, "-m", "uvicorn", f"scripts.benchmarks.baselines:{name}"),
+            *("--factory", "--port", str(port), "--log-level", "warning", "--no-access-log"),
         ],
         env={**os.environ, "METRICS_DATABASE_URL": database_url},
     )
@@ -212,49 +225,51 @@ def peer(name: str, database_url: str) -> Generator[str]:
         process.wait(STARTING_SECONDS)
 
 
-def load(url: str, file: Path, script: str) -> Load:
-    """Return what wrk sees of a server; its path is in the script."""
+def run_wrk(url: str, file: Path, script: str) -> Result:
+    """Run wrk against a server with a script."""
     file.write_text(script)
     finished = subprocess.run(  # noqa: S603 - wrk
-        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "-s", str(file), url],  # noqa: S607 - whichever is there
+        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "-s", str(file), url],  # noqa: S607 - from PATH
         capture_output=True,
         text=True,
         check=True,
     )
-    output = finished.stdout
 
-    def found(pattern: str) -> str:
-        match = re.search(pattern, output)
+    def find(pattern: str) -> str:
+        match = re.search(pattern, finished.stdout)
         return match[1] if match else "0"
 
-    # A 304 is no failure; wrk counts only statuses from 400 on, and broken connections.
-    return Load(
-        float(found(r"Requests/sec:\s+([\d.]+)")),
-        found(r"50%\s+(\S+)"),
-        found(r"99%\s+(\S+)"),
-        int(found(r"Non-2xx or 3xx responses: (\d+)"))
-        + int(found(r"Socket errors: .* read (\d+)")),
+    failed = int(find(r"Non-2xx or 3xx responses: (\d+)"))
+    succeeded = 1 - failed / max(1, int(find(r"(\d+) requests in")))
+    return Result(
+        float(find(r"Requests/sec:\s+([\d.]+)")) * succeeded,
+        find(r"50%\s+(\S+)"),
+        find(r"99%\s+(\S+)"),
+        failed + int(find(r"Socket errors: .* read (\d+)")),
     )
 
 
-def row_of(cell: Cell, server: str, loads: Mapping[tuple[str, str], list[Load]]) -> Row:
-    """Return a row of the table: the median round, and ours as a multiple of it."""
-    rounds = loads[cell.name, server]
-    middle = median(each.per_second for each in rounds)
-    ours = median(each.per_second for each in loads[cell.name, "ours"])
-    shown = min(rounds, key=lambda each: abs(each.per_second - middle))
+def throughput(results: Results, cell: str, server: str) -> float:
+    """Return the median of the rounds, in requests per second."""
+    return median(each.per_second for each in results[cell, server])
+
+
+def row_of(cell: str, server: str, results: Results) -> Row:
+    """Return a row of the table. The ratio is the throughput of metrics-graphql to the server's."""
+    rounds, middle = results[cell, server], throughput(results, cell, server)
+    typical = min(rounds, key=lambda each: abs(each.per_second - middle))
     return {
-        "cell": cell.name,
+        "cell": cell,
         "server": server,
         "requests/s": middle,
-        "p50": shown.p50,
-        "p99": shown.p99,
+        "p50": typical.p50,
+        "p99": typical.p99,
         "failed": sum(each.failed for each in rounds),
-        "ours is": "" if server == "ours" else f"{ours / middle:.2f} x",
+        "ratio": "" if server == PRODUCT else throughput(results, cell, PRODUCT) / middle,
     }
 
 
-def resident(pid: int) -> str:
-    """Return the memory of a process."""
+def resident_memory(pid: int) -> str:
+    """Return the resident memory of a process."""
     (kilobytes,) = re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
     return f"{int(kilobytes) / 1024:.0f} MiB"

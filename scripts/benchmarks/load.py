@@ -4,25 +4,26 @@ import time
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Final
 from unittest.mock import patch
 
-from metrics_graphql.domain.sessions import Session, SessionUpdate
-from metrics_graphql.store import ingest
-from metrics_graphql.store.engine import Database
-from metrics_graphql.store.migrate import migrate
-from scripts.benchmarks.data import sessions
+from metrics_graphql.core.sessions import Session, SessionUpdate
+from metrics_graphql.storage import ingest
+from metrics_graphql.storage.database import Database
+from metrics_graphql.storage.migrations.runner import migrate
+from scripts.benchmarks.dataset import batched, sessions
 
 Row = dict[str, Any]
+LATE_SHARE: Final = 0.3
 
 
 async def measure(count: int) -> list[Row]:
     """Return a row for each batch size and kind of load.
 
-    The sessions are the first of a year of a million. Both sides run in turns, batch by batch, so
-    that what else the machine does falls on both.
+    The sessions are the first of a year of a million. Both sides take turns, batch by batch, so
+    that other load on the machine slows both.
     """
-    new = [whole(session) for _, session in zip(range(count), sessions(1_000_000), strict=False)]
+    new = [full_update(each) for _, each in zip(range(count), sessions(1_000_000), strict=False)]
     rows = []
     for batch_size in (100, 1_000, 10_000):
         with TemporaryDirectory() as folder:
@@ -32,50 +33,49 @@ async def measure(count: int) -> list[Row]:
             ):
                 await migrate(with_rollups)
                 await migrate(without)
-                for kind, updates in (("new", new), ("30 % late updates", late(new))):
-                    both = await timed(with_rollups, without, updates, batch_size)
-                    rows.append({"rows": kind, "batch": batch_size, **both})
+                for kind, updates in (("new", new), ("30 % late updates", with_late_updates(new))):
+                    speeds = await time_both(with_rollups, without, updates, batch_size)
+                    rows.append({"rows": kind, "batch": batch_size, **speeds})
     return rows
 
 
-def whole(session: Session) -> SessionUpdate:
-    """Return an update that says everything of a session."""
+def full_update(session: Session) -> SessionUpdate:
+    """Return an update of all fields of a session."""
     values = session._asdict()
     return SessionUpdate(values.pop("org_id"), values.pop("session_id"), values)
 
 
-def late(known: list[SessionUpdate]) -> list[SessionUpdate]:
-    """Return as many rows, 30 % of them merges of known sessions, the others new ones."""
-    chance = Random(3)  # noqa: S311 - data
+def with_late_updates(stored: list[SessionUpdate]) -> list[SessionUpdate]:
+    """Return as many rows, of which 30 % update stored sessions and the others are new."""
+    rng = Random(3)  # noqa: S311 - synthetic data
     return [
         SessionUpdate(row.org_id, row.session_id, {"has_merged_pr": True, "acus": 5_000_000})
-        if chance.random() < 0.3  # noqa: PLR2004 - 30 %
+        if rng.random() < LATE_SHARE
         else SessionUpdate(row.org_id, f"later-{row.session_id}", row.values)
-        for row in known
+        for row in stored
     ]
 
 
-async def timed(
-    with_rollups: Database, without: Database, updates: list[SessionUpdate], size: int
+async def time_both(
+    with_rollups: Database, without: Database, updates: list[SessionUpdate], batch_size: int
 ) -> Row:
-    """Return rows per second of both sides, and their ratio."""
+    """Return rows per second with and without roll-ups, and their ratio."""
     seconds = {"with": 0.0, "without": 0.0}
-    for first in range(0, len(updates), size):
-        batch = updates[first : first + size]
-        seconds["with"] += await one_batch(with_rollups, batch)
-        with patch.object(ingest, "fold", lambda _changes: []):
-            seconds["without"] += await one_batch(without, batch)
-    speed = {name: len(updates) / taken for name, taken in seconds.items()}
+    for batch in batched(updates, batch_size):
+        seconds["with"] += await time_batch(with_rollups, batch)
+        with patch.object(ingest, "rollup_deltas", lambda _changes: []):
+            seconds["without"] += await time_batch(without, batch)
+    speed = {name: len(updates) / total for name, total in seconds.items()}
     return {
         "with roll-ups rows/s": speed["with"],
-        "without rows/s": speed["without"],
+        "without roll-ups rows/s": speed["without"],
         "with / without": speed["with"] / speed["without"],
     }
 
 
-async def one_batch(database: Database, batch: list[SessionUpdate]) -> float:
-    """Return how many seconds a batch takes, its commit included."""
+async def time_batch(database: Database, batch: list[SessionUpdate]) -> float:
+    """Return the seconds that a batch takes, including its commit."""
     started = time.perf_counter()
-    async with database.writing() as connection:
-        await ingest.write_sessions(connection, database.dialect, batch)
+    async with database.transaction() as connection:
+        await ingest.upsert_sessions(connection, database.dialect, batch)
     return time.perf_counter() - started

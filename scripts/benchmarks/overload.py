@@ -1,23 +1,23 @@
-"""A server that is asked three times what it can answer: what it still answers, and how soon."""
+"""Load shedding: goodput and latency of a server at three times the load that it can serve."""
 
 import json
 import os
 from pathlib import Path
 from typing import Any, Final
 
-from metrics_graphql.auth import create_service_user
-from metrics_graphql.domain.periods import DAY
-from metrics_graphql.store.engine import Database
-from scripts.benchmarks.client import Client, percentile
-from scripts.benchmarks.core import fill, is_filled
-from scripts.benchmarks.data import ORG, START, YEAR
+from metrics_graphql.core.periods import DAY
+from metrics_graphql.storage.database import Database
+from metrics_graphql.storage.service_users import create_service_user
+from scripts.benchmarks.dataset import ORG, START, YEAR, ensure_filled
+from scripts.benchmarks.load_generator import LoadGenerator, Responses, percentile
 from tests.serving import served
 
 Row = dict[str, Any]
 SECONDS: Final = 10.0
 WARM_UP: Final = 3.0
-"""Longer than a burst may last: after it, what comes is known to be too much."""
-TIMES: Final = 3
+"""Longer than a burst that is not shed yet."""
+CLIENTS: Final = 8
+OVERLOAD: Final = 3
 
 DASHBOARD: Final = """
     query ($org: ID!, $filters: SessionMetricsFilters!) {
@@ -37,58 +37,58 @@ DASHBOARD: Final = """
 
 
 async def measure(folder: Path, size: int) -> list[Row]:
-    """Return a row for a server that has little to do, all it can do, and three times that."""
+    """Return a row for a server under little load, under full load, and overloaded."""
     url = f"sqlite:///{folder / f'benchmark-{size}.db'}"
     async with Database(url) as database:
-        if not await is_filled(database):
-            await fill(database, size)
-        token = (await create_service_user(database, "overload", org_id=ORG)).token
+        await ensure_filled(database, size)
+        token = (await create_service_user(database, "overload", tenant=ORG)).token
     server_core, client_core = sorted(os.sched_getaffinity(0))[:2]
     os.sched_setaffinity(0, {server_core})
     with served(url, folder / "overload.log", rate_limit="") as server:
         os.sched_setaffinity(0, {client_core})
-        client = Client(server.port, token, unseen)
-        await client.in_turn(1, WARM_UP)
-        unloaded = await client.in_turn(1, SECONDS)
-        busy = await client.in_turn(8, SECONDS)
-        capacity = len(busy.of(200)) / SECONDS
-        overloaded = await client.at_rate(TIMES * capacity, WARM_UP, SECONDS)
-        client.close()
+        generator = LoadGenerator(server.port, token, uncached_dashboard)
+        await generator.closed_loop(1, WARM_UP)
+        unloaded = await generator.closed_loop(1, SECONDS)
+        loaded = await generator.closed_loop(CLIENTS, SECONDS)
+        capacity = len(loaded.latencies(200)) / SECONDS
+        overloaded = await generator.open_loop(OVERLOAD * capacity, WARM_UP, SECONDS)
+        generator.close()
     os.sched_setaffinity(0, {server_core, client_core})
     return [
-        row_of("one at a time", unloaded.of(200), unloaded.of(503)),
-        row_of("eight at a time", busy.of(200), busy.of(503)),
-        row_of(f"{TIMES} times as often", overloaded.of(200), overloaded.of(503)),
+        row_of("closed loop, 1 client", unloaded),
+        row_of(f"closed loop, {CLIENTS} clients", loaded),
+        row_of(f"open loop, {OVERLOAD} x capacity", overloaded),
     ]
 
 
-def unseen(number: int) -> bytes:
-    """Return a request for a dashboard of about 30 days that was not asked before."""
+def uncached_dashboard(number: int) -> bytes:
+    """Return a request for a dashboard of about 30 days, each of another period."""
     after = START + number % YEAR
     filters = {"timeAfter": after, "timeBefore": after + 30 * DAY + number // YEAR}
     return json.dumps({"query": DASHBOARD, "variables": {"org": ORG, "filters": filters}}).encode()
 
 
-def row_of(load: str, answered: list[float], refused: list[float]) -> Row:
-    """Return a row of the table; times are in milliseconds."""
+def row_of(load: str, responses: Responses) -> Row:
+    """Return a row of the table. Latencies are in milliseconds."""
+    succeeded, shed = responses.latencies(200), responses.latencies(503)
     return {
-        "dashboards asked": load,
-        "answered/s": len(answered) / SECONDS,
-        "p50": percentile(answered, 50),
-        "p99": percentile(answered, 99),
-        "refused/s": len(refused) / SECONDS,
-        "refused p50": percentile(refused, 50),
-        "refused p99": percentile(refused, 99),
-        "refused max": max(refused, default=0.0) * 1e3,
+        "load": load,
+        "goodput/s": len(succeeded) / SECONDS,
+        "p50 ms": percentile(succeeded, 50),
+        "p99 ms": percentile(succeeded, 99),
+        "503/s": len(shed) / SECONDS,
+        "503 p50 ms": percentile(shed, 50),
+        "503 p99 ms": percentile(shed, 99),
+        "503 max ms": max(shed, default=0.0) * 1_000,
     }
 
 
 def conclusions(rows: list[Row]) -> list[str]:
-    """Return what is promised, as ratios of one run."""
-    unloaded, busy, overloaded = rows
-    most = max(unloaded["answered/s"], busy["answered/s"])
+    """Return the ratios that load shedding is judged by."""
+    unloaded, loaded, overloaded = rows
+    peak = max(unloaded["goodput/s"], loaded["goodput/s"])
     return [
-        f"goodput under overload / at most: {overloaded['answered/s'] / most:.2f}",
-        f"p99 of answers under overload / unloaded: {overloaded['p99'] / unloaded['p99']:.2f}",
-        f"slowest refusal: {overloaded['refused max']:.0f} ms",
+        f"goodput when overloaded / peak goodput: {overloaded['goodput/s'] / peak:.2f}",
+        f"p99 when overloaded / unloaded: {overloaded['p99 ms'] / unloaded['p99 ms']:.2f}",
+        f"slowest 503: {overloaded['503 max ms']:.0f} ms",
     ]

@@ -9,16 +9,21 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from metrics_graphql.domain.breakdowns import BreakdownQuery, Dimension, OrderField, Ranking
-from metrics_graphql.domain.intervals import TimeInterval, buckets, time_zone
-from metrics_graphql.domain.measures import MEASURES
-from metrics_graphql.domain.metrics import SessionMetricsQuery
-from metrics_graphql.domain.periods import DAY
-from metrics_graphql.store import breakdowns, questions
-from metrics_graphql.store.engine import Database
-from metrics_graphql.store.questions import Asked
-from scripts.benchmarks.core import fill, is_filled
-from scripts.benchmarks.data import ORG, START, YEAR
+from metrics_graphql.core.breakdowns import (
+    BreakdownQuery,
+    Dimension,
+    OrderDirection,
+    OrderField,
+    Ranking,
+)
+from metrics_graphql.core.intervals import TimeInterval, buckets, time_zone
+from metrics_graphql.core.measures import MEASURES
+from metrics_graphql.core.periods import DAY
+from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
+from metrics_graphql.storage.breakdowns import fetch_breakdown
+from metrics_graphql.storage.database import Database
+from metrics_graphql.storage.totals import fetch_metrics
+from scripts.benchmarks.dataset import ORG, ensure_filled, year_query
 
 Row = dict[str, Any]
 REPEATS: Final = 5
@@ -32,54 +37,59 @@ RAW: Final = """
 
 
 async def measure(folder: Path, size: int) -> list[Row]:
-    """Return a row of medians, in milliseconds, for each kind of question."""
+    """Return a row of median times, in milliseconds, for each series and for the breakdown."""
     path = folder / f"benchmark-{size}.db"
-    question = SessionMetricsQuery.asked(
-        org_id=ORG, time_after=START + 1_234, time_before=START + YEAR - 1_234
-    )
+    query = year_query()
     async with Database(f"sqlite:///{path}") as database:
-        if not await is_filled(database):
-            await fill(database, size)
+        await ensure_filled(database, size)
         rows = []
         for zone in ("UTC", "America/Los_Angeles", "Asia/Kolkata"):
-            cut = buckets(question.period, TimeInterval.DAY, time_zone(zone))
-            asked = [Asked(question.moved(period)) for period in cut]
-            ours = await timed(partial(questions.session_metrics, database, asked))
-            raw = timed_raw(path, f"created_at / {DAY}", question, 1_000)
-            rows.append(row_of(size, f"365 days, {zone}", ours, raw))
-        ranking = Ranking(OrderField.SESSIONS_CREATED_COUNT, descending=True, first=25)
-        top = BreakdownQuery(question, Dimension.USER, ranking, MEASURES)
-        ours = await timed(partial(breakdowns.breakdown, database, top))
-        rows.append(row_of(size, "top 25 users", ours, timed_raw(path, "user_id", question, 25)))
+            storage = await median_ms(partial(fetch_metrics, database, daily_series(query, zone)))
+            raw = time_raw(path, f"created_at / {DAY}", query, 1_000)
+            rows.append(row_of(size, f"365 days, {zone}", storage, raw))
+        storage = await median_ms(partial(fetch_breakdown, database, top_users(query)))
+        rows.append(row_of(size, "top 25 users", storage, time_raw(path, "user_id", query, 25)))
     return rows
 
 
-def row_of(size: int, what: str, ours: float, raw: float) -> Row:
+def daily_series(query: SessionMetricsQuery, zone: str) -> list[MetricsRequest]:
+    """Return the requests of a series by day."""
+    days = buckets(query.period, TimeInterval.DAY, time_zone(zone))
+    return [MetricsRequest(query.with_period(day)) for day in days]
+
+
+def top_users(query: SessionMetricsQuery) -> BreakdownQuery:
+    """Return the breakdown by the 25 users with the most sessions."""
+    ranking = Ranking(OrderField.SESSIONS_CREATED_COUNT, OrderDirection.DESC, first=25)
+    return BreakdownQuery(query, Dimension.USER, ranking, MEASURES)
+
+
+def row_of(size: int, what: str, storage: float, raw: float) -> Row:
     """Return a row of the table."""
     return {
         "sessions": size,
-        "what": what,
-        "ours ms": ours,
-        "raw ms": raw,
-        "raw / ours": raw / ours,
+        "query": what,
+        "storage ms": storage,
+        "raw GROUP BY ms": raw,
+        "raw / storage": raw / storage,
     }
 
 
-async def timed(ask: Callable[[], Awaitable[object]]) -> float:
-    """Return the median time of the product's own way, all measures."""
+async def median_ms(work: Callable[[], Awaitable[object]]) -> float:
+    """Return the median time of some work in milliseconds."""
     times = []
     for _ in range(REPEATS):
         started = time.perf_counter()
-        await ask()
+        await work()
         times.append(time.perf_counter() - started)
-    return median(times) * 1000
+    return median(times) * 1_000
 
 
-def timed_raw(path: Path, key: str, question: SessionMetricsQuery, limit: int) -> float:
-    """Return the time of a GROUP BY over raw sessions that adds up four measures only."""
-    period = question.period
+def time_raw(path: Path, key: str, query: SessionMetricsQuery, limit: int) -> float:
+    """Return the time, in milliseconds, of a GROUP BY of raw sessions with only four sums."""
+    period = query.period
     with closing(sqlite3.connect(path)) as connection:
         started = time.perf_counter()
         sql = RAW.format(key=key, limit=limit)
         connection.execute(sql, (ORG, period.start, period.end)).fetchall()
-        return (time.perf_counter() - started) * 1000
+        return (time.perf_counter() - started) * 1_000

@@ -1,4 +1,4 @@
-"""Lets `python -m metrics_graphql` be the command line."""
+"""Runs the command line: `python -m metrics_graphql`."""
 
 from metrics_graphql.cli import main
 

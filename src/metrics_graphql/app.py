@@ -1,175 +1,194 @@
-"""The only place that wires: settings in, Starlette out."""
+"""The composition root: settings in, ASGI application out. The only module that wires."""
 
 import gc
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from threading import Event
-from typing import Any, Final
+from typing import Final
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.routing import Match, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+from starlette.routing import BaseRoute, Mount, Route, Router
+from starlette.types import ASGIApp
 
-from metrics_graphql import health
-from metrics_graphql.answers import Answers
-from metrics_graphql.draining import draining_on_sigterm
-from metrics_graphql.graphql_api.endpoint import GraphQLEndpoint, strawberrys_page
-from metrics_graphql.headers import AnswerHeaders
-from metrics_graphql.limits import Admission
-from metrics_graphql.observability import configure_logging
-from metrics_graphql.prefix import LocalRedirects, PathPrefix
-from metrics_graphql.rest_api import shim
-from metrics_graphql.service import MetricsService
+from metrics_graphql.core.service import MetricsService
+from metrics_graphql.graphql_api.document_store import DocumentStore
+from metrics_graphql.graphql_api.http import GraphQLEndpoint, strawberry_graphiql
+from metrics_graphql.rest_api.routes import rest_routes
+from metrics_graphql.server import health
+from metrics_graphql.server.http_errors import ErrorMiddleware
+from metrics_graphql.server.metrics_endpoint import metrics_route
+from metrics_graphql.server.pipeline import RequestPipeline
+from metrics_graphql.server.response_headers import ResponseHeadersMiddleware
+from metrics_graphql.server.shutdown import drain_on_sigterm
+from metrics_graphql.server.trusted_hosts import TrustedHostsMiddleware
 from metrics_graphql.settings import Settings
-from metrics_graphql.store.store import open_store
-from metrics_graphql.watching import Watch
+from metrics_graphql.storage.repository import Storage, open_storage
+from metrics_graphql.storage.schema import SchemaStatus
+from metrics_graphql.telemetry.logging import configure_logging
+from metrics_graphql.telemetry.middleware import RequestTelemetry, TelemetryMiddleware
+from metrics_graphql.telemetry.tracing import check_installed
 from metrics_graphql.web import pages
 
-YOUNG_OBJECTS: Final = 20_000
-"""New objects after which the garbage collector looks at them: those of some hundred requests."""
+GC_THRESHOLD: Final = 20_000
+"""New objects per garbage collection: about a hundred requests' worth."""
+
+
+class Application(Starlette):
+    """Starlette with one exception boundary of ours in place of its two, which cost more."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Return the router inside the middleware, outermost first."""
+        app: ASGIApp = self.router
+        for middleware, args, kwargs in reversed(self.user_middleware):
+            app = middleware(app, *args, **kwargs)
+        return app
 
 
 def create_app(
-    settings: Settings | None = None, *, drains: bool = False, demo_token: str = ""
-) -> Starlette:
-    """Return the gateway; without settings, it reads them from the environment.
+    settings: Settings | None = None, *, manages_process: bool = False, demo_token: str = ""
+) -> Application:
+    """Return the application; without settings, they are read from the environment.
 
-    The database is opened, and a SQLite file brought up to date, when the application starts. One
-    that `drains` has the process to itself: SIGTERM, handled in the main thread, is announced at
-    `/readyz` before it reaches the server. The pages of a demo have its token filled in.
+    The database is opened when the application starts, and an embedded SQLite file is brought up
+    to date then. With `manages_process`, the application tunes the garbage collector and handles
+    SIGTERM, which needs the main thread. `demo_token` is filled into the pages.
 
     Raises:
-        ValueError: a setting can't be used.
+        ValueError: a setting cannot be used.
     """
     settings = settings or Settings()
-    draining = Event()
-    configure_logging(settings.log_level, settings.log_format)
-    watch = Watch(settings)
-    store = open_store(settings.database_url, settings.sessions_url)
-    service = MetricsService(store, settings.freshness)
-    admission = Admission(service, settings)
-    answers = Answers(
-        service.versions, max_bytes=settings.cache_bytes, freshness=settings.freshness
-    )
-    explorer = pages.explorer(strawberrys_page(), demo_token)
-    graphql = GraphQLEndpoint(service, admission, answers, settings, explorer)
+    shutting_down = Event()
+    telemetry = RequestTelemetry(settings)
+    storage = open_storage(settings.database_url, settings.sessions_url, telemetry.record_statement)
+    service = MetricsService(storage, settings.cache_ttl)
+    pipeline = RequestPipeline(service, settings)
+    graphiql = pages.graphiql(strawberry_graphiql(), demo_token)
+    routes: list[BaseRoute] = [
+        Route("/graphql", GraphQLEndpoint(service, pipeline, settings, graphiql), name="graphql"),
+        *rest_routes(service, pipeline, settings.path_prefix),
+        *health.routes(shutting_down, readiness_check(storage)),
+        *pages.routes(pages.dashboard(demo_token)),
+    ]
+    if telemetry.prometheus:
+        routes.append(metrics_route(telemetry.prometheus, storage.newest_session_at))
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None]:
-        async with store:
-            await store.migrate()
-            if drains:
-                # What is loaded by now stays: a collection of it all would hold requests up. The
-                # young are looked at less often than a script would want, which has few of them.
-                gc.collect()
-                gc.freeze()
-                gc.set_threshold(YOUNG_OBJECTS)
+        async with storage:
+            await storage.ensure_schema(upgrade_embedded=True)
+            if manages_process:
+                tune_garbage_collector()
             try:
                 with (
-                    draining_on_sigterm(draining, settings.drain_seconds)
-                    if drains
+                    drain_on_sigterm(shutting_down, settings.drain_seconds)
+                    if manages_process
                     else nullcontext()
                 ):
                     yield
                 await service.close()
             finally:
-                await watch.close()
+                await telemetry.close()
 
-    doors = [
-        Route("/graphql", graphql),
-        *shim.routes(service, admission, answers, settings.path_prefix),
-    ]
-    return Gateway(
-        draining,
-        watch,
-        doors,
-        settings.path_prefix,
-        routes=[
-            *doors,
-            *health.routes(store, draining),
-            *([health.metrics_route(store)] if settings.metrics else []),
-            *pages.routes(pages.dashboard(demo_token)),
-        ],
-        middleware=list(middleware(settings)),
-        exception_handlers={HTTPException: shim.answer_http_exception},
+    app = Application(
+        routes=below_prefix(settings.path_prefix, routes),
+        middleware=middleware(settings, telemetry, shutting_down),
         lifespan=lifespan,
     )
+    # A redirect would name the address that a proxy connects to: plain HTTP, most often, over
+    # which the client would then send its token.
+    app.router.redirect_slashes = False
+    return app
 
 
-class Gateway(Starlette):
-    """Starlette, with headers that every answer carries, and a short way to the two doors."""
-
-    def __init__(
-        self,
-        draining: Event,
-        watch: Watch,
-        doors: Sequence[Route],
-        prefix: str,
-        **kwargs: Any,  # noqa: ANN401 - Starlette's own
-    ) -> None:
-        super().__init__(**kwargs)
-        self._draining = draining
-        self._watch = watch
-        self._doors = doors
-        self._prefix = prefix
-
-    def build_middleware_stack(self) -> ASGIApp:
-        """Return what a request passes through, outermost first."""
-        usual = LocalRedirects(super().build_middleware_stack(), self._prefix)
-        # What the settings ask for on the way is not to be passed by.
-        app = usual if self.user_middleware else self._short(usual)
-        if self._prefix:
-            app = PathPrefix(app, self._prefix)
-        return AnswerHeaders(app, self._draining, self._watch)
-
-    def _short(self, usual: ASGIApp) -> ASGIApp:
-        """Return what goes straight to a door, which answers its own errors.
-
-        The usual way costs more than an answer that is kept.
-        """
-
-        async def app(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] == "http":
-                for door in self._doors:
-                    match, found = door.matches(scope)
-                    if match is Match.FULL:
-                        scope.update(found)
-                        await door.app(scope, receive, send)
-                        return
-            await usual(scope, receive, send)
-
-        return app
+def create_worker_app() -> Application:
+    """Return the application for a server process of its own, configured by the environment."""
+    settings = Settings()
+    configure_logging(settings.log_level, settings.log_format)
+    return create_app(settings, manages_process=True)
 
 
-def create_draining_app() -> Starlette:
-    """Return the gateway for a process of its own, with settings from the environment."""
-    return create_app(drains=True)
+def validate_settings(settings: Settings) -> list[str]:
+    """Return what `create_app` would refuse, each problem naming its setting. Opens nothing."""
+    checks: list[Callable[[Settings], object]] = [check_installed, DocumentStore.from_settings]
+    problems = []
+    for check in checks:
+        try:
+            check(settings)
+        except ValueError as error:
+            problems.append(str(error))
+    return problems
 
 
-def middleware(settings: Settings) -> Iterator[Middleware]:
-    """Yield what the settings ask for."""
+def middleware(
+    settings: Settings, telemetry: RequestTelemetry, shutting_down: Event
+) -> Sequence[Middleware]:
+    """Return the middleware, outermost first. The order is the same for all settings."""
+    stack = [
+        Middleware(TelemetryMiddleware, telemetry),
+        Middleware(ResponseHeadersMiddleware, shutting_down),
+    ]
     if settings.trusted_hosts != ["*"]:
-        yield Middleware(TrustedHosts, settings.trusted_hosts, www_redirect=False)
-    if settings.cors_origins:
-        yield Middleware(
-            CORSMiddleware,
-            allow_origins=settings.cors_origins,
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "X-Request-ID", "traceparent"],
-            expose_headers=["ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID"],
+        stack.append(
+            Middleware(TrustedHostsMiddleware, settings.trusted_hosts, settings.path_prefix)
         )
+    if settings.cors_origins:
+        stack.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["Authorization", "Content-Type", "X-Request-ID", "traceparent"],
+                expose_headers=[
+                    *("ETag", "RateLimit", "RateLimit-Policy"),
+                    *("Retry-After", "X-Request-ID"),
+                ],
+            )
+        )
+    return [*stack, Middleware(ErrorMiddleware)]
 
 
-class TrustedHosts(TrustedHostMiddleware):
-    """Starlette's own, for all but the paths that are probed at a bare address."""
+def below_prefix(prefix: str, routes: list[BaseRoute]) -> list[BaseRoute]:
+    """Return routes that match with a path prefix, for proxies that pass it on, and without."""
+    if not prefix:
+        return routes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on if it was sent to a host of ours."""
-        if scope["type"] == "http" and scope["path"] in health.PATHS:
-            await self.app(scope, receive, send)
-        else:
-            await super().__call__(scope, receive, send)
+    async def add_slash(request: Request) -> RedirectResponse:
+        """Redirect to the dashboard's address, which its relative links need."""
+        query = request.url.query
+        return RedirectResponse(f"{prefix}/?{query}" if query else f"{prefix}/")
+
+    return [
+        Route(prefix, add_slash, name="page"),
+        Mount(prefix, Router(routes, redirect_slashes=False)),
+        *routes,
+    ]
+
+
+def readiness_check(storage: Storage) -> health.ReadinessCheck:
+    """Return the check of `/readyz`.
+
+    A newer schema is fine: it belongs to the next version, whose processes replace these one by
+    one.
+    """
+
+    async def check() -> str:
+        await storage.ping()
+        status = await storage.schema_status()
+        is_usable = status in {SchemaStatus.CURRENT, SchemaStatus.NEWER}
+        return "" if is_usable else "pending migrations"
+
+    return check
+
+
+def tune_garbage_collector() -> None:
+    """Exempt what is loaded from garbage collection, and collect young objects less often.
+
+    A full collection would delay requests, and few of a request's objects are garbage cycles.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)

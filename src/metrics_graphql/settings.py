@@ -1,4 +1,4 @@
-"""The environment, read in one place: `METRICS_*` variables and `.env`."""
+"""Settings: `METRICS_*` environment variables and `.env`, read in one place."""
 
 import re
 from pathlib import Path
@@ -22,32 +22,32 @@ def _rate(value: str) -> str:
         try:
             (rate,) = parse_many(value)
         except ValueError:
-            raise ValueError("should be one rate that looks like 6000/minute") from None
+            raise ValueError("should be one rate like 6000/minute") from None
         if rate.amount < 1:
-            raise ValueError("should allow a request; an empty rate allows all of them")
+            raise ValueError("should allow at least one request; empty means no limit")
     return value
 
 
 def _prefix(value: str) -> str:
     value = value.rstrip("/")
     if not re.fullmatch(r"(/[\w~-][\w.~-]*)*", value, re.ASCII):
-        raise ValueError("should be a path that looks like /sessions")
-    if value and value.split("/")[1] in OWN_PATHS:
-        raise ValueError("should not begin as a path of the gateway's own does")
+        raise ValueError("should be a path like /sessions")
+    if value and value.split("/")[1] in RESERVED_PATHS:
+        raise ValueError("should not start like a path of the application itself")
     return value
 
 
-OWN_PATHS: Final = frozenset(
+RESERVED_PATHS: Final = frozenset(
     {"assets", "graphql", "livez", "metrics", "openapi.json", "readyz", "v3"}
 )
-"""How paths of the gateway begin: a prefix that does, too, could not be told from them."""
+"""First segments of the application's own paths. A prefix must differ from them."""
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")]
 Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9.-]+)$")]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
 class Settings(BaseSettings):
-    """What an operator may decide. A variable wins over `.env`."""
+    """The settings. An environment variable takes precedence over `.env`."""
 
     model_config = SettingsConfigDict(
         env_prefix="METRICS_",
@@ -58,84 +58,84 @@ class Settings(BaseSettings):
     )
 
     database_url: str = Field("sqlite:///metrics.db", repr=False)
-    """The database of sessions and service users: `sqlite:///FILE` or `postgresql://...`."""
+    """Database of sessions and service users: `sqlite:///FILE` or `postgresql://...`."""
 
     sessions_url: str = Field("", repr=False)
-    """A ClickHouse that has the sessions, like `clickhousedb://user:password@host/db`; without one,
-    they are in the database."""
+    """ClickHouse that holds the sessions, like `clickhousedb://user:password@host/db`. Empty: the
+    database holds them."""
 
     sync_token: SecretStr = SecretStr("")
-    """The token by which `sync` pulls sessions from a v3 API."""
+    """Token that `sync` sends to the v3 API."""
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """The least severe messages that are logged: `debug`, `info`, `warning` or `error`."""
+    """Least severe level that is logged: `debug`, `info`, `warning` or `error`."""
 
     log_format: Literal["console", "json"] = "console"
-    """Lines for people, or for what collects them."""
+    """Format of log lines: `console` for people, `json` for log collectors."""
 
-    slow_seconds: float = Field(1.0, ge=0, le=86_400, allow_inf_nan=False)
-    """Seconds from which on a request is logged with its SQL and the plan of it; 0 is never."""
+    slow_query_seconds: float = Field(1.0, ge=0, le=86_400, allow_inf_nan=False)
+    """Requests that take at least this long are logged with their SQL and its query plan. 0
+    disables the slow query log."""
 
-    metrics: bool = False
-    """Whether `/metrics` tells Prometheus what was counted, and whoever else may reach it."""
+    prometheus: bool = False
+    """Expose Prometheus metrics at `/metrics`. The endpoint is not authenticated."""
 
     otel: bool = False
-    """Whether traces are sent with OpenTelemetry; its `OTEL_*` variables say where to."""
+    """Export traces with OpenTelemetry. Its own `OTEL_*` variables configure the export."""
 
     timeout: Seconds = 10.0
-    """Seconds until a request must be answered; then its work in the database is stopped."""
+    """Deadline of a request, in seconds. Its SQL statements are cancelled then."""
 
     body_timeout: Seconds = 10.0
-    """Seconds until a request's body must have arrived."""
+    """Seconds within which the body of a request must arrive."""
 
     max_concurrency: PositiveInt = 16
-    """Requests that a process works on at once; fewer, while it is computing that keeps it busy."""
+    """Requests that a process executes at once; fewer while it is CPU-bound."""
 
     max_queue: PositiveInt = 1_000
-    """Requests that wait for their turn at most, each up to a second."""
+    """Requests that wait for a permit, each for up to a second. Further ones are refused."""
 
     rate_limit: Annotated[str, AfterValidator(_rate)] = "6000/minute"
-    """Requests of one service user to one process; empty for no limit."""
+    """Requests of one service user to one process, like `6000/minute`. Empty: no limit."""
 
     drain_seconds: float = Field(5.0, ge=0, le=86_400, allow_inf_nan=False)
-    """How long a process that is told to end (SIGTERM) goes on answering, while `/readyz` says that
-    it ends."""
+    """Seconds between SIGTERM and the end of a process. Meanwhile it serves, and `/readyz` responds
+    503."""
 
     keep_alive_seconds: int = Field(75, ge=1, le=86_400)
-    """Seconds for which an idle connection stays open: more than a proxy keeps its own to us."""
+    """Seconds for which an idle connection stays open: more than a proxy in front keeps its own."""
 
     path_prefix: Annotated[str, AfterValidator(_prefix)] = ""
-    """The path below which a proxy shows the gateway, like `/sessions`; requests may come with it,
-    or without."""
+    """Path below which a proxy exposes the application, like `/sessions`. The proxy may strip it or
+    pass it on."""
 
     cors_origins: Annotated[list[Origin], NoDecode, BeforeValidator(_split)] = []
-    """Origins whose pages may read answers, like `https://app.example.com`; separated by commas."""
+    """Origins whose pages may read responses, like `https://app.example.com`, comma-separated."""
 
     trusted_hosts: Annotated[list[Host], NoDecode, BeforeValidator(_split), Field(min_length=1)] = [
         "*"
     ]
-    """Host names that requests may be sent to, like `*.example.com`; separated by commas. Probes of
-    `/livez` and `/readyz` may be sent to any."""
+    """Host names that requests may be sent to, like `*.example.com`, comma-separated. Probes of
+    `/livez` and `/readyz` may be sent to any host."""
 
     suggestions: bool = True
-    """Whether errors suggest names of the schema, to callers with a valid token."""
+    """Suggest names of the schema in errors, to callers with a valid token."""
 
     trusted_documents: Path | None = None
-    """A file of GraphQL documents by id, as graphql-codegen writes it (`persisted-documents.json`),
-    which may be asked for by `documentId`."""
+    """File of GraphQL documents by id, as graphql-codegen writes it (`persisted-documents.json`),
+    which clients request by `documentId`."""
 
     trusted_documents_only: bool = False
-    """Whether no other documents run."""
+    """Reject documents that are not in the trusted file."""
 
-    freshness: float = Field(1.0, ge=0, le=86_400, allow_inf_nan=False)
-    """Seconds for which it is not asked again who a token's holder is, and whether an organization
-    has new sessions; 0 asks each time."""
+    cache_ttl: float = Field(1.0, ge=0, le=86_400, allow_inf_nan=False)
+    """Maximum staleness, in seconds, of credentials and data versions. 0 disables caching."""
 
     cache_bytes: int = Field(16_000_000, ge=0)
-    """Bytes of answers that a process keeps; 0 keeps none."""
+    """Size of the response cache of a process, in bytes. 0 disables it."""
 
     max_tokens: PositiveInt = 2_000
-    """Tokens of a GraphQL document."""
+    """Lexical tokens of a GraphQL document."""
 
     max_fields: PositiveInt = 500
     """Fields of a GraphQL operation, fragments expanded."""
@@ -144,19 +144,20 @@ class Settings(BaseSettings):
     """Aliases of a GraphQL operation, fragments expanded."""
 
     max_alias_length: PositiveInt = 100
-    """Characters of an alias: a series repeats it with every row."""
+    """Characters of an alias, which a series repeats in every row."""
 
     max_root_fields: PositiveInt = 20
-    """Fields at the top of a GraphQL operation, fragments expanded."""
+    """Root fields of a GraphQL operation, fragments expanded."""
 
     max_depth: PositiveInt = 15
-    """How deep the fields of a GraphQL operation are nested; introspection needs 15."""
+    """Nesting of the fields of a GraphQL operation. Introspection needs 15."""
 
     max_directives: PositiveInt = 50
-    """Directives in a GraphQL operation, fragments expanded."""
+    """Directives of a GraphQL operation, fragments expanded."""
 
     max_cost: PositiveInt = 30
-    """SQL statements of a GraphQL operation, as its `@cost` adds up."""
+    """SQL statements of a GraphQL operation, as its `@cost` directives add up."""
 
-    max_values: PositiveInt = 50_000
-    """Fields in a GraphQL answer's rows: those of each series and breakdown, times its rows."""
+    max_response_fields: PositiveInt = 50_000
+    """Fields in the rows of a GraphQL response: those of each series and breakdown, times its
+    rows."""

@@ -1,4 +1,4 @@
-"""A gateway that a module's tests ask and none of them changes: tables of requests are long."""
+"""Fixtures: a gateway that all tests of a module share and none of them changes."""
 
 import asyncio
 import json
@@ -9,25 +9,29 @@ import pytest
 
 from tests.conftest import Gateway
 from tests.engines import Engine
+from tests.graphql_api.both_ways import BothWays
 
 
-class Ask(Protocol):
-    """Asks one question of the shared gateway, and returns the whole answer."""
+class Execute(Protocol):
+    """Executes a GraphQL request on the shared gateway, and returns the whole response."""
 
     def __call__(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the answer, which must have come with status 200."""
+        """Return the response, which must have the status 200."""
 
 
 @pytest.fixture(scope="module")
 def shared(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Generator[Gateway]:
-    """Lend a started gateway over ten sessions of org-1 and one of org-2, to ask only.
+    """Return a running gateway with ten sessions of org-1 and one of org-2, for reading only.
 
-    Session n of org-1 was created at second n, by user-1 where n is even and else by service-1.
-    The first three are small, merged, from Slack, of playbook-1, and took half an ACU each.
+    Session n of org-1 was created at second n, by user-1 if n is even and by service-1 otherwise.
+    The first three are small, have merged pull requests, are from Slack and from playbook-1, and
+    consumed half an ACU each.
     """
     url = engine.new_database(tmp_path_factory.mktemp("shared"))
     with asyncio.Runner() as runner:
-        gateway = Gateway(runner, url, engine.new_sessions())
+        # Without a response cache, every request is executed.
+        settings = {"cache_bytes": 0, "rate_limit": "1000000/minute"}
+        gateway = Gateway(runner, url, engine.new_sessions(), **settings)
         gateway.run(gateway.start())
         gateway.load(
             {
@@ -57,8 +61,8 @@ def token(shared: Gateway) -> str:
 
 
 @pytest.fixture(scope="module")
-def ask(shared: Gateway, token: str) -> Ask:
-    """Lend a way to ask that sends ASCII, so that any JSON string can be sent."""
+def execute(shared: Gateway, token: str) -> Execute:
+    """Return a function that sends a request as ASCII, in which any JSON string can be written."""
 
     def send(query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
         response = shared.request(
@@ -69,7 +73,19 @@ def ask(shared: Gateway, token: str) -> Ask:
             headers={"content-type": "application/json"},
         )
         assert response.status_code == 200
-        answered: dict[str, Any] = response.json()
-        return answered
+        body: dict[str, Any] = response.json()
+        return body
 
     return send
+
+
+@pytest.fixture
+def both_ways(shared: Gateway, token: str, monkeypatch: pytest.MonkeyPatch) -> BothWays:
+    """Return both ways of execution for a caller that may read org-1."""
+    return BothWays(shared, token, monkeypatch)
+
+
+@pytest.fixture
+def enterprise_both_ways(shared: Gateway, monkeypatch: pytest.MonkeyPatch) -> BothWays:
+    """Return both ways of execution for a caller at enterprise level."""
+    return BothWays(shared, shared.token(), monkeypatch)

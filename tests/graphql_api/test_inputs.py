@@ -1,4 +1,4 @@
-"""The arguments of a question: what each value means, and which place a refusal names."""
+"""The arguments of a query: what each value means, and how refused ones are named."""
 
 import json
 from typing import Any
@@ -6,32 +6,33 @@ from typing import Any
 import pytest
 
 from tests.conftest import Gateway
-from tests.graphql_api.conftest import Ask
+from tests.graphql_api.client import post_body
+from tests.graphql_api.conftest import Execute
 
-QUESTION = """
+QUERY = """
     query ($org: ID!, $filters: SessionMetricsFilters!) {
       sessionMetrics(orgId: $org, filters: $filters) { sessionsCreatedCount }
     }
 """
-EVERYTHING = {"timeAfter": 0, "timeBefore": 10}
+ALL_SESSIONS = {"timeAfter": 0, "timeBefore": 10}
 
 ID_REASON = "must not contain NUL or unpaired surrogates."
 UNSTORABLE = ["\0", "user\0-1"]
 
 
 def counted(sessions: int) -> dict[str, Any]:
-    """Return the answer that counts so many sessions."""
+    """Return the response with a count of sessions."""
     return {"data": {"sessionMetrics": {"sessionsCreatedCount": sessions}}}
 
 
 def filtered(**filters: object) -> dict[str, Any]:
-    """Return the variables that ask for everything that some more filters match."""
-    return {"org": "org-1", "filters": EVERYTHING | filters}
+    """Return variables with more filters for all sessions of org-1."""
+    return {"org": "org-1", "filters": ALL_SESSIONS | filters}
 
 
-def refusal(answered: dict[str, Any]) -> dict[str, Any]:
-    """Return the one error of an answer; it must be the caller's."""
-    (error,) = answered["errors"]
+def refusal(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the one error of a response; it must be the client's."""
+    (error,) = body["errors"]
     assert error["extensions"]["code"] == "BAD_USER_INPUT"
     found: dict[str, Any] = error
     return found
@@ -56,28 +57,30 @@ def refusal(answered: dict[str, Any]) -> dict[str, Any]:
         ({"userIds": ["user-1"], "playbookId": "playbook-1"}, 2),
         ({"playbookId": "playbook-1"}, 3),
         ({"playbookId": ""}, 0),
-        # An id is compared as it is: no trimming, no splitting, no folding of case.
+        # An id is compared as it is, without trimming, splitting or case folding.
         ({"userIds": ["user-1,service-1"]}, 0),
         ({"userIds": [" user-1"]}, 0),
         ({"userIds": ["USER-1"]}, 0),
         ({"userIds": ["%"]}, 0),
         ({"userIds": ["' OR '1'='1"]}, 0),
         ({"userIds": ["\U0001f600", "é", "e\u0301"]}, 0),
-        # GraphQL reads a single value as a list of one.
+        # GraphQL coerces a single value to a list.
         ({"userIds": "user-1"}, 5),
         # Equal bounds make the empty period.
         ({"timeBefore": 0}, 0),
         ({"timeAfter": 10}, 0),
         ({"timeAfter": 10**30, "timeBefore": 10**30}, 0),
         ({"timeAfter": -(10**30), "timeBefore": 10**30}, 10),
-        # Half a second is no session's instant, so either bound there means the next second.
+        # A bound with a fraction of a second means the next second.
         ({"timeAfter": "1970-01-01T00:00:04.5Z"}, 5),
         ({"timeBefore": "1970-01-01T00:00:04.5Z"}, 5),
     ],
 )
-def test_which_sessions_the_filters_match(ask: Ask, filters: dict[str, Any], sessions: int) -> None:
-    """Of ten sessions, five are by a user, five by a service user, three of a playbook."""
-    assert ask(QUESTION, filtered(**filters)) == counted(sessions)
+def test_sessions_that_the_filters_match(
+    execute: Execute, filters: dict[str, Any], sessions: int
+) -> None:
+    """Of ten sessions, five are by a user, five by a service user, three from a playbook."""
+    assert execute(QUERY, filtered(**filters)) == counted(sessions)
 
 
 @pytest.mark.parametrize(
@@ -92,83 +95,82 @@ def test_which_sessions_the_filters_match(ask: Ask, filters: dict[str, Any], ses
         ),
     ],
 )
-def test_reversed_bounds_are_refused(ask: Ask, argument: str, bounds: dict[str, Any]) -> None:
-    """The refusal names the bound by its path, in words and for programs."""
-    answered = ask(QUESTION, filtered(**bounds))
-    error = refusal(answered)
+def test_reversed_bounds_are_refused(
+    execute: Execute, argument: str, bounds: dict[str, Any]
+) -> None:
+    """The message and the extensions of the error name the bound by its path."""
+    body = execute(QUERY, filtered(**bounds))
+    error = refusal(body)
 
-    assert answered["data"] == {"sessionMetrics": None}
+    assert body["data"] == {"sessionMetrics": None}
     assert error["extensions"]["argument"] == argument
     assert error["message"].startswith(f"`{argument}` must not be earlier than the start")
     assert error["path"] == ["sessionMetrics"]
 
 
 @pytest.mark.parametrize("name", ["userIds", "serviceUserIds"])
-def test_more_than_a_thousand_ids_are_refused(ask: Ask, name: str) -> None:
-    """The refusal names the filter, the limit and the number given; repeated ids count too."""
+def test_more_than_a_thousand_ids_are_refused(execute: Execute, name: str) -> None:
+    """The error names the filter, the limit and the count; duplicates count, too."""
     for ids in ([f"user-{number}" for number in range(1001)], ["user-1"] * 1001):
-        error = refusal(ask(QUESTION, filtered(**{name: ids})))
+        error = refusal(execute(QUERY, filtered(**{name: ids})))
 
         assert error["extensions"]["argument"] == f"filters.{name}"
         assert error["message"] == f"`filters.{name}` must have at most 1000 ids, not 1001."
 
 
-def test_a_thousand_ids_of_each_kind_are_fine(ask: Ask) -> None:
-    """The limit itself is allowed, for both lists at once, with ids as long as real ones."""
+def test_a_thousand_ids_of_each_kind_are_accepted(execute: Execute) -> None:
+    """The limit holds for each list, with ids as long as real ones."""
     users = [f"google-oauth2|{number:021}" for number in range(999)]
     services = [f"service-user-{number:016x}" for number in range(999)]
     filters = {"userIds": [*users, "user-1"], "serviceUserIds": [*services, "service-1"]}
 
-    assert ask(QUESTION, filtered(**filters)) == counted(10)
+    assert execute(QUERY, filtered(**filters)) == counted(10)
 
 
 @pytest.mark.parametrize("unstorable", UNSTORABLE)
 @pytest.mark.parametrize("name", ["userIds", "serviceUserIds", "playbookId"])
-def test_an_id_that_no_database_can_hold_is_refused_by_its_place(
-    ask: Ask, name: str, unstorable: str
+def test_an_id_that_no_database_can_store_is_refused(
+    execute: Execute, name: str, unstorable: str
 ) -> None:
-    """The refusal names the filter."""
+    """The error names the filter."""
     ids = unstorable if name == "playbookId" else ["user-1", unstorable]
-    answered = ask(QUESTION, filtered(**{name: ids}))
+    body = execute(QUERY, filtered(**{name: ids}))
 
-    assert answered["data"] == {"sessionMetrics": None}
-    assert refusal(answered)["extensions"]["argument"] == f"filters.{name}"
-    assert refusal(answered)["message"] == f"`filters.{name}` {ID_REASON}"
+    assert body["data"] == {"sessionMetrics": None}
+    assert refusal(body)["extensions"]["argument"] == f"filters.{name}"
+    assert refusal(body)["message"] == f"`filters.{name}` {ID_REASON}"
 
 
 @pytest.mark.parametrize("unstorable", UNSTORABLE)
 @pytest.mark.parametrize("enterprise", [False, True])
-def test_an_organization_that_no_database_can_hold_is_refused_by_its_place(
-    shared: Gateway, ask: Ask, unstorable: str, *, enterprise: bool
+def test_an_organization_that_no_database_can_store_is_refused(
+    shared: Gateway, execute: Execute, unstorable: str, *, enterprise: bool
 ) -> None:
-    """At either level, and before the right to read is looked at."""
-    asked = {"org": unstorable, "filters": EVERYTHING}
+    """For callers of both levels, before their permissions are checked."""
+    variables = {"org": unstorable, "filters": ALL_SESSIONS}
     if enterprise:
-        body = json.dumps({"query": QUESTION, "variables": asked})
-        headers = {"content-type": "application/json"}
-        answered = shared.request(
-            "POST", "/graphql", shared.token(), content=body, headers=headers
-        ).json()
+        request = {"query": QUERY, "variables": variables}
+        body = post_body(shared, shared.token(), request).json()
     else:
-        answered = ask(QUESTION, asked)
+        body = execute(QUERY, variables)
 
-    assert refusal(answered)["extensions"]["argument"] == "orgId"
-    assert refusal(answered)["message"] == f"`orgId` {ID_REASON}"
+    assert refusal(body)["extensions"]["argument"] == "orgId"
+    assert refusal(body)["message"] == f"`orgId` {ID_REASON}"
 
 
-def test_a_nul_spelled_out_in_the_document_is_refused_too(ask: Ask) -> None:
-    """GraphQL's own escape is read before the id is looked at."""
-    query = QUESTION.replace("$filters)", '{timeAfter: 0, timeBefore: 1, userIds: "\\u0000"})')
+def test_an_escaped_nul_in_the_document_is_refused(execute: Execute) -> None:
+    """GraphQL unescapes it."""
+    query = QUERY.replace("$filters)", '{timeAfter: 0, timeBefore: 1, userIds: "\\u0000"})')
     query = query.replace(", $filters: SessionMetricsFilters!", "")
 
-    error = refusal(ask(query, {"org": "org-1"}))
+    error = refusal(execute(query, {"org": "org-1"}))
 
     assert error["extensions"]["argument"] == "filters.userIds"
 
 
 @pytest.mark.parametrize("given", [7, "7"], ids=["integer", "text"])
 def test_an_id_may_be_given_as_an_integer(gateway: Gateway, given: object) -> None:
-    """GraphQL's `ID` takes both, and both are the text `7`."""
+    """GraphQL's `ID` accepts both, and both are the text `7`."""
     gateway.load(
         [
             {"org_id": "7", "session_id": "a", "created_at": 0, "user_id": "7"},
@@ -181,16 +183,16 @@ def test_an_id_may_be_given_as_an_integer(gateway: Gateway, given: object) -> No
         literal = f"{{timeAfter: 0, timeBefore: 1, {name}: {json.dumps(given)}}}"
         variables = {"org": given, "filters": {"timeAfter": 0, "timeBefore": 1, name: given}}
 
-        spelled_out = f"{{ sessionMetrics(orgId: {json.dumps(given)}, filters: {literal})"
-        spelled_out += " { sessionsCreatedCount } }"
-        assert gateway.graphql(spelled_out, token).json() == counted(1)
-        assert gateway.graphql(QUESTION, token, variables).json() == counted(1)
+        document = f"{{ sessionMetrics(orgId: {json.dumps(given)}, filters: {literal})"
+        document += " { sessionsCreatedCount } }"
+        assert gateway.graphql(document, token).json() == counted(1)
+        assert gateway.graphql(QUERY, token, variables).json() == counted(1)
 
 
 @pytest.mark.parametrize("given", [10**30, -1])
-def test_any_integer_is_an_id(ask: Ask, given: int) -> None:
-    """However large: it is only text."""
-    assert ask(QUESTION, filtered(playbookId=given, userIds=[given])) == counted(0)
+def test_any_integer_is_an_id(execute: Execute, given: int) -> None:
+    """Of any size: it is only text."""
+    assert execute(QUERY, filtered(playbookId=given, userIds=[given])) == counted(0)
 
 
 @pytest.mark.parametrize(
@@ -201,58 +203,60 @@ def test_any_integer_is_an_id(ask: Ask, given: int) -> None:
         ({"timeBefore": 0}, ["'timeAfter'", "required"]),
         ({"timeAfter": 0, "timeBefore": None}, [".timeBefore", "DateTime!"]),
         (None, ["SessionMetricsFilters!"]),
-        # Unknown, with the right name where it is near.
-        (EVERYTHING | {"teamIds": []}, ["'teamIds'"]),
-        (EVERYTHING | {"user_ids": []}, ["'user_ids'", "Did you mean 'userIds'"]),
+        # Unknown, with a suggestion for a similar name.
+        (ALL_SESSIONS | {"teamIds": []}, ["'teamIds'"]),
+        (ALL_SESSIONS | {"user_ids": []}, ["'user_ids'", "Did you mean 'userIds'"]),
         # Of the wrong type.
         ("org-1", ["SessionMetricsFilters", "'org-1'"]),
-        ([EVERYTHING], ["SessionMetricsFilters"]),
-        (EVERYTHING | {"userIds": [None]}, [".userIds[0]", "ID!"]),
-        (EVERYTHING | {"userIds": ["a", True]}, [".userIds[1]", "ID"]),
-        (EVERYTHING | {"userIds": ["a", 1.5]}, [".userIds[1]", "ID", "1.5"]),
-        (EVERYTHING | {"userIds": [["a"]]}, [".userIds[0]", "ID"]),
-        (EVERYTHING | {"userIds": {"id": "a"}}, [".userIds", "ID"]),
-        (EVERYTHING | {"serviceUserIds": False}, [".serviceUserIds", "ID"]),
-        (EVERYTHING | {"playbookId": []}, [".playbookId", "ID"]),
-        (EVERYTHING | {"playbookId": ["a"]}, [".playbookId", "ID"]),
-        (EVERYTHING | {"playbookId": True}, [".playbookId", "ID"]),
+        ([ALL_SESSIONS], ["SessionMetricsFilters"]),
+        (ALL_SESSIONS | {"userIds": [None]}, [".userIds[0]", "ID!"]),
+        (ALL_SESSIONS | {"userIds": ["a", True]}, [".userIds[1]", "ID"]),
+        (ALL_SESSIONS | {"userIds": ["a", 1.5]}, [".userIds[1]", "ID", "1.5"]),
+        (ALL_SESSIONS | {"userIds": [["a"]]}, [".userIds[0]", "ID"]),
+        (ALL_SESSIONS | {"userIds": {"id": "a"}}, [".userIds", "ID"]),
+        (ALL_SESSIONS | {"serviceUserIds": False}, [".serviceUserIds", "ID"]),
+        (ALL_SESSIONS | {"playbookId": []}, [".playbookId", "ID"]),
+        (ALL_SESSIONS | {"playbookId": ["a"]}, [".playbookId", "ID"]),
+        (ALL_SESSIONS | {"playbookId": True}, [".playbookId", "ID"]),
     ],
 )
-def test_filters_that_do_not_fit_the_schema_are_refused_by_their_place(
-    ask: Ask, filters: object, named: list[str]
+def test_filters_of_another_type_are_refused(
+    execute: Execute, filters: object, named: list[str]
 ) -> None:
-    """Nothing is asked; the refusal names the variable, the field in it, and what it takes."""
-    answered = ask(QUESTION, {"org": "org-1", "filters": filters})
+    """Nothing is executed; the error names the variable, the field in it, and its type."""
+    body = execute(QUERY, {"org": "org-1", "filters": filters})
 
-    assert "data" not in answered
+    assert "data" not in body
     for word in ["'$filters'", *named]:
-        assert word in refusal(answered)["message"]
-    assert refusal(answered)["locations"]
+        assert word in refusal(body)["message"]
+    assert refusal(body)["locations"]
 
 
 @pytest.mark.parametrize(
     ("org", "named"),
     [(None, "ID!"), (True, "ID"), (1.5, "1.5"), ([], "ID"), (["org-1"], "org-1"), ({}, "ID")],
 )
-def test_an_organization_of_another_type_is_refused(ask: Ask, org: object, named: str) -> None:
-    """The refusal names the variable and what it takes."""
-    answered = ask(QUESTION, {"org": org, "filters": EVERYTHING})
+def test_an_organization_of_another_type_is_refused(
+    execute: Execute, org: object, named: str
+) -> None:
+    """The error names the variable and its type."""
+    body = execute(QUERY, {"org": org, "filters": ALL_SESSIONS})
 
-    assert "data" not in answered
-    assert "'$org'" in refusal(answered)["message"]
-    assert named in refusal(answered)["message"]
+    assert "data" not in body
+    assert "'$org'" in refusal(body)["message"]
+    assert named in refusal(body)["message"]
 
 
-def test_missing_variables_are_all_named(ask: Ask) -> None:
-    """Each has an error of its own; variables that are not declared are not looked at."""
-    answered = ask(QUESTION, {"organization": "org-1", "other": "\0"})
+def test_missing_variables_are_all_named(execute: Execute) -> None:
+    """Each has an error of its own; undeclared variables are ignored."""
+    body = execute(QUERY, {"organization": "org-1", "other": "\0"})
 
-    assert [error["extensions"] for error in answered["errors"]] == [
+    assert [error["extensions"] for error in body["errors"]] == [
         {"code": "BAD_USER_INPUT"},
         {"code": "BAD_USER_INPUT"},
     ]
-    assert "'$org'" in answered["errors"][0]["message"]
-    assert "'$filters'" in answered["errors"][1]["message"]
+    assert "'$org'" in body["errors"][0]["message"]
+    assert "'$filters'" in body["errors"][1]["message"]
 
 
 @pytest.mark.parametrize(
@@ -277,17 +281,17 @@ def test_missing_variables_are_all_named(ask: Ask) -> None:
         ('orgId: "a", filters: $filters', ["'$filters'"]),
     ],
 )
-def test_arguments_that_do_not_fit_the_schema_are_refused(
-    ask: Ask, arguments: str, named: list[str]
+def test_arguments_of_another_type_are_refused(
+    execute: Execute, arguments: str, named: list[str]
 ) -> None:
-    """Nothing is asked; each refusal names its argument and points at a place in the document."""
+    """Nothing is executed; each error names its argument and has a location in the document."""
     parentheses = f"({arguments})" if arguments else ""
-    answered = ask(f"{{ sessionMetrics{parentheses} {{ sessionsCreatedCount }} }}")
+    body = execute(f"{{ sessionMetrics{parentheses} {{ sessionsCreatedCount }} }}")
 
-    assert "data" not in answered
-    assert {error["extensions"]["code"] for error in answered["errors"]} == {"BAD_USER_INPUT"}
-    assert all(error["locations"] for error in answered["errors"])
-    messages = " ".join(error["message"] for error in answered["errors"])
+    assert "data" not in body
+    assert {error["extensions"]["code"] for error in body["errors"]} == {"BAD_USER_INPUT"}
+    assert all(error["locations"] for error in body["errors"])
+    messages = " ".join(error["message"] for error in body["errors"])
     for word in named:
         assert word in messages
 
@@ -304,10 +308,10 @@ def test_arguments_that_do_not_fit_the_schema_are_refused(
         ("$ids: [ID!]!", {"ids": ["user-1"]}, 5),
     ],
 )
-def test_a_variable_inside_the_filters(
-    ask: Ask, declared: str, variables: dict[str, Any], sessions: int
+def test_a_variable_as_the_value_of_a_filter(
+    execute: Execute, declared: str, variables: dict[str, Any], sessions: int
 ) -> None:
-    """Null, absent, and a default mean what they mean for the filter itself."""
+    """Null, absent, and a default mean the same as for the filter itself."""
     query = f"""
         query ({declared}) {{
           sessionMetrics(
@@ -315,11 +319,11 @@ def test_a_variable_inside_the_filters(
           ) {{ sessionsCreatedCount }}
         }}
     """
-    assert ask(query, variables) == counted(sessions)
+    assert execute(query, variables) == counted(sessions)
 
 
-def test_null_in_the_place_of_a_default_is_refused_where_null_is_not_taken(ask: Ask) -> None:
-    """GraphQL finds this only when the field runs, so the answer has data beside the error."""
+def test_null_in_place_of_a_default_is_refused_by_a_non_null_filter(execute: Execute) -> None:
+    """GraphQL finds this only when it executes the field, so the response also has data."""
     query = """
         query ($at: DateTime = 0) {
           mine: sessionMetrics(orgId: "org-1", filters: { timeAfter: $at, timeBefore: 10 }) {
@@ -327,10 +331,10 @@ def test_null_in_the_place_of_a_default_is_refused_where_null_is_not_taken(ask: 
           }
         }
     """
-    assert ask(query)["data"] == {"mine": {"sessionsCreatedCount": 10}}
+    assert execute(query)["data"] == {"mine": {"sessionsCreatedCount": 10}}
 
-    answered = ask(query, {"at": None})
+    body = execute(query, {"at": None})
 
-    assert answered["data"] == {"mine": None}
-    assert "'$at'" in refusal(answered)["message"]
-    assert refusal(answered)["path"] == ["mine"]
+    assert body["data"] == {"mine": None}
+    assert "'$at'" in refusal(body)["message"]
+    assert refusal(body)["path"] == ["mine"]

@@ -1,4 +1,4 @@
-"""`DateTime`: what a client may write, what it reads back, and how anything else is refused."""
+"""`DateTime`: what it accepts and returns, and how anything else is refused."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -9,11 +9,13 @@ from graphql import GraphQLError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics_graphql.domain.periods import MAX_INSTANT, MIN_INSTANT
+from metrics_graphql.core.periods import MAX_INSTANT, MIN_INSTANT
 from metrics_graphql.graphql_api.scalars import parse_instant, serialize_instant
-from tests.graphql_api.conftest import Ask
+from tests.conftest import Gateway
+from tests.graphql_api.client import error_of, post
+from tests.graphql_api.conftest import Execute
 
-TAKEN: list[tuple[object, str]] = [
+ACCEPTED: list[tuple[object, str]] = [
     # ISO 8601 with Z or an offset.
     ("2025-01-01T00:00:00Z", "2025-01-01T00:00:00Z"),
     ("2025-01-01T00:00:00+00:00", "2025-01-01T00:00:00Z"),
@@ -33,7 +35,7 @@ TAKEN: list[tuple[object, str]] = [
     (-1, "1969-12-31T23:59:59Z"),
     (1_735_689_600, "2025-01-01T00:00:00Z"),
     (2**31, "2038-01-19T03:14:08Z"),
-    # The years 1 to 9999 are what can be written; anything outside is the nearest inside.
+    # Instants outside the years 1 to 9999 count as the nearest inside.
     ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
     ("0001-01-01T00:00:00+00:01", "0001-01-01T00:00:00Z"),
     ("0001-01-01T00:00:00+23:59", "0001-01-01T00:00:00Z"),
@@ -50,7 +52,7 @@ TAKEN: list[tuple[object, str]] = [
     (-(10**4000), "0001-01-01T00:00:00Z"),
 ]
 
-REFUSED_ANYWHERE: list[tuple[object, str]] = [
+REFUSED: list[tuple[object, str]] = [
     ("nonsense", "nonsense"),
     ("", '""'),
     ("1735689600", "1735689600"),
@@ -71,17 +73,17 @@ REFUSED_ANYWHERE: list[tuple[object, str]] = [
     ([1], "[1]"),
     (["2025-01-01T00:00:00Z"], "2025-01-01T00:00:00Z"),
 ]
-"""Values that are the same in JSON and in GraphQL, and what the refusal must mention."""
+"""Values that are written alike in JSON and GraphQL, and what the error must contain."""
 
 REFUSED_VARIABLES = [
-    *REFUSED_ANYWHERE,
+    *REFUSED,
     (1e300, "1e+300"),
     ({}, "{}"),
     ({"seconds": 1}, "seconds"),
 ]
 
 REFUSED_LITERALS = [
-    *((json.dumps(value), shown) for value, shown in REFUSED_ANYWHERE),
+    *((json.dumps(value), shown) for value, shown in REFUSED),
     ("1e300", "1e+300"),
     ("{}", "{}"),
     ("{seconds: 1}", "seconds"),
@@ -89,7 +91,7 @@ REFUSED_LITERALS = [
     ('"""nonsense"""', "nonsense"),
 ]
 
-DEBATABLE: list[tuple[object, str]] = [
+AMBIGUOUS: list[tuple[object, str]] = [
     ("2025-01-01t00:00:00z", "2025-01-01T00:00:00Z"),
     ("2025-01-01T00:00:00z", "2025-01-01T00:00:00Z"),
     ("2025-01-01T00:00Z", "2025-01-01T00:00:00Z"),
@@ -100,7 +102,7 @@ DEBATABLE: list[tuple[object, str]] = [
     ("2025-01-01T00:00:00,5Z", "2025-01-01T00:00:01Z"),
     (1_735_689_600.0, "2025-01-01T00:00:00Z"),
 ]
-"""Spellings that some of the standards around ISO 8601 know, and what they mean there."""
+"""Formats of standards related to ISO 8601, and what they mean there."""
 
 
 BY_VARIABLE = """
@@ -110,66 +112,66 @@ BY_VARIABLE = """
       }
     }
 """
-"""Asks for the empty period at an instant."""
+"""Returns the empty period at an instant."""
 
 
 def by_literal(literal: str) -> str:
-    """Return the same question with the instant spelled out."""
+    """Return the same query with a literal."""
     return BY_VARIABLE.replace("query ($at: DateTime!)", "").replace("$at", literal)
 
 
 def at(moment: str) -> dict[str, Any]:
-    """Return the answer for the empty period at a moment."""
+    """Return the response with the empty period at a moment."""
     return {"data": {"sessionMetrics": {"period": {"startsAt": moment, "endsAt": moment}}}}
 
 
-def refusals(answered: dict[str, Any]) -> list[str]:
-    """Return the messages of an answer that must hold errors of the caller's, and nothing else."""
-    assert "data" not in answered
-    assert {error["extensions"]["code"] for error in answered["errors"]} == {"BAD_USER_INPUT"}
-    return [error["message"] for error in answered["errors"]]
+def messages_of(body: dict[str, Any]) -> list[str]:
+    """Return the messages of a response that must have errors of the client, and no data."""
+    assert "data" not in body
+    assert {error["extensions"]["code"] for error in body["errors"]} == {"BAD_USER_INPUT"}
+    return [error["message"] for error in body["errors"]]
 
 
-@pytest.mark.parametrize(("value", "moment"), TAKEN)
-def test_an_instant_as_a_variable(ask: Ask, value: object, moment: str) -> None:
-    """It means the moment it names, or the nearest one in the years 1 to 9999."""
-    assert ask(BY_VARIABLE, {"at": value}) == at(moment)
+@pytest.mark.parametrize(("value", "moment"), ACCEPTED)
+def test_an_instant_as_a_variable(execute: Execute, value: object, moment: str) -> None:
+    """It is returned in UTC, or as the nearest instant in the years 1 to 9999."""
+    assert execute(BY_VARIABLE, {"at": value}) == at(moment)
 
 
-@pytest.mark.parametrize(("value", "moment"), TAKEN)
-def test_an_instant_as_a_literal(ask: Ask, value: object, moment: str) -> None:
-    """It means what it means as a variable."""
-    assert ask(by_literal(json.dumps(value))) == at(moment)
+@pytest.mark.parametrize(("value", "moment"), ACCEPTED)
+def test_an_instant_as_a_literal(execute: Execute, value: object, moment: str) -> None:
+    """It means the same as a variable."""
+    assert execute(by_literal(json.dumps(value))) == at(moment)
 
 
 @pytest.mark.parametrize(("value", "shown"), REFUSED_VARIABLES)
-def test_a_bad_variable_is_named(ask: Ask, value: object, shown: str) -> None:
-    """The refusal names the variable, and shows what it was."""
-    (message,) = refusals(ask(BY_VARIABLE, {"at": value}))
+def test_an_invalid_variable_is_named(execute: Execute, value: object, shown: str) -> None:
+    """The error names the variable and its value."""
+    (message,) = messages_of(execute(BY_VARIABLE, {"at": value}))
 
     assert "'$at'" in message
     assert shown.lower() in message.lower()
 
 
 @pytest.mark.parametrize(("literal", "shown"), REFUSED_LITERALS)
-def test_a_bad_literal_is_shown(ask: Ask, literal: str, shown: str) -> None:
-    """Each refusal shows what was written: here it stands in two places."""
-    messages = refusals(ask(by_literal(literal)))
+def test_an_invalid_literal_is_in_the_error(execute: Execute, literal: str, shown: str) -> None:
+    """There is an error for each occurrence, here two."""
+    messages = messages_of(execute(by_literal(literal)))
 
     assert len(messages) == 2
     for message in messages:
         assert shown.lower() in message.lower()
 
 
-def test_a_bad_instant_in_the_filters_is_found_by_its_place(ask: Ask) -> None:
-    """Where the filters are one variable, each refusal names the field inside."""
+def test_an_invalid_instant_in_a_variable_has_its_path(execute: Execute) -> None:
+    """Each error names the field of the input object."""
     query = """
         query ($filters: SessionMetricsFilters!) {
           sessionMetrics(orgId: "org-1", filters: $filters) { __typename }
         }
     """
     filters = {"timeAfter": "yesterday", "timeBefore": 0.5}
-    after, before = refusals(ask(query, {"filters": filters}))
+    after, before = messages_of(execute(query, {"filters": filters}))
 
     assert ".timeAfter" in after
     assert '"yesterday"' in after
@@ -177,65 +179,65 @@ def test_a_bad_instant_in_the_filters_is_found_by_its_place(ask: Ask) -> None:
     assert "0.5" in before
 
 
-def test_a_long_instant_is_cut_short_in_the_refusal(ask: Ask) -> None:
-    """An answer does not grow with the nonsense it refuses."""
-    (message,) = refusals(ask(BY_VARIABLE, {"at": "x" * 50_000}))
+def test_a_long_value_is_shortened_in_the_error(execute: Execute) -> None:
+    """The response does not grow with the value."""
+    (message,) = messages_of(execute(BY_VARIABLE, {"at": "x" * 50_000}))
 
     assert len(message) < 500
     assert "…" in message
 
 
-@pytest.mark.parametrize(("value", "moment"), DEBATABLE)
-def test_a_debatable_spelling_is_right_or_refused(ask: Ask, value: object, moment: str) -> None:
-    """What not every reader of ISO 8601 takes is never taken for something else."""
-    for answered in (ask(BY_VARIABLE, {"at": value}), ask(by_literal(json.dumps(value)))):
-        assert answered == at(moment) or all(
-            "DateTime" in message for message in refusals(answered)
-        )
+@pytest.mark.parametrize(("value", "moment"), AMBIGUOUS)
+def test_an_ambiguous_format_is_read_correctly_or_refused(
+    execute: Execute, value: object, moment: str
+) -> None:
+    """It never means another instant."""
+    for body in (execute(BY_VARIABLE, {"at": value}), execute(by_literal(json.dumps(value)))):
+        assert body == at(moment) or all("DateTime" in message for message in messages_of(body))
 
 
 @pytest.mark.parametrize("sign", ["", "-"])
 @pytest.mark.parametrize("digits", [4300, 4301, 20_000])
-def test_an_integer_literal_too_long_for_python_is_not_an_error_of_ours(
-    ask: Ask, sign: str, digits: int
+def test_an_integer_literal_too_long_for_python_is_not_a_bug(
+    execute: Execute, sign: str, digits: int
 ) -> None:
-    """It counts as the nearest instant inside, as any other integer, or is refused."""
-    answered = ask(by_literal(sign + "9" * digits))
+    """It counts as the nearest instant inside, or is refused."""
+    body = execute(by_literal(sign + "9" * digits))
 
-    if "data" in answered:
-        assert answered == at("0001-01-01T00:00:00Z" if sign else "9999-12-31T23:59:59Z")
+    if "data" in body:
+        assert body == at("0001-01-01T00:00:00Z" if sign else "9999-12-31T23:59:59Z")
     else:
-        assert all("DateTime" in message for message in refusals(answered))
+        assert all("DateTime" in message for message in messages_of(body))
 
 
-def test_a_variable_may_have_an_instant_as_its_default(ask: Ask) -> None:
-    """A default is read as a literal is, and refused as one."""
+def test_a_variable_may_have_an_instant_as_its_default(execute: Execute) -> None:
+    """A default is parsed, and refused, as a literal."""
     query = BY_VARIABLE.replace("DateTime!", 'DateTime! = "2025-01-01T00:00:00Z"')
-    assert ask(query) == at("2025-01-01T00:00:00Z")
+    assert execute(query) == at("2025-01-01T00:00:00Z")
 
     query = BY_VARIABLE.replace("DateTime!", 'DateTime! = "new year"')
-    assert "new year" in refusals(ask(query))[0]
+    assert "new year" in messages_of(execute(query))[0]
 
 
 @pytest.mark.parametrize(
     "declared", ["Int!", "String!", "Float!", "ID!", "DateTime", "[DateTime!]!"]
 )
-def test_a_variable_of_another_type_is_refused(ask: Ask, declared: str) -> None:
-    """GraphQL's own rule: a variable has the type of the place it is used in."""
+def test_a_variable_of_another_type_is_refused(execute: Execute, declared: str) -> None:
+    """By GraphQL's own rule: a variable has the type of its position."""
     query = BY_VARIABLE.replace("$at: DateTime!", f"$at: {declared}")
 
-    for message in refusals(ask(query, {"at": 0})):
+    for message in messages_of(execute(query, {"at": 0})):
         assert f"type '{declared}'" in message
         assert "'DateTime!'" in message
 
 
 @given(st.integers(MIN_INSTANT, MAX_INSTANT))
-def test_what_is_shown_can_be_asked_for(instant: int) -> None:
-    """Every instant comes back from its own spelling, which is as long as any other."""
-    shown = serialize_instant(instant)
+def test_a_serialized_instant_is_parsed_to_itself(instant: int) -> None:
+    """Every instant has a text of the same length."""
+    text = serialize_instant(instant)
 
-    assert parse_instant(shown) == instant
-    assert len(shown) == len("0001-01-01T00:00:00Z")
+    assert parse_instant(text) == instant
+    assert len(text) == len("0001-01-01T00:00:00Z")
 
 
 @given(
@@ -243,7 +245,7 @@ def test_what_is_shown_can_be_asked_for(instant: int) -> None:
     st.integers(-1439, 1439),
 )
 def test_fractions_round_up_whatever_the_offset(moment: datetime, minutes: int) -> None:
-    """The instant is the first whole second that is not before the moment."""
+    """The instant is the first whole second that is not earlier."""
     text = moment.replace(tzinfo=timezone(timedelta(minutes=minutes))).isoformat()
     epoch = datetime(1970, 1, 1)  # noqa: DTZ001 - offsets are added by hand, beyond year 1 too
     micros = (moment - epoch) // timedelta(microseconds=1) - minutes * 60_000_000
@@ -258,19 +260,91 @@ ANY_JSON = st.recursive(
 
 
 @given(ANY_JSON | st.text("0123456789-+:.,TZtzW ", max_size=30))
-def test_nothing_else_is_taken_or_breaks_the_reader(value: object) -> None:
-    """Whatever JSON can hold is an instant or a refusal that says what was expected."""
+def test_any_other_value_is_refused(value: object) -> None:
+    """Any JSON value is an instant, or refused with what was expected."""
     try:
         instant = parse_instant(value)
-    except GraphQLError as refusal:
-        assert "expected ISO 8601" in refusal.message  # noqa: PT017 - either outcome is fine
+    except GraphQLError as error:
+        assert "expected ISO 8601" in error.message  # noqa: PT017 - either outcome is fine
     else:
         assert isinstance(instant, int)
 
 
-def test_the_epoch_is_the_epoch() -> None:
-    """An instant counts the seconds that the standard library counts."""
+def test_instants_are_unix_seconds() -> None:
+    """As the standard library counts them."""
     moment = datetime(2025, 6, 30, 12, 34, 56, tzinfo=UTC)
 
     assert parse_instant(moment.isoformat()) == moment.timestamp()
     assert serialize_instant(int(moment.timestamp())) == "2025-06-30T12:34:56Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "instant"),
+    [
+        ("1970-01-01T00:00:00.0000001Z", 1),
+        ("1970-01-01T00:00:00.000000001Z", 1),
+        ("1969-12-31T23:59:59.999999999Z", 0),
+        ("3000-01-01T00:00:00.000001Z", 32_503_680_001),
+        ("9998-01-01T00:00:00.000001Z", 253_339_228_801),
+    ],
+)
+def test_any_fraction_rounds_up(text: str, instant: int) -> None:
+    """With any number of digits, in any year."""
+    assert parse_instant(text) == instant
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2025-01-01X00:00:00Z",
+        "2025-01-01é00:00:00Z",
+        "2025-01-01\ud80000:00:00Z",
+        "2025-01-01\x0000:00:00Z",
+        "2025-01-01T00:00:00Z\0",
+        "2025-01-01T00:00:00Z\0; DROP TABLE sessions",
+        "2025-01-01T00:00:00x+00:00",
+        "2025-01-01T00:00:00\n+00:00",
+        "2025-01-01T00:00:00.123456junk+00:00",
+        "2025-01-01T00:00:00+00:00:30",
+        "2025-01-01T00:00:00+00:00:00.5",
+    ],
+)
+def test_text_that_only_python_reads_as_iso_8601_is_refused(text: str) -> None:
+    """`datetime.fromisoformat` ignores some characters."""
+    with pytest.raises(Exception, match="expected ISO 8601"):
+        parse_instant(text)
+
+
+@pytest.mark.parametrize("literal", ["0.5", '"yesterday"', "[1]"])
+def test_an_invalid_literal_is_located(shared: Gateway, token: str, literal: str) -> None:
+    """The error has the location of the value."""
+    query = f"""{{
+      sessionMetrics(orgId: "org-1", filters: {{ timeAfter: {literal}, timeBefore: 9 }}) {{
+        __typename
+      }}
+    }}"""
+    error = error_of(post(shared, token, query))
+
+    assert error["locations"][0]["line"] == 2
+
+
+def test_a_long_integer_literal_is_an_instant(shared: Gateway, token: str) -> None:
+    """It is later than all sessions."""
+    query = f"""{{
+      sessionMetrics(orgId: "org-1", filters: {{ timeAfter: 0, timeBefore: {"9" * 4301} }}) {{
+        sessionsCreatedCount
+      }}
+    }}"""
+    body = post(shared, token, query).json()
+
+    assert body == {"data": {"sessionMetrics": {"sessionsCreatedCount": 10}}}
+
+
+@pytest.mark.parametrize("text", ["2025-01-01+00:00", "2025-01-01-05:30", "2025-01-01Z"])
+def test_a_date_with_an_offset_is_refused(shared: Gateway, token: str, text: str) -> None:
+    """With the scalar's own message."""
+    field = f'sessionMetrics(orgId: "org-1", filters: {{ timeAfter: "{text}", timeBefore: 1 }})'
+    error = error_of(post(shared, token, f"{{ {field} {{ __typename }} }}"))
+
+    assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+    assert "expected ISO 8601" in error["message"]

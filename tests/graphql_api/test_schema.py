@@ -1,4 +1,4 @@
-"""The schema as a client reads it: committed, described, and in the words of the REST document."""
+"""The schema as a client reads it: committed, described, and named as the REST API."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,9 +24,9 @@ from graphql import (
     validate_schema,
 )
 
-from metrics_graphql.domain.measures import AVERAGE_ACUS, MEASURES
+from metrics_graphql.core.measures import AVERAGE_ACUS, MEASURES
 from metrics_graphql.graphql_api.schema import schema
-from tests.graphql_api.conftest import Ask
+from tests.graphql_api.conftest import Execute
 
 ROOT = Path(__file__).parents[2]
 PRINTED = schema.as_str()
@@ -37,25 +37,25 @@ REST: dict[str, Any] = yaml.safe_load((ROOT / "tests/spec/v3-openapi.yaml").read
 
 
 def camel_case(name: str) -> str:
-    """Return a REST key as GraphQL spells it."""
+    """Return the GraphQL name of a REST key."""
     first, *others = name.split("_")
     return first + "".join(word.capitalize() for word in others)
 
 
 def described(schema: GraphQLSchema) -> Iterator[tuple[str, str | None]]:
-    """Yield the coordinate of each thing that is ours to describe, and its description."""
+    """Yield the coordinate of each element that this schema defines, and its description."""
     for name, type_ in schema.type_map.items():
         if not name.startswith("__") and name not in specified_scalar_types:
             yield name, type_.description
             yield from described_members(name, type_)
     for directive in schema.directives:
         if directive.name not in {specified.name for specified in specified_directives}:
-            # Strawberry has no place for descriptions of its arguments.
+            # Strawberry has no descriptions of a directive's arguments.
             yield f"@{directive.name}", directive.description
 
 
 def described_members(name: str, type_: GraphQLNamedType) -> Iterator[tuple[str, str | None]]:
-    """Yield what a type is made of."""
+    """Yield the members of a type."""
     if isinstance(type_, GraphQLEnumType):
         for value_name, value in type_.values.items():
             yield f"{name}.{value_name}", value.description
@@ -84,12 +84,12 @@ def object_type(name: str) -> GraphQLObjectType | GraphQLInterfaceType:
 
 
 def types_of_fields(name: str) -> dict[str, str]:
-    """Return the fields of a type, and what each returns."""
+    """Return the fields of a type, and the type of each."""
     return {field: str(value.type) for field, value in object_type(name).fields.items()}
 
 
 def test_the_committed_schema_is_the_schema() -> None:
-    """`metrics-graphql export-schema graphql > schema.graphql` writes it again."""
+    """`metrics-graphql export-schema graphql > schema.graphql` updates it."""
     assert (ROOT / "schema.graphql").read_text() == PRINTED + "\n"
 
 
@@ -102,7 +102,7 @@ def test_the_schema_is_valid() -> None:
     ("coordinate", "description"), [pytest.param(*item, id=item[0]) for item in described(SCHEMA)]
 )
 def test_everything_is_described(coordinate: str, description: str | None) -> None:
-    """In sentences: a capital or a code word first, a full stop last."""
+    """In sentences, from a capital letter or code to a full stop."""
     assert description, coordinate
     assert description[0].isupper() or description[0] in "`0123456789"
     assert description.endswith(".")
@@ -110,7 +110,7 @@ def test_everything_is_described(coordinate: str, description: str | None) -> No
 
 
 def test_the_measures_have_the_names_of_the_rest_keys() -> None:
-    """In camelCase, and no other: the rest are other questions of the same sessions."""
+    """In camel case; the other fields are other queries of the same sessions."""
     keys = {camel_case(key) for key in REST["SessionMetricsResponse"]["properties"]}
 
     assert set(types_of_fields("SessionAggregates")) == keys
@@ -121,7 +121,7 @@ def test_the_measures_have_the_names_of_the_rest_keys() -> None:
 
 
 def test_the_measures_have_the_types_of_the_rest_keys() -> None:
-    """Every one is always there, as every key is."""
+    """All are non-null, as every key is required."""
     response = REST["SessionMetricsResponse"]
     assert set(response["required"]) == set(response["properties"])
     for key, value in response["properties"].items():
@@ -132,12 +132,12 @@ def test_the_measures_have_the_types_of_the_rest_keys() -> None:
 
 @pytest.mark.parametrize("name", ["SessionCountsBySize", "SessionCountsByOrigin"])
 def test_the_members_have_the_names_of_the_rest_keys(name: str) -> None:
-    """Sizes and origins are spelled as there."""
+    """Sizes and origins are named as there."""
     assert types_of_fields(name) == dict.fromkeys(REST[name]["properties"], "Int!")
 
 
 def test_the_filters_have_the_names_of_the_rest_parameters() -> None:
-    """And take null where REST takes nothing."""
+    """Null stands for a parameter that is left out."""
     filters = SCHEMA.type_map["SessionMetricsFilters"]
     assert isinstance(filters, GraphQLInputObjectType)
 
@@ -150,8 +150,8 @@ def test_the_filters_have_the_names_of_the_rest_parameters() -> None:
     }
 
 
-def test_every_measure_of_the_table_is_shown() -> None:
-    """The fields follow from the table, all but the sum that only the average is made of."""
+def test_every_measure_of_the_table_is_a_field() -> None:
+    """All but the sum that only the average is derived from."""
     shown = {
         (field, member)
         for field, type_ in types_of_fields("SessionAggregates").items()
@@ -164,8 +164,8 @@ def test_every_measure_of_the_table_is_shown() -> None:
     assert shown == declared - {("acusConsumed", None)} | {(camel_case(AVERAGE_ACUS), None)}
 
 
-def test_fields_of_the_interface_mean_the_same_wherever_they_appear() -> None:
-    """Same type, same description."""
+def test_fields_of_the_interface_are_equal_in_every_type() -> None:
+    """They have the same types and descriptions."""
     interface = object_type("SessionAggregates")
     assert isinstance(interface, GraphQLInterfaceType)
     implementations = SCHEMA.get_implementations(interface).objects
@@ -176,30 +176,30 @@ def test_fields_of_the_interface_mean_the_same_wherever_they_appear() -> None:
             assert implementation.fields[name].description == field.description
 
 
-def test_a_question_is_null_where_it_can_not_be_answered() -> None:
-    """So that one refusal leaves the other fields of a request standing."""
+def test_root_fields_are_nullable() -> None:
+    """So that an error in one leaves the others intact."""
     assert types_of_fields("Query")["sessionMetrics"] == "SessionMetrics"
     assert types_of_fields("Query")["enterpriseSessionMetrics"] == "EnterpriseSessionMetrics"
 
 
-def test_nothing_can_be_changed_or_subscribed_to() -> None:
-    """There is one root, of questions."""
+def test_there_are_only_queries() -> None:
+    """No mutations and no subscriptions."""
     assert SCHEMA.mutation_type is None
     assert SCHEMA.subscription_type is None
 
 
-def test_tools_can_read_the_schema_over_http(ask: Ask) -> None:
-    """GraphiQL's own introspection returns the schema that is committed."""
+def test_introspection_returns_the_committed_schema(execute: Execute) -> None:
+    """By the introspection query of GraphiQL."""
     query = get_introspection_query(
         specified_by_url=True,
         directive_is_repeatable=True,
         schema_description=True,
         input_value_deprecation=True,
     )
-    answered = ask(query)
+    body = execute(query)
 
-    assert "errors" not in answered
-    served = build_client_schema(answered["data"])
+    assert "errors" not in body
+    served = build_client_schema(body["data"])
     assert find_breaking_changes(SCHEMA, served) == []
     assert find_dangerous_changes(SCHEMA, served) == []
     assert find_breaking_changes(served, SCHEMA) == []

@@ -1,4 +1,4 @@
-"""The served document against the published one: the differences are listed here, and no others."""
+"""The OpenAPI document: how it differs from the published one, and that it has every measure."""
 
 from copy import deepcopy
 from pathlib import Path
@@ -7,6 +7,8 @@ from typing import Any
 import yaml
 from openapi_spec_validator import validate
 
+from metrics_graphql.core.measures import AVERAGE_ACUS, MEASURES
+from metrics_graphql.rest_api.response_body import openapi_document
 from tests.conftest import Gateway
 
 PUBLISHED: dict[str, Any] = yaml.safe_load(
@@ -25,11 +27,11 @@ OTHER_PATHS: dict[str, dict[str, Any]] = {
         "operationId": "handle_get_session_metrics_v3_enterprise_metrics_sessions_get",
     },
 }
-"""The same question at other addresses, and the words for it there."""
+"""The paths of the same operation that are added, and their texts."""
 
 
-def with_what_the_published_document_forgets(published: dict[str, Any]) -> dict[str, Any]:
-    """Add its path parameter, the answers it does not mention, and the other paths."""
+def with_additions(published: dict[str, Any]) -> dict[str, Any]:
+    """Add the path parameter, the responses and the paths that the published document lacks."""
     document = deepcopy(published)
     operation = document["paths"][PATH]["get"]
     operation["parameters"].insert(
@@ -45,26 +47,26 @@ def with_what_the_published_document_forgets(published: dict[str, Any]) -> dict[
     retry_after = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
     operation["responses"] |= {
         "401": {
-            "description": "No token, or one that is not valid",
+            "description": "No token, or a token that is not valid",
             "content": error,
             "headers": {"WWW-Authenticate": {"schema": {"type": "string"}}},
         },
         "403": {
-            "description": "The token may not read the organization, or there is no such"
-            " organization",
+            "description": "The token has no permission on the organization, or the organization"
+            " does not exist",
             "content": error,
         },
         "429": {
-            "description": "The token has asked as often as it may",
+            "description": "The rate limit of the token is exceeded",
             "content": error,
             "headers": retry_after,
         },
         "503": {
-            "description": "The database is not available, or the server is busy",
+            "description": "The database is not available, or the server is overloaded",
             "content": error,
             "headers": retry_after,
         },
-        "504": {"description": "The answer took too long", "content": error},
+        "504": {"description": "The request passed its deadline", "content": error},
     }
     document["components"]["schemas"]["Error"] = {
         "title": "Error",
@@ -88,17 +90,18 @@ def with_what_the_published_document_forgets(published: dict[str, Any]) -> dict[
             "org_id": {
                 "anyOf": [{"type": "string"}, {"type": "null"}],
                 "title": "Org Id",
-                "description": "Its organization; null if it is of the enterprise.",
+                "description": "Its organization; null at enterprise level.",
             },
         },
     }
-    for path, words in OTHER_PATHS.items():
-        other = {**deepcopy(operation), **words}
+    for path, texts in OTHER_PATHS.items():
+        other = {**deepcopy(operation), **texts}
         (_, *other["parameters"]) = other["parameters"]
         document["paths"][path] = {"get": other}
     own, enterprise = (document["paths"][path]["get"] for path in OTHER_PATHS)
-    own["responses"]["403"]["description"] = "The token may not read the organization"
-    enterprise["responses"]["403"]["description"] = "The token may not read the enterprise"
+    own["responses"]["403"]["description"] = "The token has no permission on the organization"
+    no_permission = "The token has no permission at enterprise level"
+    enterprise["responses"]["403"]["description"] = no_permission
     user_ids = enterprise["parameters"][0]
     org_ids = {**user_ids, "name": "org_ids", "schema": {**user_ids["schema"], "title": "Org Ids"}}
     enterprise["parameters"].append(org_ids)
@@ -115,8 +118,8 @@ def with_what_the_published_document_forgets(published: dict[str, Any]) -> dict[
                     "content": {"application/json": {"schema": ok}},
                 },
                 **{
-                    status: answer
-                    for status, answer in operation["responses"].items()
+                    status: response
+                    for status, response in operation["responses"].items()
                     if status in {"401", "429", "503", "504"}
                 },
             },
@@ -125,15 +128,48 @@ def with_what_the_published_document_forgets(published: dict[str, Any]) -> dict[
     return document
 
 
-def test_differs_from_the_published_document_only_where_that_forgets_something(
-    gateway: Gateway,
-) -> None:
-    """The path parameter, the answers 401, 403, 429, 503 and 504, three paths: nothing else."""
+def test_the_document_only_adds_to_the_published_one(gateway: Gateway) -> None:
+    """The path parameter, the responses 401, 403, 429, 503 and 504, and three paths."""
     served = gateway.request("GET", "/openapi.json", None).json()
 
-    assert served == with_what_the_published_document_forgets(PUBLISHED)
+    assert served == with_additions(PUBLISHED)
 
 
-def test_is_a_valid_openapi_document(gateway: Gateway) -> None:
-    """The OpenAPI 3.1 schema accepts it."""
+def test_the_document_is_valid(gateway: Gateway) -> None:
+    """By the schema of OpenAPI 3.1."""
     validate(gateway.request("GET", "/openapi.json", None).json())
+
+
+def test_the_document_has_the_counted_measures_and_no_others() -> None:
+    """Each is a property, required and an integer, or a member of an object of integers."""
+    schemas = openapi_document()["components"]["schemas"]
+    response = schemas["SessionMetricsResponse"]
+    counted = [measure for measure in MEASURES if measure.adds == "sessions"]
+    fields = list(dict.fromkeys(measure.field for measure in counted))
+
+    assert list(response["properties"]) == response["required"] == [*fields, AVERAGE_ACUS]
+    assert response["properties"][AVERAGE_ACUS]["type"] == "number"
+    for field in fields:
+        members = [measure.member for measure in counted if measure.field == field]
+        prop = response["properties"][field]
+        if members == [None]:
+            assert prop["type"] == "integer"
+            continue
+        schema = schemas[prop["$ref"].rpartition("/")[2]]
+        assert list(schema["properties"]) == members
+        assert {each["type"] for each in schema["properties"].values()} == {"integer"}
+
+
+def test_objects_by_category_have_the_schema_of_their_category() -> None:
+    """`SessionCountsBySize` and `SessionCountsByOrigin`, each used by the fields of its name."""
+    document = openapi_document()
+    properties = document["components"]["schemas"]["SessionMetricsResponse"]["properties"]
+    schemas = {
+        name: prop["$ref"].rpartition("/")[2] for name, prop in properties.items() if "$ref" in prop
+    }
+
+    assert schemas == {
+        "sessions_created_by_size": "SessionCountsBySize",
+        "sessions_created_by_origin": "SessionCountsByOrigin",
+        "sessions_with_merged_prs_by_size": "SessionCountsBySize",
+    }

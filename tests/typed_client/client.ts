@@ -1,4 +1,4 @@
-// Uses what was generated as an application would; `tsc` says whether the types hold.
+// Uses the generated types as an application would; `tsc` checks them.
 import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
 import {
   DashboardDocument,
@@ -11,12 +11,12 @@ function average(measures: MeasuresFragment): number {
   return measures.avgAcusPerSession;
 }
 
-export function busiest(answer: DashboardQuery): string[] {
-  const metrics = answer.sessionMetrics;
+export function describeTop(data: DashboardQuery): string[] {
+  const metrics = data.sessionMetrics;
   if (!metrics) return [];
   const change: number | null | undefined = metrics.previousPeriod?.change.sessionsCreatedCount;
-  const everywhere = [metrics, ...(metrics.timeSeries ?? []), ...(metrics.byUser?.nodes ?? [])];
-  return everywhere
+  const rows = [metrics, ...(metrics.timeSeries ?? []), ...(metrics.byUser?.nodes ?? [])];
+  return rows
     .filter((measures) => average(measures) > (change ?? 0))
     .map((measures) => `${measures.sessionsCreatedByOrigin.slack} from Slack`);
 }

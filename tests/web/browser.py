@@ -1,4 +1,4 @@
-"""A real browser that looks at the pages, and notes what must not happen."""
+"""Opens the pages in a real browser, and records requests and problems."""
 
 import shutil
 from collections.abc import Generator
@@ -26,19 +26,19 @@ TIME_ZONE: Final = "Europe/Berlin"
 
 
 @dataclass
-class Seen:
-    """What a browser saw of some pages."""
+class Browser:
+    """A browser with one tab."""
 
     context: BrowserContext
     page: Page
     url: str
     problems: list[str] = field(default_factory=list)
-    """Violations of the policy, errors, and requests to anybody else."""
-    asked: list[dict[str, Any]] = field(default_factory=list)
-    """Bodies of the requests to the GraphQL door."""
+    """Errors, violations of the policy, and requests to other origins."""
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    """Bodies of the GraphQL requests."""
 
     def open(self, path: str, token: str = "") -> Page:
-        """Open a path in this tab, signed in with a token."""
+        """Open a path in the tab, signed in with a token."""
         if token:
             self.page.add_init_script(
                 f"sessionStorage.getItem('metrics-graphql:token') ?? "
@@ -49,38 +49,38 @@ class Seen:
 
 
 @contextmanager
-def browsing(url: str, **options: Any) -> Generator[Seen]:  # noqa: ANN401 - playwright's
-    """Lend a new tab of a new browser until the block ends."""
+def browsing(url: str, **options: Any) -> Generator[Browser]:  # noqa: ANN401 - playwright's
+    """Run a new browser until the block ends."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        context = browser.new_context(
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        context = chromium.new_context(
             **{"timezone_id": TIME_ZONE, "locale": "en-US", "reduced_motion": "reduce", **options}
         )
         page = context.new_page()
         page.set_default_timeout(20_000)
-        seen = Seen(context, page, url)
+        browser = Browser(context, page, url)
         origin = urlsplit(url).netloc
 
-        def note_message(message: ConsoleMessage) -> None:
+        def record_message(message: ConsoleMessage) -> None:
             if message.type == "error":
-                seen.problems.append(message.text)
+                browser.problems.append(message.text)
 
-        def note_request(request: Any) -> None:  # noqa: ANN401 - playwright's
+        def record_request(request: Any) -> None:  # noqa: ANN401 - playwright's
             if request.method == "POST":
-                seen.asked.append(request.post_data_json)
-            address = urlsplit(request.url)
-            if address.scheme not in {"data", "blob"} and address.netloc != origin:
-                seen.problems.append(f"asked {request.url}")
+                browser.requests.append(request.post_data_json)
+            parts = urlsplit(request.url)
+            if parts.scheme not in {"data", "blob"} and parts.netloc != origin:
+                browser.problems.append(f"requested {request.url}")
 
-        page.on("console", note_message)
-        page.on("pageerror", lambda error: seen.problems.append(str(error)))
-        page.on("request", note_request)
-        yield seen
-        browser.close()
+        page.on("console", record_message)
+        page.on("pageerror", lambda error: browser.problems.append(str(error)))
+        page.on("request", record_request)
+        yield browser
+        chromium.close()
 
 
 def violations(page: Page) -> list[str]:
-    """Return what axe-core finds serious or critical."""
+    """Return the serious and critical violations that axe-core finds."""
     found = Axe().run(page).response["violations"]
     return [
         f"{each['id']}: {[node['html'][:200] for node in each['nodes']]}"

@@ -1,4 +1,4 @@
-"""A server with sessions for a browser to look at."""
+"""A server with sessions for a browser."""
 
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
@@ -13,11 +13,11 @@ from tests.serving import Server, served
 ORIGINS = ["webapp", "slack", "api", "linear", "cli"]
 SIZES = ["xs", "s", "m", "l", "xl", None]
 SCRIPT = "<script>document.title = 'run'</script>"
-"""A playbook of somebody who tries."""
+"""A playbook id that is an attempted injection."""
 
 
 def rows(org_id: str, count: int) -> list[dict[str, Any]]:
-    """Return sessions of the last twenty days, one every few hours, the newest an hour old."""
+    """Return sessions of the last twenty days, one every four hours; the newest is an hour old."""
     newest = datetime.now(UTC) - timedelta(hours=1)
     return [
         {
@@ -46,12 +46,12 @@ def filled(gateway: Gateway) -> Gateway:
 
 @pytest.fixture
 def server(filled: Gateway, tmp_path: Path) -> Generator[Server]:
-    """Lend a server of it."""
-    with served(filled.database_url, tmp_path / "log", freshness=0) as server:
+    """Run a server of its database."""
+    with served(filled.database_url, tmp_path / "log", cache_ttl=0) as server:
         yield server
 
 
 @pytest.fixture
 def token(filled: Gateway) -> str:
-    """Return a token that reads it."""
+    """Return a token that may read the organization."""
     return filled.token("org-1")

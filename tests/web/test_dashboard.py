@@ -20,17 +20,17 @@ from tests.web.browser import browsing, needs_browser, violations
 from tests.web.conftest import SCRIPT
 
 pytestmark = [needs_browser, only_sqlite]
-"""The pages know nothing of engines."""
+"""The pages do not depend on the engine."""
 
 
 def total(page: Page, label: str) -> str:
-    """Return one of the totals as it is shown."""
+    """Return the text of a total."""
     term = page.locator("dt", has_text=re.compile(f"^{label}$"))
     return term.locator("xpath=following-sibling::dd[1]").inner_text()
 
 
 def shown(page: Page) -> dict[str, str]:
-    """Return the totals, once nothing newer is being asked for."""
+    """Return the totals, once no newer ones are being fetched."""
     expect(page.locator(".cards:not(.stale)")).to_be_visible()
     return {
         label: total(page, label)
@@ -38,9 +38,9 @@ def shown(page: Page) -> dict[str, str]:
     }
 
 
-def answered(server: Server, token: str, asked: dict[str, Any]) -> dict[str, str]:
-    """Return what the REST door says of the question that the page asked."""
-    given = asked["variables"]["filters"]
+def expected(server: Server, token: str, request: dict[str, Any]) -> dict[str, str]:
+    """Return the totals of the same query over REST, as the page shows them."""
+    given = request["variables"]["filters"]
     parameters = {
         "time_after": instant(given["timeAfter"]),
         "time_before": instant(given["timeBefore"]),
@@ -49,16 +49,16 @@ def answered(server: Server, token: str, asked: dict[str, Any]) -> dict[str, str
         "playbook_id": given.get("playbookId"),
     }
     response = httpx.get(
-        f"{server.url}/v3/organizations/{asked['variables']['org']}/metrics/sessions",
+        f"{server.url}/v3/organizations/{request['variables']['org']}/metrics/sessions",
         params={name: value for name, value in parameters.items() if value is not None},
         headers={"Authorization": f"Bearer {token}"},
     )
-    answer = response.json()
+    body = response.json()
     return {
-        "Sessions": f"{answer['sessions_created_count']:,}",
-        "With merged pull requests": f"{answer['sessions_with_merged_prs_count']:,}",
-        "From a playbook": f"{answer['sessions_created_with_playbook_count']:,}",
-        "With search": f"{answer['sessions_created_with_search_count']:,}",
+        "Sessions": f"{body['sessions_created_count']:,}",
+        "With merged pull requests": f"{body['sessions_with_merged_prs_count']:,}",
+        "From a playbook": f"{body['sessions_created_with_playbook_count']:,}",
+        "With search": f"{body['sessions_created_with_search_count']:,}",
     }
 
 
@@ -67,15 +67,15 @@ def instant(text: str) -> int:
     return int(datetime.fromisoformat(text).timestamp())
 
 
-def test_it_shows_what_the_api_answers_and_follows_its_controls(token: str, server: Server) -> None:
-    """Every view is one request; the address says which view it is, and never the token."""
-    with browsing(server.url) as seen:
-        page = seen.open("/", token)
+def test_the_dashboard_shows_the_metrics_of_its_view(token: str, server: Server) -> None:
+    """Each view is one request; the URL has the view, and never the token."""
+    with browsing(server.url) as browser:
+        page = browser.open("/", token)
         first = shown(page)
-        assert first == answered(server, token, seen.asked[-1])
+        assert first == expected(server, token, browser.requests[-1])
         assert int(first["Sessions"]) > 100
-        # Who is asking, and the view.
-        assert len(seen.asked) == 2
+        # The viewer, and the metrics of the view.
+        assert len(browser.requests) == 2
 
         page.get_by_role("button", name="7 days").click()
         page.wait_for_url("**period=7d*")
@@ -83,51 +83,53 @@ def test_it_shows_what_the_api_answers_and_follows_its_controls(token: str, serv
         page.get_by_role("button", name="email|1").click()
         page.wait_for_url("**user=email*")
         filtered = shown(page)
-        assert filtered == answered(server, token, seen.asked[-1])
-        assert seen.asked[-1]["variables"]["filters"]["userIds"] == ["email|1"]
+        assert filtered == expected(server, token, browser.requests[-1])
+        assert browser.requests[-1]["variables"]["filters"]["userIds"] == ["email|1"]
         assert int(filtered["Sessions"]) < int(first["Sessions"])
 
         service_users = page.get_by_label("Service users", exact=True)
         service_users.fill("service-user-1")
         service_users.press("Enter")
         page.wait_for_url("**service_user=service-user-1*")
-        assert shown(page) == answered(server, token, seen.asked[-1])
-        assert len(seen.asked) == 5
+        assert shown(page) == expected(server, token, browser.requests[-1])
+        assert len(browser.requests) == 5
 
         page.get_by_label("First day").fill("2024-02-01")
         page.wait_for_url("**from=2024-02-01*")
         shown(page)
-        assert seen.asked[-1]["variables"]["filters"]["timeAfter"] == "2024-01-31T23:00:00.000Z"
+        assert (
+            browser.requests[-1]["variables"]["filters"]["timeAfter"] == "2024-01-31T23:00:00.000Z"
+        )
         page.go_back()
         page.wait_for_url("**period=7d*")
-        assert shown(page) == answered(server, token, seen.asked[-1])
+        assert shown(page) == expected(server, token, browser.requests[-1])
 
-        address = page.url
-        page.goto(address)
-        assert shown(page) == answered(server, token, seen.asked[-1])
+        url = page.url
+        page.goto(url)
+        assert shown(page) == expected(server, token, browser.requests[-1])
         assert token not in page.content()
-        assert "cog_" not in address
-        assert seen.problems == []
+        assert "cog_" not in url
+        assert browser.problems == []
 
 
 def test_a_playbook_with_markup_stays_text(token: str, server: Server) -> None:
-    """In the list, as a filter, in the address and in the table."""
-    with browsing(server.url) as seen:
-        page = seen.open("/", token)
+    """In the list, as a filter, in the URL and in the table."""
+    with browsing(server.url) as browser:
+        page = browser.open("/", token)
         page.get_by_role("button", name=SCRIPT).click()
         expect(page.get_by_role("button", name=f"Playbook: remove {SCRIPT}")).to_be_visible()
         page.goto(page.url)
         shown(page)
 
         assert page.title() == "Session metrics"
-        assert seen.asked[-1]["variables"]["filters"]["playbookId"] == SCRIPT
-        assert seen.problems == []
+        assert browser.requests[-1]["variables"]["filters"]["playbookId"] == SCRIPT
+        assert browser.problems == []
 
 
-def test_numbers_can_be_taken_elsewhere(token: str, server: Server) -> None:
-    """As a table, a file, GraphQL and a command: all say what the chart shows."""
-    with browsing(server.url, permissions=["clipboard-read", "clipboard-write"]) as seen:
-        page = seen.open("/?split=size", token)
+def test_the_data_of_a_chart_can_be_exported(token: str, server: Server) -> None:
+    """As a table, a CSV file, GraphQL and a command, all with the same numbers."""
+    with browsing(server.url, permissions=["clipboard-read", "clipboard-write"]) as browser:
+        page = browser.open("/?split=size", token)
         card = page.get_by_role("region", name="Sessions over time", exact=True)
         menu = card.locator("summary")
         sessions = int(shown(page)["Sessions"])
@@ -149,21 +151,21 @@ def test_numbers_can_be_taken_elsewhere(token: str, server: Server) -> None:
         choose("Show as a table")
         expect(card.get_by_role("table")).to_be_visible()
         in_table = card.get_by_role("table").locator("tbody tr td:nth-of-type(1)").all_inner_texts()
-        assert seen.problems == []
+        assert browser.problems == []
 
     headers = {"Authorization": f"Bearer {token}"}
-    answer = httpx.post(f"{server.url}/graphql", json={"query": query}, headers=headers).json()
-    buckets = answer["data"]["sessionMetrics"]["timeSeries"]
+    body = httpx.post(f"{server.url}/graphql", json={"query": query}, headers=headers).json()
+    buckets = body["data"]["sessionMetrics"]["timeSeries"]
     assert sum(bucket["sessionsCreatedCount"] for bucket in buckets) == sessions
     assert token not in command
-    ran = subprocess.run(
-        ["sh", "-c", command],  # noqa: S607 - as somebody would paste it
+    finished = subprocess.run(
+        ["sh", "-c", command],  # noqa: S607 - as a reader would paste it
         env={"METRICS_TOKEN": token, "PATH": "/usr/bin:/bin"},
         capture_output=True,
         check=True,
     )
     assert shlex.split(command)[0] == "curl"
-    assert json.loads(ran.stdout)["data"]["sessionMetrics"]["timeSeries"] == buckets
+    assert json.loads(finished.stdout)["data"]["sessionMetrics"]["timeSeries"] == buckets
     head, *lines = csv.reader(io.StringIO(text, newline=""))
     assert head == ["From", "Sessions", "XS", "S", "M", "L", "XL", "No size", "With merged PRs"]
     assert sum(int(line[1]) for line in lines) == sessions
@@ -171,15 +173,15 @@ def test_numbers_can_be_taken_elsewhere(token: str, server: Server) -> None:
     assert sum(map(int, in_table)) == sessions
 
 
-def test_a_wrong_token_signs_out_and_a_right_one_in(token: str, server: Server) -> None:
-    """The page says why, takes another, and forgets it when asked to."""
-    with browsing(server.url) as seen:
-        page = seen.open("/")
+def test_signing_in_and_out(token: str, server: Server) -> None:
+    """An invalid token is refused with the reason; signing out forgets the token."""
+    with browsing(server.url) as browser:
+        page = browser.open("/")
         expect(page.get_by_role("button", name="Show the metrics")).to_be_visible()
-        assert seen.asked == []
+        assert browser.requests == []
         page.get_by_label("Token of a service user").fill("cog_wrong")
         page.keyboard.press("Enter")
-        expect(page.get_by_role("alert")).to_contain_text("opens nothing")
+        expect(page.get_by_role("alert")).to_contain_text("is not valid")
         page.get_by_label("Token of a service user").fill(token)
         page.keyboard.press("Enter")
         assert int(shown(page)["Sessions"]) > 100
@@ -190,41 +192,39 @@ def test_a_wrong_token_signs_out_and_a_right_one_in(token: str, server: Server) 
         page.reload()
         expect(page.get_by_label("Token of a service user")).to_be_visible()
         # The browser itself reports a 401 to its console.
-        assert [each for each in seen.problems if "401" not in each] == []
+        assert [each for each in browser.problems if "401" not in each] == []
 
 
-def test_an_organization_without_sessions_and_one_that_is_not_ours(
-    token: str, server: Server
-) -> None:
-    """The first says that there are none, the second that it may not be read."""
-    with browsing(server.url) as seen:
-        page = seen.open("/?from=2001-01-01&to=2001-01-02", token)
+def test_an_organization_without_sessions_and_a_forbidden_one(token: str, server: Server) -> None:
+    """The page shows zeros for the first, and the error of the second."""
+    with browsing(server.url) as browser:
+        page = browser.open("/?from=2001-01-01&to=2001-01-02", token)
         expect(page.get_by_role("heading", name="No sessions")).to_be_visible()
         assert shown(page)["Sessions"] == "0"
         page.goto(f"{server.url}/?org=org-2")
         expect(page.get_by_role("alert")).to_contain_text("may not read")
-        assert seen.problems == []
+        assert browser.problems == []
 
 
 def test_a_database_without_organizations(gateway: Gateway, tmp_path: Path) -> None:
-    """The page says so, and asks nothing that can't be answered."""
+    """The page shows a notice, and queries no metrics."""
     token = gateway.token()
-    with served(gateway.database_url, tmp_path / "log") as server, browsing(server.url) as seen:
-        page = seen.open("/", token)
+    with served(gateway.database_url, tmp_path / "log") as server, browsing(server.url) as browser:
+        page = browser.open("/", token)
         expect(page.locator(".notice")).to_contain_text("no organization")
         expect(page.get_by_role("status")).to_have_count(0)
-        assert len(seen.asked) == 1
-        assert seen.problems == []
+        assert len(browser.requests) == 1
+        assert browser.problems == []
 
 
-def test_a_server_that_goes_away_and_comes_back(
+def test_the_dashboard_recovers_when_the_server_was_unavailable(
     filled: Gateway, token: str, tmp_path: Path
 ) -> None:
-    """The numbers stay, the page says that the server is away, and recovers by itself."""
+    """The last numbers stay, with an error, until a retry succeeds."""
     port = free_port()
-    with browsing(f"http://127.0.0.1:{port}") as seen:
+    with browsing(f"http://127.0.0.1:{port}") as browser:
         with served(filled.database_url, tmp_path / "log", port=port):
-            page = seen.open("/", token)
+            page = browser.open("/", token)
             before = shown(page)["Sessions"]
         page.get_by_role("button", name="7 days").click()
         expect(page.get_by_role("alert")).to_contain_text("can't be reached")
@@ -232,15 +232,15 @@ def test_a_server_that_goes_away_and_comes_back(
         with served(filled.database_url, tmp_path / "log", port=port) as server:
             expect(page.get_by_role("alert")).to_have_count(0)
             after = shown(page)
-            assert after == answered(server, token, seen.asked[-1])
+            assert after == expected(server, token, browser.requests[-1])
             assert int(after["Sessions"]) < int(before)
-        assert all("ERR_" in each for each in seen.problems)
+        assert all("ERR_" in each for each in browser.problems)
 
 
-def test_the_keyboard_is_enough(token: str, server: Server) -> None:
-    """Menus open, move and close; what has the focus can be seen."""
-    with browsing(server.url) as seen:
-        page = seen.open("/", token)
+def test_menus_can_be_used_with_the_keyboard(token: str, server: Server) -> None:
+    """The focused element has an outline."""
+    with browsing(server.url) as browser:
+        page = browser.open("/", token)
         shown(page)
         menu = page.get_by_label("Totals: more").first
         menu.focus()
@@ -255,23 +255,23 @@ def test_the_keyboard_is_enough(token: str, server: Server) -> None:
         assert outline == "solid"
 
 
-def test_a_date_that_is_typed_counts_once_it_is_one(token: str, server: Server) -> None:
-    """On the way to it there are others, which nobody means."""
-    with browsing(server.url) as seen:
-        page = seen.open("/?from=2026-09-01&to=2026-09-30", token)
+def test_a_typed_date_is_used_once_it_is_complete(token: str, server: Server) -> None:
+    """Intermediate dates are not queried."""
+    with browsing(server.url) as browser:
+        page = browser.open("/?from=2026-09-01&to=2026-09-30", token)
         shown(page)
         page.get_by_label("Last day").focus()
         page.keyboard.type("10152026")
         page.wait_for_url("**from=2026-09-01&to=2026-10-15*")
         shown(page)
-        assert len(seen.asked) == 3
+        assert len(browser.requests) == 3
         page.get_by_label("Last day").blur()
         page.get_by_label("Last day").focus()
         page.keyboard.type("08012026")
         page.keyboard.press("Enter")
         page.wait_for_url("**from=2026-08-01&to=2026-08-01*")
         shown(page)
-        assert len(seen.asked) == 4
+        assert len(browser.requests) == 4
 
 
 @pytest.mark.parametrize(
@@ -284,43 +284,45 @@ def test_a_date_that_is_typed_counts_once_it_is_one(token: str, server: Server) 
         "?from=1970-01-01&to=9998-12-31",
     ],
 )
-def test_a_period_that_is_none_is_the_usual_one(token: str, server: Server, search: str) -> None:
-    """Days that there never were, in the wrong order, or too many."""
-    with browsing(server.url) as seen:
-        page = seen.open(f"/{search}", token)
-        assert shown(page) == answered(server, token, seen.asked[-1])
+def test_an_invalid_period_is_replaced_by_the_default(
+    token: str, server: Server, search: str
+) -> None:
+    """Days that do not exist, reversed bounds, or too many days."""
+    with browsing(server.url) as browser:
+        page = browser.open(f"/{search}", token)
+        assert shown(page) == expected(server, token, browser.requests[-1])
         pressed = page.get_by_role("button", pressed=True, name="30 days")
         expect(pressed).to_be_visible()
-        assert seen.problems == []
+        assert browser.problems == []
 
 
-def test_too_many_questions_are_asked_again_in_time(filled: Gateway, tmp_path: Path) -> None:
-    """The page says when, and then shows what was asked for."""
+def test_rate_limited_requests_are_retried(filled: Gateway, tmp_path: Path) -> None:
+    """The page shows when; then it shows the requested view."""
     token = filled.token("org-1")
     with (
         served(filled.database_url, tmp_path / "log", rate_limit="3/4 seconds") as server,
-        browsing(server.url) as seen,
+        browsing(server.url) as browser,
     ):
-        page = seen.open("/", token)
+        page = browser.open("/", token)
         shown(page)
         for name in ("7 days", "90 days", "1 year"):
             page.get_by_role("button", name=name).click()
-        expect(page.get_by_role("alert")).to_contain_text("asks again by itself")
+        expect(page.get_by_role("alert")).to_contain_text("Retrying every")
         expect(page.get_by_role("alert")).to_have_count(0, timeout=15_000)
         shown(page)
-        assert seen.asked[-1]["variables"]["filters"]["timeAfter"] < "2026"
+        assert browser.requests[-1]["variables"]["filters"]["timeAfter"] < "2026"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1360])
-def test_it_can_be_read_by_all(token: str, server: Server, scheme: str, width: int) -> None:
-    """axe-core finds nothing serious, and nothing is wider than the screen."""
+def test_the_dashboard_is_accessible(token: str, server: Server, scheme: str, width: int) -> None:
+    """axe-core finds no serious violation, and nothing is wider than the screen."""
     size = {"width": width, "height": 900}
-    with browsing(server.url, color_scheme=scheme, viewport=size) as seen:
-        page = seen.open("/")
+    with browsing(server.url, color_scheme=scheme, viewport=size) as browser:
+        page = browser.open("/")
         expect(page.get_by_role("button", name="Show the metrics")).to_be_visible()
         assert violations(page) == []
-        page = seen.open("/?user=email%7C1", token)
+        page = browser.open("/?user=email%7C1", token)
         shown(page)
         expect(page.locator(".chart svg")).to_have_count(3)
         card = page.get_by_role("region", name="Merged, by size", exact=True)

@@ -10,24 +10,24 @@ from tests.serving import Server
 from tests.web.browser import browsing, needs_browser, violations
 
 pytestmark = [needs_browser, only_sqlite]
-"""The pages know nothing of engines."""
+"""The pages do not depend on the engine."""
 RESPONSE = ".result-window"
 
 
-def run_until(page: Page, answer: str) -> None:
-    """Run what the editor has until it answers so: it takes a moment to read what is typed."""
-    give_up = time.monotonic() + 20
+def run_until(page: Page, expected: str) -> None:
+    """Run the query until the response contains a text: the editor needs time to read input."""
+    give_up_at = time.monotonic() + 20
     button = page.get_by_role("button", name="Execute query")
-    while answer not in page.locator(RESPONSE).inner_text():
-        assert time.monotonic() < give_up, page.locator(RESPONSE).inner_text()
+    while expected not in page.locator(RESPONSE).inner_text():
+        assert time.monotonic() < give_up_at, page.locator(RESPONSE).inner_text()
         page.wait_for_timeout(700)
         button.click()
 
 
-def test_it_opens_completes_and_runs(token: str, server: Server) -> None:
-    """With nothing from anywhere else; the token is kept in this tab alone."""
-    with browsing(server.url) as seen:
-        page = seen.open("/graphql")
+def test_graphiql_completes_and_runs_queries(token: str, server: Server) -> None:
+    """It loads nothing from other origins, and stores the token for its tab only."""
+    with browsing(server.url) as browser:
+        page = browser.open("/graphql")
         page.get_by_label("Token").fill(token)
         page.keyboard.press("Enter")
         page.get_by_role("button", name="Totals", exact=True).click()
@@ -47,14 +47,14 @@ def test_it_opens_completes_and_runs(token: str, server: Server) -> None:
         stored = page.evaluate("JSON.stringify({ ...localStorage })")
         assert "cog_" not in stored
         assert "cog_" not in page.url
-        assert seen.problems == []
+        assert browser.problems == []
 
 
 def test_every_example_runs(token: str, server: Server) -> None:
-    """Each in its tab, about an organization that may be read."""
-    with browsing(server.url) as seen:
-        page = seen.open("/graphql", token)
-        for name, answer in (
+    """Each in a tab of its own, for an organization that may be read."""
+    with browsing(server.url) as browser:
+        page = browser.open("/graphql", token)
+        for name, expected in (
             ("Viewer", '"org-1"'),
             ("Totals", "previousPeriod"),
             ("Days", "startsAt"),
@@ -62,27 +62,27 @@ def test_every_example_runs(token: str, server: Server) -> None:
         ):
             page.get_by_role("button", name=name, exact=True).click()
             expect(page.locator("[aria-current=true]")).to_have_text(name)
-            run_until(page, answer)
-        assert seen.problems == []
+            run_until(page, expected)
+        assert browser.problems == []
 
 
-def test_a_card_of_the_dashboard_opens_with_its_question(token: str, server: Server) -> None:
-    """One click away from the numbers is the GraphQL that made them, ready to run."""
-    with browsing(server.url) as seen:
-        page = seen.open("/", token)
+def test_a_card_of_the_dashboard_opens_with_its_query(token: str, server: Server) -> None:
+    """The query that fetched its numbers is ready to run."""
+    with browsing(server.url) as browser:
+        page = browser.open("/", token)
         card = page.get_by_role("region", name="Top users", exact=True)
         card.locator("summary").click()
         card.get_by_role("link", name="Open in GraphiQL").click()
         expect(page.locator(".graphiql-query-editor")).to_contain_text("byUser")
         run_until(page, '"email|0"')
-        assert seen.problems == []
+        assert browser.problems == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_can_be_read_by_all(token: str, server: Server, scheme: str) -> None:
-    """axe-core finds nothing serious."""
-    with browsing(server.url, color_scheme=scheme) as seen:
-        page = seen.open("/graphql", token)
+def test_graphiql_is_accessible(token: str, server: Server, scheme: str) -> None:
+    """axe-core finds no serious violation."""
+    with browsing(server.url, color_scheme=scheme) as browser:
+        page = browser.open("/graphql", token)
         expect(page.locator(".graphiql-query-editor .view-line").first).to_be_visible()
         page.wait_for_load_state("networkidle")
         assert violations(page) == []

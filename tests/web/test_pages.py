@@ -1,4 +1,4 @@
-"""The pages over HTTP: what may be kept, what may be loaded, and what there is without Node."""
+"""The pages over HTTP: caching, policies, and the fallback without Node."""
 
 import asyncio
 import re
@@ -18,8 +18,10 @@ built = pytest.mark.skipif(not pages.BUILT.is_dir(), reason="needs Node to build
 
 @built
 @pytest.mark.parametrize(("path", "title"), [("/", "Session"), ("/graphql", "GraphiQL")])
-def test_a_page_is_ours_and_is_asked_for_again(gateway: Gateway, path: str, title: str) -> None:
-    """Its policy allows our own origin alone; a browser that has it gets 304."""
+def test_a_page_is_revalidated_and_loads_from_its_origin_only(
+    gateway: Gateway, path: str, title: str
+) -> None:
+    """A browser with the current page gets 304."""
     response = gateway.request("GET", path, None, headers=BROWSER)
     again = gateway.request(
         "GET", path, None, headers={**BROWSER, "If-None-Match": response.headers["etag"]}
@@ -34,8 +36,8 @@ def test_a_page_is_ours_and_is_asked_for_again(gateway: Gateway, path: str, titl
 
 
 @built
-def test_what_pages_load_is_kept_for_a_year_and_is_compressed(gateway: Gateway) -> None:
-    """Names have a hash of what is in them; Brotli and gzip were made beforehand."""
+def test_assets_are_cached_for_a_year_and_compressed(gateway: Gateway) -> None:
+    """Names contain a hash of the content; files are compressed by the build."""
     (script,) = re.findall(r'<script[^>]* src="\.([^"]+)"', gateway.request("GET", "/", None).text)
 
     def encoded(accepted: str) -> tuple[str | None, str, int]:
@@ -57,7 +59,7 @@ def test_what_pages_load_is_kept_for_a_year_and_is_compressed(gateway: Gateway) 
 @built
 @pytest.mark.parametrize("name", ["nothing.js", "..%2f..%2fpages.py", "%2e%2e/index.html", ""])
 def test_nothing_else_is_served(gateway: Gateway, name: str) -> None:
-    """Neither what is not there, nor what lies elsewhere."""
+    """Neither missing files nor files outside of the directory."""
     response = gateway.request("GET", f"/assets/{name}", None)
 
     assert response.status_code == 404
@@ -65,8 +67,8 @@ def test_nothing_else_is_served(gateway: Gateway, name: str) -> None:
 
 
 @built
-def test_a_demo_fills_its_token_in_and_nobody_else_does(tmp_path: Path, gateway: Gateway) -> None:
-    """And that page is not kept."""
+def test_only_a_demo_fills_in_its_token(tmp_path: Path, gateway: Gateway) -> None:
+    """Browsers do not store its pages."""
     settings, token = Settings(database_url=f"sqlite:///{tmp_path / 'demo.db'}"), 'cog_"demo'
     app = create_app(settings, demo_token=token)
 
@@ -83,24 +85,24 @@ def test_a_demo_fills_its_token_in_and_nobody_else_does(tmp_path: Path, gateway:
         assert pages.NO_TOKEN in plain.text
 
 
-def test_without_node_the_page_says_so_and_everything_else_works(
+def test_without_node_there_is_a_notice_and_strawberrys_graphiql(
     gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`/graphql` is Strawberry's page then, and answers questions."""
+    """Both APIs work."""
     monkeypatch.setattr(pages, "BUILT", tmp_path / "nowhere")
     with gateway.configured() as unbuilt:
         home = unbuilt.request("GET", "/", None)
         explorer = unbuilt.request("GET", "/graphql", None, headers=BROWSER)
-        answer = unbuilt.graphql("{ viewer { name } }", gateway.token())
+        response = unbuilt.graphql("{ viewer { name } }", gateway.token())
 
     assert home.status_code == 200
-    assert "was not built" in home.text
+    assert "is not built" in home.text
     assert "https://unpkg.com" in explorer.headers["content-security-policy"]
-    assert answer.json() == {"data": {"viewer": {"name": "test"}}}
+    assert response.json() == {"data": {"viewer": {"name": "test"}}}
 
 
-def test_a_page_is_got_and_nothing_else(gateway: Gateway) -> None:
-    """Other methods are told which there are."""
+def test_pages_allow_get_and_head_only(gateway: Gateway) -> None:
+    """405 has the allowed methods."""
     response = gateway.request("POST", "/", None)
 
     assert response.status_code == 405

@@ -1,4 +1,4 @@
-"""Both pages in a real browser, below a path of somebody else's address."""
+"""Both pages in a real browser, below a path prefix."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ HOP_BY_HOP = {"connection", "date", "transfer-encoding"}
 
 @contextmanager
 def proxy(url: str) -> Generator[str]:
-    """Show what is at a URL below the prefix, and nothing else, at the URL that this lends."""
+    """Run a proxy that exposes a URL below the prefix, and nothing else; return its URL."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -36,19 +36,19 @@ def proxy(url: str) -> Generator[str]:
                 return
             with client.stream(
                 self.command, url + path, headers=dict(self.headers), content=body
-            ) as answer:
-                content = b"".join(answer.iter_raw())
-                self.send_response(answer.status_code)
-                for name, value in answer.headers.multi_items():
+            ) as response:
+                content = b"".join(response.iter_raw())
+                self.send_response(response.status_code)
+                for name, value in response.headers.multi_items():
                     if name not in HOP_BY_HOP:
                         self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(content)
 
-        do_GET = do_POST = forward  # noqa: N815 - the names that it is called by
+        do_GET = do_POST = forward  # noqa: N815 - the names that http.server calls
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     client = httpx.Client()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -68,19 +68,19 @@ def proxy(url: str) -> Generator[str]:
 def test_both_pages_work_below_a_prefix(
     filled: Gateway, token: str, tmp_path: Path, *, strips: bool
 ) -> None:
-    """They load, ask and link below it, whether a proxy takes the prefix off or leaves it on."""
+    """They load, query and link below it, whether a proxy strips the prefix or passes it on."""
     with served(filled.database_url, tmp_path / "log", path_prefix=PREFIX) as server:
         if strips:
             with proxy(server.url) as url:
-                look(url, token)
+                use_pages(url, token)
         else:
-            look(server.url, token)
+            use_pages(server.url, token)
 
 
-def look(url: str, token: str) -> None:
-    """Look at the dashboard, and go from there to GraphiQL."""
-    with browsing(url) as seen:
-        page = seen.open(f"{PREFIX}/?org=org-1", token)
+def use_pages(url: str, token: str) -> None:
+    """Open the dashboard, and from there GraphiQL."""
+    with browsing(url) as browser:
+        page = browser.open(f"{PREFIX}/?org=org-1", token)
         assert int(shown(page)["Sessions"]) > 100
         page.get_by_role("link", name="GraphiQL").click()
         page.wait_for_url(f"{url}{PREFIX}/graphql*")
@@ -88,4 +88,4 @@ def look(url: str, token: str) -> None:
         expect(editor).to_contain_text("viewer", timeout=20_000)
         page.get_by_role("button", name="Execute query").click()
         expect(page.locator(RESPONSE)).to_contain_text("org-1", timeout=20_000)
-        assert seen.problems == []
+        assert browser.problems == []

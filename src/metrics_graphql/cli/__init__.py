@@ -1,16 +1,22 @@
-"""The command line: thin commands, each one call into the rooms below."""
+"""The command line: one module per command."""
 
 from typing import Annotated
 
 import typer
 
 from metrics_graphql import __version__
-from metrics_graphql.cli.accounts import service_user
-from metrics_graphql.cli.data import export_schema, load
-from metrics_graphql.cli.examining import doctor
-from metrics_graphql.cli.serving import demo, serve
-from metrics_graphql.cli.syncing import sync
-from metrics_graphql.cli.upkeep import copy, migrate, verify
+from metrics_graphql.cli import (
+    copy,
+    demo,
+    doctor,
+    export_schema,
+    load,
+    migrate,
+    serve,
+    service_user,
+    sync,
+    verify,
+)
 
 app = typer.Typer(
     name="metrics-graphql",
@@ -18,19 +24,27 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for command in (serve, demo, load, sync, copy, verify, migrate, doctor, export_schema):
-    app.command()(command)
+app.command()(serve.serve)
+app.command()(demo.demo)
+app.command()(load.load)
+app.command()(sync.sync)
+app.command()(copy.copy)
+app.command()(verify.verify)
+app.command()(migrate.migrate)
+app.command()(doctor.doctor)
+app.command()(export_schema.export_schema)
+app.add_typer(service_user.app, name="service-user")
 
 
-def show_version(*, wanted: bool) -> None:
-    """Print the version, and end."""
-    if wanted:
+def show_version(*, value: bool) -> None:
+    """Print the version and exit, if the option is given."""
+    if value:
         typer.echo(f"metrics-graphql {__version__}")
         raise typer.Exit
 
 
 @app.callback()
-def common(
+def common_options(
     version: Annotated[  # noqa: FBT002 - a flag
         bool,
         typer.Option(
@@ -39,9 +53,6 @@ def common(
     ] = False,
 ) -> None:
     """Metrics of AI-agent sessions over GraphQL and REST."""
-
-
-app.add_typer(service_user, name="service-user")
 
 
 def main() -> None:

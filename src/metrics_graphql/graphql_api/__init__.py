@@ -1,1 +1,1 @@
-"""The GraphQL door: the Strawberry schema, and GraphQL over HTTP. Knows no SQL and no REST."""
+"""The GraphQL API: the Strawberry schema, its fast path, and GraphQL over HTTP."""

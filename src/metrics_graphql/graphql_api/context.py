@@ -1,198 +1,140 @@
-"""What a request brings to its resolvers: who asks, and one place to ask together."""
+"""The context of one GraphQL request: its caller, and what its response depends on."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from typing import Any, TypeVar, cast
+from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import strawberry
-from graphql import GraphQLError, GraphQLObjectType
-from graphql.execution import get_argument_values
-from strawberry.dataloader import DataLoader
+from graphql import GraphQLObjectType, get_named_type
 
-from metrics_graphql.domain.breakdowns import Breakdown, BreakdownQuery
-from metrics_graphql.domain.measures import Measure
-from metrics_graphql.domain.metrics import SessionMetrics, SessionMetricsQuery
-from metrics_graphql.errors import MetricsError, QueryTooExpensive
-from metrics_graphql.graphql_api.budget import Ruler
-from metrics_graphql.graphql_api.selection import fields_named, selected_measures
-from metrics_graphql.service import MetricsService
-from metrics_graphql.store.accounts import ServiceUser
-from metrics_graphql.store.questions import Asked
-
-T = TypeVar("T")
+from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery
+from metrics_graphql.core.callers import ServiceUser
+from metrics_graphql.core.errors import (
+    Forbidden,
+    MetricsError,
+    TimedOut,
+    Unavailable,
+    value_or_raise,
+)
+from metrics_graphql.core.organizations import Tenant
+from metrics_graphql.core.queries import MetricsRequest
+from metrics_graphql.core.service import MetricsService
+from metrics_graphql.graphql_api.errors import QueryTooExpensive
+from metrics_graphql.graphql_api.fetch_spec import FETCH_SPEC, Fetched, FetchSpec
+from metrics_graphql.graphql_api.lookahead import Lookahead, look_ahead
+from metrics_graphql.telemetry.request_record import RequestRecord
 
 
 class Context:
-    """What a request brings to its resolvers."""
+    """One request: what it may still use, and what its response turned out to depend on."""
 
-    def __init__(self, service: MetricsService, caller: ServiceUser, max_values: int) -> None:
+    def __init__(
+        self,
+        service: MetricsService,
+        caller: ServiceUser,
+        record: RequestRecord,
+        max_response_fields: int,
+    ) -> None:
         self.caller = caller
         self._service = service
-        self._values = 0
-        self._max_values = max_values
-        self._found: dict[BreakdownQuery, Breakdown | MetricsError] = {}
-        self._answered: tuple[Sequence[Asked], Sequence[SessionMetrics | MetricsError]] = ((), ())
+        self.record = record
+        self._response_fields = 0
+        self._max_response_fields = max_response_fields
+        self.data_versions: dict[Tenant, int] = {}
+        """The data versions of the tenants queried, from before the first query."""
+        self.is_cacheable = True
+        """Whether the response depends on nothing but these versions and the caller."""
 
-        self.versions: dict[str | None, int] = {}
-        """The data versions of the organizations asked about, from before the first question."""
-        self.is_repeatable = True
-        """Whether the answer depends on nothing but these versions and the caller's rights."""
+    async def fetch(self, specs: Sequence[FetchSpec]) -> list[Fetched | MetricsError]:
+        """Return what each spec fetches, or its error, in order.
 
-        async def load(asked: list[Asked]) -> list[SessionMetrics | MetricsError]:
-            known = dict(zip(*self._answered, strict=True))
-            unknown = [each for each in asked if each not in known]
-            if unknown:
-                await self._note_versions({each.question.org_id for each in unknown})
-                answers = await service.session_metrics(caller, unknown)
-                known |= dict(zip(unknown, answers, strict=True))
-            return [known[each] for each in asked]
-
-        # Resolvers of one request run side by side: what they ask goes to the service together.
-        self._questions = DataLoader(load)
-
-    async def session_metrics(
-        self, questions: Sequence[SessionMetricsQuery], measures: tuple[Measure, ...]
-    ) -> list[SessionMetrics]:
-        """Return the answers to questions, asked together with the others of the request.
-
-        Raises:
-            Forbidden: the caller may not read the organization, or the enterprise.
-            Unavailable, TimedOut: the database can't answer, or not in time.
+        All are fetched together: queries that differ only in their period share a statement.
         """
-        asked = (self._questions.load(Asked(question, measures)) for question in questions)
-        return list(await asyncio.gather(*asked))
-
-    async def ask_all(
-        self, asked: Sequence[Asked], breakdowns: Sequence[BreakdownQuery]
-    ) -> tuple[Iterator[SessionMetrics], Iterator[Breakdown]]:
-        """Return the answers to questions and the breakdowns, in order, asked side by side.
-
-        What was found out is not asked again by the methods above and below, whatever this raises.
-
-        Raises:
-            Forbidden, Unavailable, TimedOut: one of them can't be answered.
-        """
-        await self._note_versions({each.question.org_id for each in asked})
-        if not breakdowns:  # The usual case does not pay for tasks.
-            answers = await self._service.session_metrics(self.caller, asked)
-        else:
-            answers, _ = await asyncio.gather(
-                self._service.session_metrics(self.caller, asked),
-                asyncio.gather(*map(self._found_out, breakdowns)),
-            )
-        self._answered = (asked, answers)
-        return (
-            iter([value_or_error(answer) for answer in answers]),
-            iter([value_or_error(self._found[query]) for query in breakdowns]),
-        )
-
-    async def _found_out(self, query: BreakdownQuery) -> None:
+        requests = [request for spec in specs for request in spec.requests]
+        breakdowns = list(dict.fromkeys(query for spec in specs for query in spec.breakdowns))
+        tenants = {each.query.tenant for each in requests}
+        tenants |= {each.query.tenant for each in breakdowns}
         try:
-            self._found[query] = await self._service.breakdown(self.caller, query)
-        except MetricsError as error:
-            self._found[query] = error
+            await self._read_data_versions(tenants)
+        except (Unavailable, TimedOut) as error:
+            return [error] * len(specs)
+        if not breakdowns:  # The usual request does not pay for tasks.
+            metrics = await self._service.fetch_metrics(self.caller, requests)
+            rows: list[Breakdown | MetricsError] = []
+        else:
+            metrics, rows = await asyncio.gather(
+                self._service.fetch_metrics(self.caller, requests),
+                self._service.fetch_breakdowns(self.caller, breakdowns),
+            )
+        self._record_tenants(requests, metrics)
+        self._record_tenants(breakdowns, rows)
+        next_metrics = iter(metrics)
+        by_query = dict(zip(breakdowns, rows, strict=True))
+        return [
+            values_or_error(
+                [
+                    *(next(next_metrics) for _ in spec.requests),
+                    *(by_query[query] for query in spec.breakdowns),
+                ]
+            )
+            for spec in specs
+        ]
 
-    def start_over(self) -> None:
-        """Forget what was spent on an answer that is not given."""
-        self._values = 0
-
-    async def _note_versions(self, org_ids: set[str | None]) -> None:
-        unknown = org_ids - self.versions.keys()
-        if unknown:
-            self.versions.update(await self._service.versions(unknown))
-
-    def foresee(
-        self, questions: Sequence[SessionMetricsQuery], measures: tuple[Measure, ...]
-    ) -> None:
-        """Ask what fields below will ask, for it to share a statement with what is asked now.
-
-        The answers, errors too, are theirs to show.
-        """
-        for question in questions:
-            answer = asyncio.ensure_future(self._questions.load(Asked(question, measures)))
-            answer.add_done_callback(asyncio.Future.exception)
-
-    def spend(self, values: int) -> None:
-        """Count fields that the answer will have.
-
-        Raises:
-            QueryTooExpensive: it would have more than is allowed, with those counted before.
-        """
-        self._values += values
-        if self._values > self._max_values:
-            raise QueryTooExpensive("values", self._values, self._max_values)
-
-    def can_afford(self, values: int) -> bool:
-        """Return whether so many more could be spent."""
-        return self._values + values <= self._max_values
-
-    async def breakdown(self, query: BreakdownQuery) -> Breakdown:
-        """Return the same measures for each user, playbook or organization.
-
-        Raises:
-            Forbidden, Unavailable, TimedOut: as the service does.
-        """
-        await self._note_versions({query.question.org_id})
-        if query not in self._found:
-            await self._found_out(query)
-        return value_or_error(self._found[query])
-
-    async def organizations(self, first: int) -> list[str]:
+    async def list_organizations(self, first: int) -> list[str]:
         """Return the organizations whose metrics the caller may read.
 
         Raises:
             BadUserInput, Unavailable: as the service does.
         """
-        self.is_repeatable = False
-        return await self._service.organizations(self.caller, first)
+        self.is_cacheable = False  # No data version tells when there is a new organization.
+        return await self._service.list_organizations(self.caller, first)
+
+    def charge(self, fields: int) -> None:
+        """Count fields that the response will have.
+
+        Raises:
+            QueryTooExpensive: with those counted before, they exceed the limit. They do not count.
+        """
+        total = self._response_fields + fields
+        if total > self._max_response_fields:
+            raise QueryTooExpensive("response_fields", total, self._max_response_fields)
+        self._response_fields = total
+
+    async def _read_data_versions(self, tenants: set[Tenant]) -> None:
+        missing = tenants - self.data_versions.keys()
+        if missing:
+            self.data_versions.update(await self._service.data_versions(missing))
+
+    def _record_tenants(
+        self, queries: Iterable[MetricsRequest | BreakdownQuery], results: Iterable[object]
+    ) -> None:
+        self.record.record_tenants(
+            each.query.tenant
+            for each, result in zip(queries, results, strict=True)
+            if not isinstance(result, Forbidden)
+        )
 
 
-def value_or_error(found: T | MetricsError) -> T:
-    """Return a value.
-
-    Raises:
-        Forbidden, Unavailable, TimedOut: there is none.
-    """
-    if isinstance(found, MetricsError):
-        raise found
-    return found
+def values_or_error(results: Sequence[object]) -> Fetched | MetricsError:
+    """Return results, or the first error among them."""
+    return next((each for each in results if isinstance(each, MetricsError)), results)
 
 
 class Info(strawberry.Info[Context, None]):
-    """What a resolver is told."""
+    """What Strawberry passes to a resolver, and how a field that fetches is resolved."""
 
-    def selected_measures(self, *path: str) -> tuple[Measure, ...]:
-        """Return the measures selected under the field, or under fields below it.
-
-        Strawberry's own `selected_fields` spells fragments out, which a request can make
-        exponentially long.
-        """
-        nodes, fragments = self._raw_info.field_nodes, self._raw_info.fragments
-        for name in path:
-            nodes = fields_named(name, nodes, fragments)
-        return selected_measures(nodes, fragments)
-
-    def spend_on_rows(self, rows: int) -> None:
-        """Count the fields selected under this one, so many times.
+    async def fetch(self, parent: object = None, **arguments: object) -> Any:  # noqa: ANN401 - the field's value
+        """Resolve a field whose metadata names a `FetchSpec`, with a statement of its own.
 
         Raises:
-            QueryTooExpensive: the answer would have more than is allowed.
-        """
-        ruler = Ruler(self._raw_info.fragments, {})
-        below = (ruler.selections(node.selection_set).fields for node in self._raw_info.field_nodes)
-        self.context.spend(rows * sum(below))
-
-    def fields_below(self, name: str) -> Iterator[tuple[dict[str, Any], tuple[Measure, ...], int]]:
-        """Yield the arguments of the fields of one name under this one.
-
-        With each come the measures selected under it, and the number of fields. One whose arguments
-        can't be taken is left out: it will say so itself.
+            MetricsError: the field's error.
         """
         info = self._raw_info
-        definition = cast("GraphQLObjectType", info.return_type).fields[name]
-        for node in fields_named(name, info.field_nodes, info.fragments):
-            with suppress(GraphQLError):
-                arguments = get_argument_values(definition, node, info.variable_values)
-                values = Ruler(info.fragments, {}).selections(node.selection_set).fields
-                yield arguments, selected_measures([node], info.fragments), values
+        object_type = cast("GraphQLObjectType", get_named_type(info.return_type))
+        lookahead: Lookahead = look_ahead(object_type, info.field_nodes, info.fragments)
+        spec: FetchSpec = self._field.metadata[FETCH_SPEC].bind(parent, lookahead, **arguments)
+        self.context.charge(spec.response_fields)
+        (outcome,) = await self.context.fetch([spec])
+        fetched = value_or_raise(outcome)
+        self.context.charge(spec.fetched_fields(fetched))
+        return spec.render(fetched)

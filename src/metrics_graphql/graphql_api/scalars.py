@@ -8,8 +8,8 @@ from typing import Final, NewType
 import strawberry
 from graphql import GraphQLError, IntValueNode, ValueNode, value_from_ast_untyped
 
-from metrics_graphql.domain.periods import MAX_INSTANT, MIN_INSTANT, clamp_instant
-from metrics_graphql.errors import shortened
+from metrics_graphql.core.errors import shorten
+from metrics_graphql.core.periods import MAX_INSTANT, MIN_INSTANT, clamp_instant
 
 Instant = NewType("Instant", int)
 """Unix seconds."""
@@ -21,12 +21,12 @@ ISO_8601: Final = re.compile(
     r"(?P<offset>Z|[+-]\d\d:\d\d)?",
     re.ASCII | re.IGNORECASE,
 )
-"""What is taken of it; Python's own parser is laxer, and cuts fractions off."""
+"""The accepted subset. `datetime.fromisoformat` accepts more, and truncates fractions."""
 EXPECTED: Final = (
     "expected ISO 8601 with an offset, like 2025-01-31T00:00:00Z, or integer Unix seconds"
 )
 MAX_DIGITS: Final = 20
-"""More make a number that is far outside what is stored."""
+"""A longer number lies far outside the instants that are stored."""
 
 
 def serialize_instant(instant: int) -> str:
@@ -37,7 +37,7 @@ def serialize_instant(instant: int) -> str:
 
 
 def parse_instant(value: object) -> Instant:
-    """Return the instant that a client gave.
+    """Return the instant that a variable or an argument gives.
 
     A fraction of a second rounds up: sessions are created on whole seconds, so "at 0.5 or later"
     and "before 0.5" both mean what they would mean at 1.
@@ -61,13 +61,13 @@ def parse_instant(value: object) -> Instant:
 
 
 def parse_instant_literal(node: ValueNode, _variables: object = None) -> Instant:
-    """Return the instant that a document spells out; an error tells where it stands.
+    """Return the instant of a literal in a document; an error has its location.
 
     Raises:
         GraphQLError: as `parse_instant`.
     """
     if isinstance(node, IntValueNode) and len(node.value) > MAX_DIGITS:
-        # Python refuses to read thousands of digits.
+        # `int` refuses thousands of digits.
         return Instant(MIN_INSTANT if node.value.startswith("-") else MAX_INSTANT)
     try:
         return parse_instant(value_from_ast_untyped(node))
@@ -76,8 +76,8 @@ def parse_instant_literal(node: ValueNode, _variables: object = None) -> Instant
 
 
 def _short(value: object) -> str:
-    """Return a value as JSON, as far as is enough to recognise it."""
-    return shortened(json.dumps(value, default=str))
+    """Return a value as JSON, shortened."""
+    return shorten(json.dumps(value, default=str))
 
 
 DATE_TIME: Final = strawberry.scalar(

@@ -1,21 +1,24 @@
-"""The schema: its root fields, put together with its scalar."""
+"""The schema: its root fields, and the schema of graphql-core made from it."""
 
 from typing import Annotated, Final
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from metrics_graphql.core.callers import ServiceUser
 from metrics_graphql.graphql_api.context import Info
-from metrics_graphql.graphql_api.costs import ONE_STATEMENT, costs_of
+from metrics_graphql.graphql_api.cost import ONE_STATEMENT, costs_of
+from metrics_graphql.graphql_api.fetch_spec import FETCH_SPEC
 from metrics_graphql.graphql_api.inputs import SessionMetricsFilters
+from metrics_graphql.graphql_api.query_types import EnterpriseSessionMetrics, SessionMetrics
+from metrics_graphql.graphql_api.root_fields import EnterpriseMetrics, OrganizationMetrics
 from metrics_graphql.graphql_api.scalars import DATE_TIME, Instant
-from metrics_graphql.graphql_api.types import EnterpriseSessionMetrics, SessionMetrics, foresee
 from metrics_graphql.graphql_api.viewer import Viewer
 
 
-@strawberry.type(description="Questions that can be asked of an organization's sessions.")
+@strawberry.type(description="Metrics of an organization's sessions, and who may read them.")
 class Query:
-    """The root."""
+    """The root. Its value is the caller."""
 
     @strawberry.field(
         description=(
@@ -25,6 +28,7 @@ class Query:
             "Requires the `ViewAccountMetrics` permission on the organization."
         ),
         directives=[ONE_STATEMENT],
+        metadata={FETCH_SPEC: OrganizationMetrics},
     )
     async def session_metrics(
         self,
@@ -38,11 +42,9 @@ class Query:
             strawberry.argument(description="Which of its sessions are counted."),
         ],
     ) -> SessionMetrics | None:
-        """Ask the service for the measures that are selected."""
-        query = filters.query(org_id)
-        foresee(query, info)
-        (sums,) = await info.context.session_metrics([query], info.selected_measures())
-        return SessionMetrics(sums=sums, query=query)
+        """Fetch the selected measures of an organization."""
+        metrics: SessionMetrics = await info.fetch(org_id=org_id, filters=filters)
+        return metrics
 
     @strawberry.field(
         description=(
@@ -53,6 +55,7 @@ class Query:
             "Requires the `ViewAccountMetrics` permission at enterprise level."
         ),
         directives=[ONE_STATEMENT],
+        metadata={FETCH_SPEC: EnterpriseMetrics},
     )
     async def enterprise_session_metrics(
         self,
@@ -72,16 +75,13 @@ class Query:
             strawberry.argument(description="Which of their sessions are counted."),
         ],
     ) -> EnterpriseSessionMetrics | None:
-        """Ask the service for the measures that are selected."""
-        query = filters.query(None, org_ids)
-        foresee(query, info)
-        (sums,) = await info.context.session_metrics([query], info.selected_measures())
-        return EnterpriseSessionMetrics(sums=sums, query=query)
+        """Fetch the selected measures of the enterprise."""
+        metrics: EnterpriseSessionMetrics = await info.fetch(org_ids=org_ids, filters=filters)
+        return metrics
 
-    @strawberry.field(description="Who is asking, and what they may read.")
-    def viewer(self, info: Info) -> Viewer:
-        """Show the caller."""
-        caller = info.context.caller
+    @strawberry.field(description="The caller, and what it may read.")
+    def viewer(caller: strawberry.Parent[ServiceUser]) -> Viewer:  # noqa: N805 - the root value
+        """Return the caller."""
         return Viewer(id=strawberry.ID(caller.service_user_id), name=caller.name)
 
 
@@ -90,7 +90,7 @@ schema: Final = strawberry.Schema(
 )
 
 graphql_schema: Final = schema._schema  # noqa: SLF001 - graphql-core's own, which has no public name
-"""The same schema, as graphql-core validates against it and executes it."""
+"""The schema as graphql-core validates documents against it and executes them."""
 
 COSTS: Final = costs_of(graphql_schema)
-"""What each field costs, by its name, in SQL statements; one that is not here costs none."""
+"""The cost of each field in SQL statements, by its name; 0 if it is not listed."""

@@ -1,17 +1,17 @@
-"""The viewer as the schema shows it."""
+"""The viewer: the caller, as the schema shows it."""
 
 from typing import Annotated
 
 import strawberry
 
-from metrics_graphql.graphql_api.breakdowns import Organization
+from metrics_graphql.graphql_api.breakdown_types import Organization
 from metrics_graphql.graphql_api.context import Info
-from metrics_graphql.graphql_api.costs import ONE_STATEMENT
+from metrics_graphql.graphql_api.cost import ONE_STATEMENT
 
 
 @strawberry.type(description="The service user whose token made the request.")
 class Viewer:
-    """Who is asking."""
+    """The caller."""
 
     id: strawberry.ID = strawberry.field(description="Its ID.")
     name: str = strawberry.field(description="Its name.")
@@ -30,5 +30,5 @@ class Viewer:
         """List what the caller may read."""
         return [
             Organization(id=strawberry.ID(org_id))
-            for org_id in await info.context.organizations(first)
+            for org_id in await info.context.list_organizations(first)
         ]

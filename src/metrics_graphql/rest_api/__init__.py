@@ -1,1 +1,1 @@
-"""The REST door: the v3 shim. Knows no SQL and no GraphQL."""
+"""The REST shim: the endpoints of the Devin v3 API, from a query string to the OpenAPI JSON."""

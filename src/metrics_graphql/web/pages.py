@@ -1,7 +1,6 @@
-"""Serves the pages that were built, from our own origin; says so where they were not."""
+"""Serves the built dashboard and GraphiQL from this origin, or a notice if they are not built."""
 
 import html
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 from wsgiref.headers import Headers
@@ -11,25 +10,25 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from metrics_graphql.answers import has_it
+from metrics_graphql.server.conditional import entity_tag, if_none_match
 
 BUILT: Final = Path(__file__).parent / "dist"
-"""Where `npm run build` puts them, and where a wheel has them."""
+"""The output of `npm run build`, which a wheel contains."""
 POLICY: Final = (
     "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self' 'unsafe-inline'; "
     "font-src 'self' data:; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""What the pages may load: what is ours. Charts and editors set styles on what they draw."""
+"""The pages load from this origin only. Charts and editors set inline styles."""
 CDN_POLICY: Final = (
     "default-src 'none'; script-src 'unsafe-inline' https://unpkg.com; "
     "style-src 'unsafe-inline' https://unpkg.com; font-src https://unpkg.com data:; "
     "img-src 'self' data: https://unpkg.com; connect-src 'self'; worker-src blob:; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""What Strawberry's page may load, which stands in for ours: its parts come from unpkg.com."""
-NO_TOKEN: Final = '<meta name="token" content="" />'  # noqa: S105 - as it says
-UNBUILT: Final = """<!doctype html>
+"""Strawberry's GraphiQL, the fallback, loads its parts from unpkg.com."""
+NO_TOKEN: Final = '<meta name="token" content="" />'  # noqa: S105 - an empty one
+NOT_BUILT: Final = """<!doctype html>
 <html lang="en">
   <meta charset="utf-8">
   <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -38,22 +37,22 @@ UNBUILT: Final = """<!doctype html>
     :root { color-scheme: light dark }
     body { max-width: 60ch; margin: 15vh auto; padding: 0 2em; font: 1rem/1.6 system-ui }
   </style>
-  <h1>The dashboard was not built</h1>
-  <p>This server answers questions all the same. Its pages are made by Node: with Node installed,
-  <code>scripts/setup</code> builds them. A wheel has them built.</p>
-  <p>Meanwhile <a href="graphql">Strawberry's GraphiQL</a> explores the API; it loads its parts from
+  <h1>The dashboard is not built</h1>
+  <p>Both APIs work without it. With Node installed, <code>scripts/setup</code> builds the pages.
+  A wheel contains them.</p>
+  <p><a href="graphql">Strawberry's GraphiQL</a> explores the API; it loads its parts from
   unpkg.com.</p>
 </html>
 """
 
 
 class Page:
-    """One page. Browsers keep it, and ask each time whether it is still the same."""
+    """An HTML page, which browsers store and revalidate before each use."""
 
     def __init__(self, text: str, policy: str, *, is_secret: bool = False) -> None:
-        """Be this HTML, which may load what its policy allows; one with a secret is not kept."""
+        """Serve this HTML under a Content-Security-Policy; one with a secret is not stored."""
         self._body = text.encode()
-        self._etag = b'"%b"' % sha256(self._body).hexdigest()[:24].encode()
+        self._etag = entity_tag(self._body)
         self._headers = [
             (b"content-security-policy", policy.encode()),
             (b"cache-control", b"no-store" if is_secret else b"no-cache"),
@@ -62,9 +61,9 @@ class Page:
         ]
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Answer a GET or a HEAD."""
+        """Respond to GET or HEAD."""
         headers, status, body = self._headers, 200, self._body
-        if has_it(scope, self._etag):
+        if if_none_match(scope, self._etag):
             status, body = 304, b""
         else:
             headers = [
@@ -77,17 +76,17 @@ class Page:
 
 
 def dashboard(token: str = "") -> Page:
-    """Return the page at `/`, which fills in the token of a demo."""
-    return built("index.html", token) or Page(UNBUILT, POLICY)
+    """Return the page at `/`, with the token of a demo filled in."""
+    return built_page("index.html", token) or Page(NOT_BUILT, POLICY)
 
 
-def explorer(strawberrys: str, token: str = "") -> Page:
-    """Return the page at `/graphql`; Strawberry's own where ours was not built."""
-    return built("explorer.html", token) or Page(strawberrys, CDN_POLICY)
+def graphiql(fallback: str, token: str = "") -> Page:
+    """Return the page at `/graphql`; the fallback's HTML if the pages are not built."""
+    return built_page("explorer.html", token) or Page(fallback, CDN_POLICY)
 
 
-def built(name: str, token: str) -> Page | None:
-    """Return a page that was built; None if it was not."""
+def built_page(name: str, token: str) -> Page | None:
+    """Return a built page; None if the pages are not built."""
     file = BUILT / name
     if not file.is_file():
         return None
@@ -96,26 +95,35 @@ def built(name: str, token: str) -> Page | None:
 
 
 def routes(page: Page) -> list[Route]:
-    """Return the routes of the dashboard, and of what both pages load."""
-    found = [Route("/", page, methods=["GET"])]
+    """Return the routes of the dashboard and of the assets of both pages."""
+    found = [Route("/", page, methods=["GET"], name="page")]
     if BUILT.is_dir():
         files = ServeStaticASGI(
             not_found,
             BUILT / "assets",
             "assets",
             allow_all_origins=False,
-            add_headers_function=for_good,
+            add_headers_function=cache_forever,
             mimetypes={".ttf": "font/ttf"},
         )
-        found.append(Route("/assets/{name}", files, methods=["GET"]))
+
+        class Assets:
+            """Serves an asset below any path prefix: the library matches the whole path."""
+
+            async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+                """Respond to one request."""
+                path = f"/assets/{scope['path_params']['name']}"
+                await files({**scope, "path": path}, receive, send)
+
+        found.append(Route("/assets/{name}", Assets(), methods=["GET"], name="page"))
     return found
 
 
-def for_good(headers: Headers, _path: str, _url: str) -> None:
-    """Let everybody keep a file, whose name has a hash of what is in it."""
+def cache_forever(headers: Headers, _path: str, _url: str) -> None:
+    """Let any cache keep a file: its name contains a hash of its content."""
     headers["Cache-Control"] = "public, max-age=31536000, immutable"
 
 
 async def not_found(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    """Answer like any other path that there is not."""
+    """Respond as for any other unknown path."""
     raise HTTPException(404)

@@ -2,7 +2,7 @@ import react from "@vitejs/plugin-react";
 import { compression, defineAlgorithm } from "vite-plugin-compression2";
 import { defineConfig } from "vite";
 
-// Addresses are relative, so that the pages work below any path.
+// URLs are relative, so that the pages work below any path prefix.
 export default defineConfig({
   base: "./",
   logLevel: "warn",
@@ -16,13 +16,13 @@ export default defineConfig({
   ],
   build: {
     target: "es2022",
-    // A data: address would need a policy that allows more.
+    // The Content-Security-Policy allows no data: URLs for scripts and workers.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     chunkSizeWarningLimit: 5000,
     rolldownOptions: {
       input: ["index.html", "explorer.html"],
-      // GraphiQL tells React's compiler what not to touch; there is no compiler here.
+      // GraphiQL has "use no memo" directives for React Compiler, which this build does not use.
       onwarn: (warning, warn) => warning.code === "MODULE_LEVEL_DIRECTIVE" || warn(warning),
       checks: { pluginTimings: false },
     },

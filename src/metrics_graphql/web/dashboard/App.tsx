@@ -1,71 +1,71 @@
-/** Signed out, or a view with its controls and cards. */
+/** The sign-in form, or the dashboard of the current view. */
 
 import { useEffect, useState } from "react";
 
-import type { AskError } from "../shared/api";
-import { keepToken, readToken } from "../shared/token";
-import { retryIn, type SignedIn, useMetrics, useViewer } from "./answers";
+import type { RequestError } from "../shared/api";
+import { readToken, storeToken } from "../shared/token";
 import { Cards } from "./Cards";
-import { Filters, Header } from "./Controls";
+import { FilterBar, Header } from "./Controls";
+import { type Credentials, retryDelay, useMetrics, useViewer } from "./queries";
 import { SignIn } from "./SignIn";
 import { useView } from "./view";
 
 export function App() {
-  const [signedIn, setSignedIn] = useState<SignedIn>(() => ({ token: readToken(), attempt: 0 }));
-  const [view, change] = useView();
-  const viewer = useViewer(signedIn);
+  const [credentials, setCredentials] = useState<Credentials>(() => ({ token: readToken(), signInCount: 0 }));
+  const [view, changeView] = useView();
+  const viewer = useViewer(credentials);
   const organizations = viewer.data?.organizations?.map(({ id }) => id) ?? [];
-  // Nothing is asked about an organization before it is known who asks.
+  // An empty `org` disables the query of metrics until the viewer is loaded.
   const org = viewer.data ? view.org || (organizations[0] ?? "") : "";
-  const metrics = useMetrics(signedIn, { ...view, org });
+  const metrics = useMetrics(credentials, { ...view, org });
   const signIn = (token: string) => {
-    keepToken(token);
-    setSignedIn({ token, attempt: signedIn.attempt + 1 });
+    storeToken(token);
+    setCredentials({ token, signInCount: credentials.signInCount + 1 });
   };
   useEffect(() => {
-    // Whoever gets this address shall see the same.
-    if (org && !view.org) change({ org }, "replace");
+    // A shared URL names the organization.
+    if (org && !view.org) changeView({ org }, "replace");
   });
 
   const error = viewer.error ?? metrics.error;
-  if (!signedIn.token || error?.code === "UNAUTHENTICATED") {
-    return <SignIn message={error ? "That token opens nothing: it may be mistyped, revoked or expired." : ""} onToken={signIn} />;
+  if (!credentials.token || error?.code === "UNAUTHENTICATED") {
+    return <SignIn message={error ? "This token is not valid. It may be mistyped, revoked or expired." : ""} onToken={signIn} />;
   }
-  const chosen = { ...view, org: org || view.org };
-  const shown = metrics.data;
+  const currentView = { ...view, org: org || view.org };
+  const result = metrics.data;
   return (
     <>
-      <Header view={chosen} organizations={organizations} name={viewer.data?.name ?? ""} onChange={change} onSignOut={() => signIn("")} />
+      <Header view={currentView} organizations={organizations} name={viewer.data?.name ?? ""} onChange={changeView} onSignOut={() => signIn("")} />
       <main aria-busy={viewer.isLoading || metrics.isLoading}>
-        <Filters view={chosen} shown={shown} onChange={change} />
-        {error && <Problem error={error} />}
-        {viewer.data && !org && <p className="notice">There is no organization yet that this token may read.</p>}
-        {shown && <Cards view={chosen} shown={shown} isStale={metrics.isLoading || error !== null} onChange={change} />}
-        {!shown && (viewer.isLoading || metrics.isLoading) && <Skeleton />}
+        <FilterBar view={currentView} result={result} onChange={changeView} />
+        {error && <ErrorNotice error={error} />}
+        {viewer.data && !org && <p className="notice">There are no organizations that this token may read. Load sessions first.</p>}
+        {result && <Cards view={currentView} result={result} isStale={metrics.isLoading || error !== null} onChange={changeView} />}
+        {!result && (viewer.isLoading || metrics.isLoading) && <Skeleton />}
       </main>
     </>
   );
 }
 
-function Problem({ error }: { error: AskError }) {
+function ErrorNotice({ error }: { error: RequestError }) {
   return (
-    <p className="notice problem" role="alert">
-      {error.message} {retryIn(error) > 0 && `The page asks again by itself, every ${retryIn(error)} seconds.`}
+    <p className="notice error" role="alert">
+      {error.message} {retryDelay(error) > 0 && `Retrying every ${retryDelay(error)} seconds.`}
     </p>
   );
 }
 
-/** What stands where the cards will be. */
+/** A placeholder of the cards while they load. */
 function Skeleton() {
   return (
     <div className="skeleton" role="status">
-      <span className="unseen">Loading</span>
+      <span className="visually-hidden">Loading</span>
       <div className="totals">
-        {[1, 2, 3, 4].map((each) => (
-          <div key={each} className="bone" />
+        {[1, 2, 3, 4].map((key) => (
+          <div key={key} className="skeleton-block" />
         ))}
       </div>
-      <div className="bone tall" />
+      <div className="skeleton-block tall" />
     </div>
   );
 }

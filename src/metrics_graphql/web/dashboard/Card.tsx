@@ -1,62 +1,61 @@
-/** A card: what it shows as a picture or as a table, and the ways to take it elsewhere. */
+/** A card: content that can be shown as a table and exported, with a menu of these actions. */
 
 import { type ReactNode, useEffect, useRef, useState } from "react";
 
-import type { Part, Question } from "./question";
+import { downloadCsv, explorerUrl, type Table, toCsv, toCurl, toGraphQL } from "./export";
+import type { CardId, MetricsQuery } from "./metricsQuery";
 import { percent } from "./Ranking";
-import { asCsv, asCurl, asGraphQL, download, explorerUrl, type Table } from "./sharing";
 
 interface CardProps {
+  id: CardId;
   title: string;
-  hint: string;
-  part: Part;
-  question: Question;
+  subtitle: string;
+  query: MetricsQuery;
   table: Table;
-  /** Beside the title. */
+  /** Shown next to the title. */
   controls?: ReactNode;
-  /** The picture. */
+  /** Shown unless the table is. */
   children: ReactNode;
 }
 
-export function Card({ title, hint, part, question, table, controls, children }: CardProps) {
-  const [asTable, setAsTable] = useState(false);
+export function Card({ id, title, subtitle, query, table, controls, children }: CardProps) {
+  const [showsTable, setShowsTable] = useState(false);
   return (
     <section className="card" aria-label={title}>
       <div className="card-head">
         <div>
           <h2>{title}</h2>
-          <p>{hint}</p>
+          <p>{subtitle}</p>
         </div>
         {controls}
         <Menu title={title}>
-          <button onClick={closing(() => setAsTable(!asTable))}>{asTable ? "Hide the table" : "Show as a table"}</button>
-          <a href={explorerUrl(part, question)}>Open in GraphiQL</a>
-          <Copy text={() => asGraphQL(part, question)}>Copy as GraphQL</Copy>
-          <Copy text={() => asCurl(part, question)}>Copy as curl</Copy>
-          <button onClick={closing(() => download(`${question.org}-${part}.csv`, asCsv(table)))}>
+          <button onClick={closingMenu(() => setShowsTable(!showsTable))}>{showsTable ? "Hide the table" : "Show as a table"}</button>
+          <a href={explorerUrl(id, query)}>Open in GraphiQL</a>
+          <CopyButton text={() => toGraphQL(id, query)}>Copy as GraphQL</CopyButton>
+          <CopyButton text={() => toCurl(id, query)}>Copy as curl</CopyButton>
+          <button onClick={closingMenu(() => downloadCsv(`${query.org}-${id}.csv`, toCsv(table)))}>
             Download CSV
           </button>
         </Menu>
       </div>
-      {asTable ? <Numbers title={title} table={table} /> : children}
+      {showsTable ? <DataTable title={title} table={table} /> : children}
     </section>
   );
 }
 
-/** Does something, and closes the menu that it was chosen from. */
-function closing(act: () => void) {
+/** Wraps the action of a menu item to close its menu. */
+function closingMenu(action: () => void) {
   return (event: React.MouseEvent<HTMLElement>) => {
     const menu = event.currentTarget.closest("details");
-    act();
+    action();
     if (menu) menu.open = false;
     menu?.querySelector("summary")?.focus();
   };
 }
 
-/** A table of numbers. */
-function Numbers({ title, table }: { title: string; table: Table }) {
+function DataTable({ title, table }: { title: string; table: Table }) {
   return (
-    <div className="numbers" tabIndex={0} role="region" aria-label={`${title}: the numbers`}>
+    <div className="data-table" tabIndex={0} role="region" aria-label={`${title}: table`}>
       <table>
         <thead>
           <tr>
@@ -68,15 +67,15 @@ function Numbers({ title, table }: { title: string; table: Table }) {
           </tr>
         </thead>
         <tbody>
-          {table.rows.map((row, at) => (
-            <tr key={at}>
+          {table.rows.map((row, index) => (
+            <tr key={index}>
               {row.map((value, column) =>
                 column === 0 ? (
                   <th key={column} scope="row">
                     {value}
                   </th>
                 ) : (
-                  <td key={column}>{column === table.shares ? percent(Number(value)) : value.toLocaleString()}</td>
+                  <td key={column}>{column === table.percentColumn ? percent(Number(value)) : value.toLocaleString()}</td>
                 ),
               )}
             </tr>
@@ -87,27 +86,27 @@ function Numbers({ title, table }: { title: string; table: Table }) {
   );
 }
 
-/** Buttons that a button shows below itself. Escape, a choice, and a click elsewhere close them. */
+/** A dropdown menu. Escape, an action, and a click or focus outside close it. */
 function Menu({ title, children }: { title: string; children: ReactNode }) {
   const menu = useRef<HTMLDetailsElement>(null);
   useEffect(() => {
-    const elsewhere = (event: Event) => {
+    const closeFromOutside = (event: Event) => {
       if (menu.current && !menu.current.contains(event.target as Node)) menu.current.open = false;
     };
-    document.addEventListener("pointerdown", elsewhere);
-    document.addEventListener("focusin", elsewhere);
+    document.addEventListener("pointerdown", closeFromOutside);
+    document.addEventListener("focusin", closeFromOutside);
     return () => {
-      document.removeEventListener("pointerdown", elsewhere);
-      document.removeEventListener("focusin", elsewhere);
+      document.removeEventListener("pointerdown", closeFromOutside);
+      document.removeEventListener("focusin", closeFromOutside);
     };
   }, []);
-  const close = (event: React.KeyboardEvent) => {
+  const closeOnEscape = (event: React.KeyboardEvent) => {
     if (event.key !== "Escape" || !menu.current?.open) return;
     menu.current.open = false;
     menu.current.querySelector("summary")?.focus();
   };
   return (
-    <details className="menu" ref={menu} onKeyDown={close}>
+    <details className="menu" ref={menu} onKeyDown={closeOnEscape}>
       <summary aria-label={`${title}: more`}>
         <svg viewBox="0 0 20 20" aria-hidden="true">
           <circle cx="4" cy="10" r="1.6" />
@@ -122,24 +121,24 @@ function Menu({ title, children }: { title: string; children: ReactNode }) {
   );
 }
 
-function Copy({ text, children }: { text: () => string; children: ReactNode }) {
-  const [said, setSaid] = useState("");
+function CopyButton({ text, children }: { text: () => string; children: ReactNode }) {
+  const [status, setStatus] = useState("");
   useEffect(() => {
-    const end = said && setTimeout(() => setSaid(""), 2000);
-    return () => clearTimeout(end || undefined);
-  }, [said]);
+    const timer = status && setTimeout(() => setStatus(""), 2000);
+    return () => clearTimeout(timer || undefined);
+  }, [status]);
   const copy = async () => {
     try {
       await navigator.clipboard.writeText(text());
-      setSaid("Copied");
+      setStatus("Copied");
     } catch {
-      setSaid("The browser does not allow it");
+      setStatus("Clipboard access denied");
     }
   };
   return (
     <button onClick={copy}>
       {children}
-      <span role="status">{said}</span>
+      <span role="status">{status}</span>
     </button>
   );
 }

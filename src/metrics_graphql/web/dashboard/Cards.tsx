@@ -1,69 +1,69 @@
 /** The cards of a view. */
 
-import type { Shown } from "./answers";
 import { Card } from "./Card";
-import { MergedBySize, OverTime, AcusOverTime } from "./Charts";
-import type { PlaybookRow, Ranked, Row, UserRow } from "./question";
+import { AcusCard, MergedCard, OverTimeCard } from "./ChartCards";
+import type { Breakdown, BreakdownRow, PlaybookRow, UserRow } from "./metricsQuery";
+import type { MetricsResult } from "./queries";
 import { Ranking } from "./Ranking";
-import { Totals } from "./Totals";
+import { TotalsCard } from "./TotalsCard";
 import type { View } from "./view";
 
 interface CardsProps {
   view: View;
-  shown: Shown;
-  /** Whether something newer is being asked for, or could not be had. */
+  result: MetricsResult;
+  /** Whether a newer result is loading, or has failed to load. */
   isStale: boolean;
   onChange: (change: Partial<View>) => void;
 }
 
-export function Cards({ view, shown, isStale, onChange }: CardsProps) {
-  const { question, metrics, errors } = shown;
-  const missing = [...new Set(errors.map(({ message }) => message))];
+export function Cards({ view, result, isStale, onChange }: CardsProps) {
+  const { query, metrics, errors } = result;
+  const messages = [...new Set(errors.map(({ message }) => message))];
   const toggleUser = ({ user }: UserRow) =>
-    onChange(user.kind === "USER" ? { users: toggled(view.users, user.id) } : { serviceUsers: toggled(view.serviceUsers, user.id) });
+    onChange(user.kind === "USER" ? { users: toggle(view.users, user.id) } : { serviceUsers: toggle(view.serviceUsers, user.id) });
   return (
     <div className={isStale ? "cards stale" : "cards"}>
-      <Totals metrics={metrics} question={question} />
-      {missing.map((message) => (
-        <p key={message} className="notice problem" role="alert">
-          Some of it could not be read: {message}
+      <TotalsCard metrics={metrics} query={query} />
+      {messages.map((message) => (
+        <p key={message} className="notice error" role="alert">
+          Some metrics are missing: {message}
         </p>
       ))}
       {metrics.sessionsCreatedCount === 0 ? (
-        <Nothing />
+        <NoSessions />
       ) : (
         <>
-          {metrics.timeSeries && <OverTime buckets={metrics.timeSeries} question={question} split={view.split} onSplit={(split) => onChange({ split })} />}
+          {metrics.timeSeries && <OverTimeCard buckets={metrics.timeSeries} query={query} split={view.split} onSplit={(split) => onChange({ split })} />}
           <div className="pair">
-            <MergedBySize created={metrics.sessionsCreatedBySize} merged={metrics.sessionsWithMergedPrsBySize} question={question} />
-            {metrics.timeSeries && <AcusOverTime buckets={metrics.timeSeries} question={question} />}
+            <MergedCard created={metrics.sessionsCreatedBySize} merged={metrics.sessionsWithMergedPrsBySize} query={query} />
+            {metrics.timeSeries && <AcusCard buckets={metrics.timeSeries} query={query} />}
           </div>
           <div className="pair">
             {metrics.byUser && (
-              <Card title="Top users" hint={counted(metrics.byUser, "user")} part="users" question={question} table={rankingTable(["User", "Kind"], metrics.byUser.nodes, ({ user }) => [user.id, user.kind])}>
+              <Card id="users" title="Top users" subtitle={describeRows(metrics.byUser, "user")} query={query} table={rankingTable(["User", "Kind"], metrics.byUser.nodes, ({ user }) => [user.id, user.kind])}>
                 <Ranking
                   rows={metrics.byUser.nodes}
-                  idOf={({ user }) => user.id}
-                  markOf={({ user }) => (user.kind === "SERVICE_USER" ? "service user" : "")}
-                  isChosen={({ user }) => [...view.users, ...view.serviceUsers].includes(user.id)}
-                  onChoose={toggleUser}
+                  getId={({ user }) => user.id}
+                  getBadge={({ user }) => (user.kind === "SERVICE_USER" ? "service user" : "")}
+                  isSelected={({ user }) => [...view.users, ...view.serviceUsers].includes(user.id)}
+                  onSelect={toggleUser}
                 />
               </Card>
             )}
             {metrics.byPlaybook && (
               <Card
+                id="playbooks"
                 title="Top playbooks"
-                hint={counted(metrics.byPlaybook, "playbook")}
-                part="playbooks"
-                question={question}
+                subtitle={describeRows(metrics.byPlaybook, "playbook")}
+                query={query}
                 table={rankingTable(["Playbook"], metrics.byPlaybook.nodes, ({ playbook }) => [playbook.id])}
               >
                 <Ranking
                   rows={metrics.byPlaybook.nodes}
-                  idOf={({ playbook }) => playbook.id}
-                  markOf={() => ""}
-                  isChosen={({ playbook }) => playbook.id === view.playbook}
-                  onChoose={({ playbook }: PlaybookRow) => onChange({ playbook: playbook.id === view.playbook ? "" : playbook.id })}
+                  getId={({ playbook }) => playbook.id}
+                  getBadge={() => ""}
+                  isSelected={({ playbook }) => playbook.id === view.playbook}
+                  onSelect={({ playbook }: PlaybookRow) => onChange({ playbook: playbook.id === view.playbook ? "" : playbook.id })}
                 />
               </Card>
             )}
@@ -74,27 +74,27 @@ export function Cards({ view, shown, isStale, onChange }: CardsProps) {
   );
 }
 
-function Nothing() {
+function NoSessions() {
   return (
-    <section className="card nothing">
+    <section className="card no-sessions">
       <h2>No sessions</h2>
-      <p>None was created in this period that the filters match. A longer period may have some.</p>
+      <p>No sessions match in this period. Choose a longer period or fewer filters.</p>
     </section>
   );
 }
 
-function toggled(ids: string[], id: string): string[] {
-  return ids.includes(id) ? ids.filter((each) => each !== id) : [...ids, id];
+function toggle(ids: string[], id: string): string[] {
+  return ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id];
 }
 
-function counted({ nodes, totalCount }: Ranked<Row>, name: string): string {
+function describeRows({ nodes, totalCount }: Breakdown<BreakdownRow>, name: string): string {
   const all = `${totalCount.toLocaleString()} ${name}${totalCount === 1 ? "" : "s"}`;
-  return nodes.length < totalCount ? `The ${nodes.length} with the most sessions, of ${all}` : all;
+  return nodes.length < totalCount ? `Top ${nodes.length} of ${all}, by sessions` : all;
 }
 
-function rankingTable<R extends Row>(names: string[], rows: R[], namesOf: (row: R) => string[]) {
+function rankingTable<Row extends BreakdownRow>(names: string[], rows: Row[], getNames: (row: Row) => string[]) {
   return {
     head: [...names, "Sessions", "With merged PRs", "ACUs per session"],
-    rows: rows.map((row) => [...namesOf(row), row.sessionsCreatedCount, row.sessionsWithMergedPrsCount, row.avgAcusPerSession]),
+    rows: rows.map((row) => [...getNames(row), row.sessionsCreatedCount, row.sessionsWithMergedPrsCount, row.avgAcusPerSession]),
   };
 }

@@ -1,4 +1,4 @@
-/** Draws a chart with ECharts, in the colours of the page, with words for those who can't see it. */
+/** An ECharts chart in the page's colours, with a text alternative. */
 
 import { BarChart, LineChart } from "echarts/charts";
 import { AriaComponent, GridComponent, TooltipComponent } from "echarts/components";
@@ -8,60 +8,60 @@ import { useEffect, useRef, useState } from "react";
 
 use([AriaComponent, BarChart, GridComponent, LineChart, SVGRenderer, TooltipComponent]);
 
-/** The colours of the page as they are now, light or dark, by the names that the style sheet has. */
+/** The current values, light or dark, of the custom properties in style.css, by name. */
 export type Colors = Record<string, string>;
 
 interface ChartProps {
-  /** In words, for those who can't see it. */
+  /** The text alternative. */
   label: string;
-  /** What it is drawn from: drawn again when this changes, or the label. */
-  of: object;
+  /** The chart is rendered again when this or the label changes. */
+  data: object;
   height?: number;
-  draw: (colors: Colors) => EChartsCoreOption;
+  buildOption: (colors: Colors) => EChartsCoreOption;
 }
 
-export function Chart({ label, of, height = 280, draw }: ChartProps) {
-  const place = useRef<HTMLDivElement>(null);
+export function Chart({ label, data, height = 280, buildOption }: ChartProps) {
+  const container = useRef<HTMLDivElement>(null);
   const chart = useRef<EChartsType>(null);
   const colors = useColors();
   useEffect(() => {
-    const drawn = (chart.current = init(place.current, null, { renderer: "svg" }));
-    const observer = new ResizeObserver(() => drawn.resize());
-    observer.observe(place.current!);
+    const instance = (chart.current = init(container.current, null, { renderer: "svg" }));
+    const observer = new ResizeObserver(() => instance.resize());
+    observer.observe(container.current!);
     return () => {
       observer.disconnect();
-      drawn.dispose();
+      instance.dispose();
     };
   }, []);
   useEffect(() => {
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const reducesMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const option = {
-      animation: !still,
+      animation: !reducesMotion,
       animationDuration: 300,
       aria: { enabled: true, label: { description: label } },
       textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: colors.text! },
-      ...draw(colors),
+      ...buildOption(colors),
     };
     chart.current?.setOption(option, true);
-  }, [colors, of, label]);
-  return <div ref={place} className="chart" role="img" aria-label={label} style={{ height }} />;
+  }, [colors, data, label]);
+  return <div ref={container} className="chart" role="img" aria-label={label} style={{ height }} />;
 }
 
 function useColors(): Colors {
   const [colors, setColors] = useState(readColors);
   useEffect(() => {
     const dark = matchMedia("(prefers-color-scheme: dark)");
-    const follow = () => setColors(readColors());
-    dark.addEventListener("change", follow);
-    return () => dark.removeEventListener("change", follow);
+    const update = () => setColors(readColors());
+    dark.addEventListener("change", update);
+    return () => dark.removeEventListener("change", update);
   }, []);
   return colors;
 }
 
 function readColors(): Colors {
   const style = getComputedStyle(document.documentElement);
-  return Object.fromEntries(NAMES.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
+  return Object.fromEntries(COLOR_NAMES.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
-const numbered = (name: string, count: number) => Array.from({ length: count }, (_, at) => `${name}-${at + 1}`);
-const NAMES = ["text", "muted", "line", "card", "accent", "rest", ...numbered("series", 8), ...numbered("size", 5)];
+const numbered = (name: string, count: number) => Array.from({ length: count }, (_, index) => `${name}-${index + 1}`);
+const COLOR_NAMES = ["text", "muted", "line", "card", "accent", "other", ...numbered("series", 8), ...numbered("size", 5)];

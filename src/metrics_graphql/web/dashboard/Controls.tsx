@@ -1,31 +1,31 @@
-/** Chooses what is looked at: the organization, the period, whose sessions. */
+/** The header with the organization, and the filter bar with period, users and playbook. */
 
 import { useEffect, useId, useRef, useState } from "react";
 
-import type { Shown } from "./answers";
-import { daysOf, FIRST_DAY, isDay, PRESETS, TIME_ZONE } from "./period";
-import { Mark } from "./SignIn";
+import { isDate, MIN_DATE, PRESETS, TIME_ZONE, toDateRange } from "./period";
+import type { MetricsResult } from "./queries";
+import { Logo } from "./SignIn";
 import type { View } from "./view";
 
-interface Changes {
+interface ViewProps {
   view: View;
   onChange: (change: Partial<View>) => void;
 }
 
-export function Header(props: Changes & { organizations: string[]; name: string; onSignOut: () => void }) {
+export function Header(props: ViewProps & { organizations: string[]; name: string; onSignOut: () => void }) {
   const { view, organizations } = props;
-  // One in the address may be beyond those that are listed.
-  const listed = organizations.includes(view.org) || !view.org ? organizations : [view.org, ...organizations];
+  // The list is limited, so that the organization in the URL may not be in it.
+  const options = organizations.includes(view.org) || !view.org ? organizations : [view.org, ...organizations];
   return (
     <header>
       <div className="brand">
-        <Mark />
+        <Logo />
         <h1>Session metrics</h1>
       </div>
       <label className="organization">
-        <span className="unseen">Organization</span>
+        <span className="visually-hidden">Organization</span>
         <select value={view.org} onChange={(event) => props.onChange({ org: event.target.value, users: [], serviceUsers: [], playbook: "" })}>
-          {listed.map((id) => (
+          {options.map((id) => (
             <option key={id}>{id}</option>
           ))}
         </select>
@@ -40,30 +40,30 @@ export function Header(props: Changes & { organizations: string[]; name: string;
   );
 }
 
-export function Filters({ view, shown, onChange }: Changes & { shown: Shown | null }) {
-  const users = shown?.metrics.byUser?.nodes.map(({ user }) => user) ?? [];
-  const playbooks = shown?.metrics.byPlaybook?.nodes.map(({ playbook }) => playbook.id) ?? [];
+export function FilterBar({ view, result, onChange }: ViewProps & { result: MetricsResult | null }) {
+  const users = result?.metrics.byUser?.nodes.map(({ user }) => user) ?? [];
+  const playbooks = result?.metrics.byPlaybook?.nodes.map(({ playbook }) => playbook.id) ?? [];
   return (
     <section className="filters" aria-label="Period and filters">
       <PeriodPicker view={view} onChange={onChange} />
-      <Ids label="Users" ids={view.users} known={users.filter(({ kind }) => kind === "USER").map(({ id }) => id)} onChange={(ids) => onChange({ users: ids })} />
-      <Ids
+      <IdFilter label="Users" ids={view.users} suggestions={users.filter(({ kind }) => kind === "USER").map(({ id }) => id)} onChange={(ids) => onChange({ users: ids })} />
+      <IdFilter
         label="Service users"
         ids={view.serviceUsers}
-        known={users.filter(({ kind }) => kind === "SERVICE_USER").map(({ id }) => id)}
+        suggestions={users.filter(({ kind }) => kind === "SERVICE_USER").map(({ id }) => id)}
         onChange={(ids) => onChange({ serviceUsers: ids })}
       />
-      <Ids label="Playbook" ids={view.playbook ? [view.playbook] : []} known={playbooks} onChange={(ids) => onChange({ playbook: ids.at(-1) ?? "" })} />
+      <IdFilter label="Playbook" ids={view.playbook ? [view.playbook] : []} suggestions={playbooks} onChange={(ids) => onChange({ playbook: ids.at(-1) ?? "" })} />
     </section>
   );
 }
 
-function PeriodPicker({ view, onChange }: Changes) {
-  const days = daysOf(view.period, new Date());
-  const change = (name: "from" | "to", day: string) => {
-    const changed = { ...days, [name]: day };
-    // A start after the end takes the end along, and the other way round.
-    onChange({ period: changed.from <= changed.to ? changed : { from: day, to: day } });
+function PeriodPicker({ view, onChange }: ViewProps) {
+  const dates = toDateRange(view.period, new Date());
+  const changeDate = (name: "from" | "to", date: string) => {
+    const changed = { ...dates, [name]: date };
+    // Dates out of order become a single day.
+    onChange({ period: changed.from <= changed.to ? changed : { from: date, to: date } });
   };
   return (
     <div className="period">
@@ -74,50 +74,50 @@ function PeriodPicker({ view, onChange }: Changes) {
           </button>
         ))}
       </div>
-      <div className="days" title={`Days of ${TIME_ZONE}`}>
-        <Day label="First day" day={days.from} onChange={(day) => change("from", day)} />
+      <div className="date-range" title={`Time zone: ${TIME_ZONE}`}>
+        <DateInput label="First day" date={dates.from} onChange={(date) => changeDate("from", date)} />
         <span aria-hidden="true">–</span>
-        <Day label="Last day" day={days.to} onChange={(day) => change("to", day)} />
+        <DateInput label="Last day" date={dates.to} onChange={(date) => changeDate("to", date)} />
       </div>
     </div>
   );
 }
 
-/** A day. What is typed passes through days that nobody means, so it counts once it rests. */
-function Day(props: { label: string; day: string; onChange: (day: string) => void }) {
-  const [typed, setTyped] = useState(props.day);
-  const settle = () => (isDay(typed) ? typed !== props.day && props.onChange(typed) : setTyped(props.day));
-  useEffect(() => setTyped(props.day), [props.day]);
+/** A date field. Typing produces intermediate dates, so changes are debounced. */
+function DateInput(props: { label: string; date: string; onChange: (date: string) => void }) {
+  const [typed, setTyped] = useState(props.date);
+  const commit = () => (isDate(typed) ? typed !== props.date && props.onChange(typed) : setTyped(props.date));
+  useEffect(() => setTyped(props.date), [props.date]);
   useEffect(() => {
-    if (typed === props.day || !isDay(typed)) return;
-    const rest = setTimeout(settle, RESTS_MILLISECONDS);
-    return () => clearTimeout(rest);
+    if (typed === props.date || !isDate(typed)) return;
+    const timer = setTimeout(commit, DEBOUNCE_MILLISECONDS);
+    return () => clearTimeout(timer);
   });
   return (
     <input
       type="date"
       aria-label={props.label}
       value={typed}
-      min={FIRST_DAY}
+      min={MIN_DATE}
       max="9998-12-31"
       onChange={(event) => setTyped(event.target.value)}
-      onBlur={settle}
-      onKeyDown={(event) => event.key === "Enter" && settle()}
+      onBlur={commit}
+      onKeyDown={(event) => event.key === "Enter" && commit()}
     />
   );
 }
 
-const RESTS_MILLISECONDS = 1200;
+const DEBOUNCE_MILLISECONDS = 1200;
 
-/** A field to which ids are added, one by one. */
-function Ids(props: { label: string; ids: string[]; known: string[]; onChange: (ids: string[]) => void }) {
+/** A filter by ids: a field that adds an id, and a button per id that removes it. */
+function IdFilter(props: { label: string; ids: string[]; suggestions: string[]; onChange: (ids: string[]) => void }) {
   const [typed, setTyped] = useState("");
-  const list = useId();
-  const field = useRef<HTMLInputElement>(null);
+  const listId = useId();
+  const input = useRef<HTMLInputElement>(null);
   const remove = (id: string) => {
-    props.onChange(props.ids.filter((each) => each !== id));
-    // The button goes, and the focus with it.
-    field.current?.focus();
+    props.onChange(props.ids.filter((other) => other !== id));
+    // The button, which has the focus, is removed.
+    input.current?.focus();
   };
   const add = (text: string) => {
     const id = text.trim();
@@ -126,7 +126,7 @@ function Ids(props: { label: string; ids: string[]; known: string[]; onChange: (
   };
   return (
     <form
-      className="ids"
+      className="id-filter"
       onSubmit={(event) => {
         event.preventDefault();
         add(typed);
@@ -139,19 +139,19 @@ function Ids(props: { label: string; ids: string[]; known: string[]; onChange: (
         </button>
       ))}
       <input
-        ref={field}
+        ref={input}
         aria-label={props.label}
         placeholder={props.label}
-        list={list}
+        list={listId}
         value={typed}
         onChange={(event) => {
-          const picked = (event.nativeEvent as InputEvent).inputType === "insertReplacementText";
-          if (picked) add(event.target.value);
+          const isSuggestion = (event.nativeEvent as InputEvent).inputType === "insertReplacementText";
+          if (isSuggestion) add(event.target.value);
           else setTyped(event.target.value);
         }}
       />
-      <datalist id={list}>
-        {props.known.map((id) => (
+      <datalist id={listId}>
+        {props.suggestions.map((id) => (
           <option key={id} value={id} />
         ))}
       </datalist>

@@ -1,39 +1,39 @@
-/** Rows by their number of sessions, each with a bar; choosing one filters by it. */
+/** A ranking by number of sessions, with bars. A click on a row filters by it. */
 
-import type { Row } from "./question";
+import type { BreakdownRow } from "./metricsQuery";
 
-interface RankingProps<R extends Row> {
-  rows: R[];
-  idOf: (row: R) => string;
-  /** A word beside the id, or none. */
-  markOf: (row: R) => string;
-  isChosen: (row: R) => boolean;
-  onChoose: (row: R) => void;
+interface RankingProps<Row extends BreakdownRow> {
+  rows: Row[];
+  getId: (row: Row) => string;
+  /** A label after the id, or an empty string. */
+  getBadge: (row: Row) => string;
+  isSelected: (row: Row) => boolean;
+  onSelect: (row: Row) => void;
 }
 
-export function Ranking<R extends Row>({ rows, idOf, markOf, isChosen, onChoose }: RankingProps<R>) {
-  const most = Math.max(1, ...rows.map((row) => row.sessionsCreatedCount));
-  if (rows.length === 0) return <p className="empty">None of these sessions names one.</p>;
+export function Ranking<Row extends BreakdownRow>({ rows, getId, getBadge, isSelected, onSelect }: RankingProps<Row>) {
+  const maxCount = Math.max(1, ...rows.map((row) => row.sessionsCreatedCount));
+  if (rows.length === 0) return <p className="empty">None in this period.</p>;
   return (
     <ol className="ranking">
       {rows.map((row) => {
-        const id = idOf(row);
-        const mark = markOf(row);
+        const id = getId(row);
+        const badge = getBadge(row);
         return (
-          <li key={`${mark} ${id}`}>
-            <button aria-pressed={isChosen(row)} onClick={() => onChoose(row)} title={id}>
+          <li key={`${badge} ${id}`}>
+            <button aria-pressed={isSelected(row)} onClick={() => onSelect(row)} title={id}>
               <span className="name">
                 <span>{id}</span>
-                {mark && <em>{mark}</em>}
+                {badge && <em>{badge}</em>}
               </span>
               <span className="value">{row.sessionsCreatedCount.toLocaleString()}</span>
               <span className="track" aria-hidden="true">
-                <span style={{ width: `${(row.sessionsCreatedCount / most) * 100}%` }}>
-                  <span style={{ width: `${share(row) * 100}%` }} />
+                <span style={{ width: `${(row.sessionsCreatedCount / maxCount) * 100}%` }}>
+                  <span style={{ width: `${mergedShare(row) * 100}%` }} />
                 </span>
               </span>
               <span className="detail">
-                {percent(share(row))} merged · {row.avgAcusPerSession.toFixed(1)} ACUs
+                {percent(mergedShare(row))} merged · {row.avgAcusPerSession.toFixed(1)} ACUs
               </span>
             </button>
           </li>
@@ -43,11 +43,11 @@ export function Ranking<R extends Row>({ rows, idOf, markOf, isChosen, onChoose 
   );
 }
 
-function share(row: Row): number {
+function mergedShare(row: BreakdownRow): number {
   return row.sessionsCreatedCount ? row.sessionsWithMergedPrsCount / row.sessionsCreatedCount : 0;
 }
 
-/** A share in percent. */
-export function percent(value: number): string {
-  return value.toLocaleString(undefined, { style: "percent", maximumFractionDigits: value < 0.1 ? 1 : 0 });
+/** Formats a ratio as a percentage. */
+export function percent(ratio: number): string {
+  return ratio.toLocaleString(undefined, { style: "percent", maximumFractionDigits: ratio < 0.1 ? 1 : 0 });
 }

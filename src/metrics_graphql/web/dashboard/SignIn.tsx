@@ -1,4 +1,4 @@
-/** Asks for a token. */
+/** The sign-in form. */
 
 import { useState } from "react";
 
@@ -12,11 +12,11 @@ export function SignIn(props: { message: string; onToken: (token: string) => voi
           props.onToken(token.trim());
         }}
       >
-        <Mark />
+        <Logo />
         <h1>Session metrics</h1>
-        <p>What came of your organization's sessions: how many, how big, where from, and what was merged.</p>
+        <p>Metrics of your organization's sessions: number, size, origin, and merged pull requests.</p>
         {props.message && (
-          <p className="notice problem" role="alert">
+          <p className="notice error" role="alert">
             {props.message}
           </p>
         )}
@@ -34,17 +34,16 @@ export function SignIn(props: { message: string; onToken: (token: string) => voi
         />
         <button className="primary">Show the metrics</button>
         <p className="hint">
-          <code>metrics-graphql service-user create NAME --org ORG</code> prints one. It stays in this tab and is forgotten with it.
+          Create one with <code>metrics-graphql service-user create NAME --org ORG</code>. It is stored in this tab until you close it.
         </p>
       </form>
     </main>
   );
 }
 
-/** The sign of the product. */
-export function Mark() {
+export function Logo() {
   return (
-    <svg className="mark" viewBox="0 0 32 32" aria-hidden="true">
+    <svg className="logo" viewBox="0 0 32 32" aria-hidden="true">
       <rect width="32" height="32" rx="8" />
       <path d="M9 18v6M16 13v11M23 8v16" />
     </svg>

@@ -1,4 +1,4 @@
-/** The page at `/`: what came of an organization's sessions. */
+/** The entry point of the dashboard, the page at `/`. */
 
 import "./style.css";
 

@@ -1,9 +1,9 @@
-/** Periods in days of the browser's time zone. */
+/** Periods of whole days in the browser's time zone. */
 
-/** The browser's time zone, as IANA names it. */
+/** The browser's time zone, an IANA name. */
 export const TIME_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-/** Lengths to choose from: so many days, today included. */
+/** Numbers of days that end today. */
 export const PRESETS = [
   { id: "1d", days: 1, label: "Today" },
   { id: "7d", days: 7, label: "7 days" },
@@ -12,57 +12,57 @@ export const PRESETS = [
   { id: "365d", days: 365, label: "1 year" },
 ] as const;
 
-/** Days chosen by hand, written `2025-01-31`, both included. */
-export interface Days {
+/** ISO 8601 dates, both inclusive. */
+export interface DateRange {
   from: string;
   to: string;
 }
 
-/** A preset's id, or days. */
-export type Period = (typeof PRESETS)[number]["id"] | Days;
+/** The id of a preset, or custom dates. */
+export type Period = (typeof PRESETS)[number]["id"] | DateRange;
 
 export type Interval = "HOUR" | "DAY" | "WEEK" | "MONTH";
 
-/** Instants: the first is in, the second out. */
-export interface Span {
+/** Instants: inclusive start, exclusive end. */
+export interface TimeRange {
   after: Date;
   before: Date;
 }
 
-/** The instants of a period; one that ends today ends now, to the minute. */
-export function spanOf(period: Period, now: Date): Span {
+/** Returns the instants of a period. A preset ends now, rounded up to the minute. */
+export function toTimeRange(period: Period, now: Date): TimeRange {
   if (typeof period === "object") {
     return { after: midnight(period.from), before: midnight(period.to, 1) };
   }
-  const preset = PRESETS.find((each) => each.id === period)!;
+  const preset = PRESETS.find(({ id }) => id === period)!;
   const after = new Date(now.getFullYear(), now.getMonth(), now.getDate() - preset.days + 1);
   const before = new Date(Math.ceil((now.getTime() + 1) / 60_000) * 60_000);
   return { after, before };
 }
 
-/** The days that a period is made of. */
-export function daysOf(period: Period, now: Date): Days {
+/** Returns the first and the last date of a period. */
+export function toDateRange(period: Period, now: Date): DateRange {
   if (typeof period === "object") return period;
-  return { from: isoDay(spanOf(period, now).after), to: isoDay(now) };
+  return { from: isoDate(toTimeRange(period, now).after), to: isoDate(now) };
 }
 
-/** The first day that can be chosen: there were no sessions before it. */
-export const FIRST_DAY = "1970-01-01";
-/** How many years of months a series can show. */
-const MOST_YEARS = 80;
+/** The first date that can be selected: the Unix epoch. */
+export const MIN_DATE = "1970-01-01";
+/** Keeps a monthly series below the API's limit of buckets. */
+const MAX_YEARS = 80;
 
-/** Whether this is a day that there was, such as `2025-01-31`, and no earlier than the first. */
-export function isDay(text: string | null): text is string {
-  return text !== null && /^\d{4}-\d\d-\d\d$/.test(text) && text >= FIRST_DAY && isoDay(midnight(text)) === text;
+/** Whether this is a valid date, such as `2025-01-31`, from `MIN_DATE` on. */
+export function isDate(text: string | null): text is string {
+  return text !== null && /^\d{4}-\d\d-\d\d$/.test(text) && text >= MIN_DATE && isoDate(midnight(text)) === text;
 }
 
-/** Whether these days are in order, and no more than can be shown. */
-export function areDays(from: string | null, to: string | null): boolean {
-  return isDay(from) && isDay(to) && from <= to && Number(to.slice(0, 4)) - Number(from.slice(0, 4)) <= MOST_YEARS;
+/** Whether these dates are valid, in order, and at most `MAX_YEARS` apart. */
+export function isDateRange(from: string | null, to: string | null): boolean {
+  return isDate(from) && isDate(to) && from <= to && Number(to.slice(0, 4)) - Number(from.slice(0, 4)) <= MAX_YEARS;
 }
 
-/** How fine a series over a span is drawn: some dozens of bars. */
-export function intervalOf({ after, before }: Span): Interval {
+/** Returns the interval of a time series, by the length of the range. */
+export function chooseInterval({ after, before }: TimeRange): Interval {
   const days = (before.getTime() - after.getTime()) / 86_400_000;
   if (days <= 2) return "HOUR";
   if (days <= 100) return "DAY";
@@ -70,18 +70,18 @@ export function intervalOf({ after, before }: Span): Interval {
   return "MONTH";
 }
 
-/** When a bucket starts, as an axis has room for it. */
+/** Formats the start of a bucket for an axis. */
 export function bucketLabel(startsAt: string, interval: Interval): string {
   return new Date(startsAt).toLocaleString(undefined, FORMATS[interval]);
 }
 
-/** The same, as a table and a file need it: the day or, of an hour, the instant with its offset. */
+/** Formats the start of a bucket for tables and CSV: as a date or, by hour, as a time with UTC offset. */
 export function bucketStart(startsAt: string, interval: Interval): string {
   const start = new Date(startsAt);
-  if (interval !== "HOUR") return isoDay(start);
+  if (interval !== "HOUR") return isoDate(start);
   const minutes = -start.getTimezoneOffset();
-  const offset = `${minutes < 0 ? "-" : "+"}${two(Math.floor(Math.abs(minutes) / 60))}:${two(Math.abs(minutes) % 60)}`;
-  return `${isoDay(start)}T${two(start.getHours())}:${two(start.getMinutes())}${offset}`;
+  const offset = `${minutes < 0 ? "-" : "+"}${twoDigits(Math.floor(Math.abs(minutes) / 60))}:${twoDigits(Math.abs(minutes) % 60)}`;
+  return `${isoDate(start)}T${twoDigits(start.getHours())}:${twoDigits(start.getMinutes())}${offset}`;
 }
 
 const FORMATS: Record<Interval, Intl.DateTimeFormatOptions> = {
@@ -91,15 +91,15 @@ const FORMATS: Record<Interval, Intl.DateTimeFormatOptions> = {
   MONTH: { month: "short", year: "numeric" },
 };
 
-function midnight(day: string, later = 0): Date {
-  const [year, month, date] = day.split("-").map(Number) as [number, number, number];
-  return new Date(year, month - 1, date + later);
+function midnight(isoDate: string, plusDays = 0): Date {
+  const [year, month, day] = isoDate.split("-").map(Number) as [number, number, number];
+  return new Date(year, month - 1, day + plusDays);
 }
 
-function two(number: number): string {
+function twoDigits(number: number): string {
   return String(number).padStart(2, "0");
 }
 
-function isoDay(date: Date): string {
-  return `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`;
+function isoDate(date: Date): string {
+  return `${date.getFullYear()}-${twoDigits(date.getMonth() + 1)}-${twoDigits(date.getDate())}`;
 }

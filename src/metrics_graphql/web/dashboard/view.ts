@@ -1,14 +1,14 @@
-/** What is looked at, as it stands in the address: never the token. */
+/** The state of the dashboard, stored in the query string. It never contains the token. */
 
 import { useEffect, useState } from "react";
 
-import { areDays, type Period, PRESETS } from "./period";
+import { isDateRange, type Period, PRESETS } from "./period";
 
-/** How the bars of sessions over time are split. */
+/** The dimension by which the bars of sessions over time are stacked. */
 export type Split = "origin" | "size";
 
 export interface View {
-  /** Empty until one is chosen: then it is the first that may be read. */
+  /** Empty for the first organization that the token may read. */
   org: string;
   period: Period;
   users: string[];
@@ -18,53 +18,52 @@ export interface View {
   split: Split;
 }
 
-export function readView(search: string): View {
-  const given = new URLSearchParams(search);
-  const [from, to, preset] = [given.get("from"), given.get("to"), given.get("period")];
+export function parseView(search: string): View {
+  const params = new URLSearchParams(search);
+  const [from, to, preset] = [params.get("from"), params.get("to"), params.get("period")];
   return {
-    org: given.get("org") ?? "",
-    period: areDays(from, to) ? { from: from!, to: to! } : (PRESETS.find(({ id }) => id === preset)?.id ?? "30d"),
-    users: ids(given.getAll("user")),
-    serviceUsers: ids(given.getAll("service_user")),
-    playbook: given.get("playbook") ?? "",
-    split: given.get("split") === "size" ? "size" : "origin",
+    org: params.get("org") ?? "",
+    period: isDateRange(from, to) ? { from: from!, to: to! } : (PRESETS.find(({ id }) => id === preset)?.id ?? "30d"),
+    users: uniqueIds(params.getAll("user")),
+    serviceUsers: uniqueIds(params.getAll("service_user")),
+    playbook: params.get("playbook") ?? "",
+    split: params.get("split") === "size" ? "size" : "origin",
   };
 }
 
-/** Each of them once. */
-function ids(given: string[]): string[] {
-  return [...new Set(given)].filter(Boolean);
+function uniqueIds(ids: string[]): string[] {
+  return [...new Set(ids)].filter(Boolean);
 }
 
-export function writeView(view: View): string {
-  const written = new URLSearchParams();
-  if (view.org) written.set("org", view.org);
+export function serializeView(view: View): string {
+  const params = new URLSearchParams();
+  if (view.org) params.set("org", view.org);
   if (typeof view.period === "string") {
-    written.set("period", view.period);
+    params.set("period", view.period);
   } else {
-    written.set("from", view.period.from);
-    written.set("to", view.period.to);
+    params.set("from", view.period.from);
+    params.set("to", view.period.to);
   }
-  for (const id of view.users) written.append("user", id);
-  for (const id of view.serviceUsers) written.append("service_user", id);
-  if (view.playbook) written.set("playbook", view.playbook);
-  if (view.split !== "origin") written.set("split", view.split);
-  return `?${written}`;
+  for (const id of view.users) params.append("user", id);
+  for (const id of view.serviceUsers) params.append("service_user", id);
+  if (view.playbook) params.set("playbook", view.playbook);
+  if (view.split !== "origin") params.set("split", view.split);
+  return `?${params}`;
 }
 
-/** The view in the address, and how to look at something else; the back button goes back. */
-export function useView(): [View, (change: Partial<View>, how?: "push" | "replace") => void] {
+/** Returns the view of the current URL, and a function that navigates to a changed one. */
+export function useView(): [View, (change: Partial<View>, mode?: "push" | "replace") => void] {
   const [search, setSearch] = useState(location.search);
   useEffect(() => {
-    const follow = () => setSearch(location.search);
-    addEventListener("popstate", follow);
-    return () => removeEventListener("popstate", follow);
+    const onPopState = () => setSearch(location.search);
+    addEventListener("popstate", onPopState);
+    return () => removeEventListener("popstate", onPopState);
   }, []);
-  const view = readView(search);
-  const change = (changed: Partial<View>, how: "push" | "replace" = "push") => {
-    const next = writeView({ ...view, ...changed });
-    if (next !== location.search) history[`${how}State`](null, "", next);
+  const view = parseView(search);
+  const changeView = (change: Partial<View>, mode: "push" | "replace" = "push") => {
+    const next = serializeView({ ...view, ...change });
+    if (next !== location.search) history[`${mode}State`](null, "", next);
     setSearch(next);
   };
-  return [view, change];
+  return [view, changeView];
 }

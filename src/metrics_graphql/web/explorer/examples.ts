@@ -1,7 +1,7 @@
-/** What the first tabs hold. */
+/** The queries of the first tabs. */
 
 export const EXAMPLES = [
-  `# Who is asking, and which organizations they may read. Take one for the variables of the other tabs.
+  `# The caller, and the organizations it may read. Use one of them in the variables of the other tabs.
 query Viewer {
   viewer {
     name
@@ -11,7 +11,7 @@ query Viewer {
   }
 }
 `,
-  `# What came of the last 30 days, and how that compares with the 30 days before.
+  `# Totals of the last 30 days, and their change from the 30 days before.
 query Totals($org: ID!, $filters: SessionMetricsFilters!) {
   sessionMetrics(orgId: $org, filters: $filters) {
     sessionsCreatedCount
@@ -27,7 +27,7 @@ query Totals($org: ID!, $filters: SessionMetricsFilters!) {
   }
 }
 `,
-  `# Every day of it, in a time zone of your own.
+  `# The same period by day, in a time zone of your choice.
 query Days($org: ID!, $filters: SessionMetricsFilters!) {
   sessionMetrics(orgId: $org, filters: $filters) {
     timeSeries(interval: DAY, timeZone: "Europe/Berlin") {
@@ -43,7 +43,7 @@ query Days($org: ID!, $filters: SessionMetricsFilters!) {
   }
 }
 `,
-  `# Who created the most, and from which playbooks the most was merged.
+  `# The users with the most sessions, and the playbooks with the most sessions with merged pull requests.
 query Top($org: ID!, $filters: SessionMetricsFilters!) {
   sessionMetrics(orgId: $org, filters: $filters) {
     byUser(first: 5) {
@@ -69,7 +69,7 @@ query Top($org: ID!, $filters: SessionMetricsFilters!) {
 `,
 ];
 
-/** The last thirty days of an organization. */
+/** Returns variables for the last 30 days of an organization. */
 export function exampleVariables(org: string): string {
   const now = new Date();
   const before = new Date(now.getTime() - 30 * 86_400_000);

@@ -1,4 +1,4 @@
-/** GraphiQL, with a field for the token and examples to start from. */
+/** GraphiQL with a token field and example queries. */
 
 import "graphiql/setup-workers/vite";
 import "graphiql/style.css";
@@ -13,28 +13,28 @@ import { type ExecutionResult, GraphQLError } from "graphql";
 import { useState } from "react";
 import { createRoot } from "react-dom/client";
 
-import { ask, post } from "../shared/api";
-import { keepToken, readToken } from "../shared/token";
+import { execute, post } from "../shared/api";
+import { readToken, storeToken } from "../shared/token";
 import { EXAMPLES, exampleVariables } from "./examples";
-import { mendTabs } from "./tabs";
+import { fixTabRoles } from "./tabRoles";
 
-/** Sends what the editor asks, with the token that is in the field at that moment. */
-async function fetcher(parameters: object): Promise<ExecutionResult> {
-  // Everything needs one: asking without would only fail.
-  if (!readToken()) return { errors: [new GraphQLError("Give the token of a service user, at the top right.")] };
-  // Whatever it is, the editor shows it.
-  return (await post(readToken(), parameters)).json();
+/** Sends the editor's requests with the current token. */
+async function fetcher(request: object): Promise<ExecutionResult> {
+  // The endpoint requires a token, for introspection too.
+  if (!readToken()) return { errors: [new GraphQLError("Enter the token of a service user at the top right.")] };
+  // GraphiQL displays errors as well as data.
+  return (await post(readToken(), request)).json();
 }
 
 function TokenField() {
   const [token, setToken] = useState(readToken);
   const { introspect } = useGraphiQLActions();
-  // The schema is asked for with the token, too: again once there is another.
-  const [asked, setAsked] = useState(token);
-  const again = () => {
-    if (token === asked) return;
-    setAsked(token);
-    if (wasSignedOut && token) startAgain();
+  // Introspection requires a token, and runs again with a new one.
+  const [appliedToken, setAppliedToken] = useState(token);
+  const applyToken = () => {
+    if (token === appliedToken) return;
+    setAppliedToken(token);
+    if (wasSignedOut && token) reloadExamples();
     else void introspect();
   };
   return (
@@ -48,49 +48,49 @@ function TokenField() {
         value={token}
         onChange={(event) => {
           setToken(event.target.value);
-          keepToken(event.target.value.trim());
+          storeToken(event.target.value.trim());
         }}
-        onBlur={again}
-        onKeyDown={(event) => event.key === "Enter" && again()}
+        onBlur={applyToken}
+        onKeyDown={(event) => event.key === "Enter" && applyToken()}
       />
     </label>
   );
 }
 
-const NOBODYS = "org-example";
+const PLACEHOLDER_ORG = "org-example";
 
-/** An organization to ask about: the first that may be read, if any may. */
-async function someOrganization(): Promise<string> {
-  if (!readToken()) return NOBODYS;
+/** Returns the first organization that the token may read, or a placeholder. */
+async function firstOrganization(): Promise<string> {
+  if (!readToken()) return PLACEHOLDER_ORG;
   try {
     const query = "{ viewer { organizations(first: 1) { id } } }";
-    const { data } = await ask<Viewing>(readToken(), query, {}, AbortSignal.timeout(2000));
-    return data.viewer.organizations?.[0]?.id ?? NOBODYS;
+    const { data } = await execute<ViewerData>(readToken(), query, {}, AbortSignal.timeout(2000));
+    return data.viewer.organizations?.[0]?.id ?? PLACEHOLDER_ORG;
   } catch {
-    return NOBODYS;
+    return PLACEHOLDER_ORG;
   }
 }
 
-interface Viewing {
+interface ViewerData {
   viewer: { organizations: { id: string }[] | null };
 }
 
-/** Opens the page anew, with examples about an organization that the new token may read. */
-function startAgain(): void {
-  const stored = JSON.parse(localStorage.getItem(TABS) ?? "{}") as { tabs?: { query: string }[] };
-  // What was written by hand stays.
-  if (stored.tabs?.every(({ query }) => EXAMPLES.includes(query))) localStorage.removeItem(TABS);
+/** Reloads the page, for examples with an organization that the new token may read. */
+function reloadExamples(): void {
+  const stored = JSON.parse(localStorage.getItem(TABS_KEY) ?? "{}") as { tabs?: { query: string }[] };
+  // Edited tabs are preserved.
+  if (stored.tabs?.every(({ query }) => EXAMPLES.includes(query))) localStorage.removeItem(TABS_KEY);
   location.reload();
 }
 
-const TABS = "graphiql:tabState";
+const TABS_KEY = "graphiql:tabState";
 const wasSignedOut = !readToken();
-// Another question in the address is another page.
+// GraphiQL reads its initial query only once.
 addEventListener("hashchange", () => location.reload());
 
 const plugins = [HISTORY_PLUGIN, explorerPlugin()];
-const question = new URLSearchParams(location.hash.slice(1));
-const variables = exampleVariables(question.has("query") ? NOBODYS : await someOrganization());
+const urlParams = new URLSearchParams(location.hash.slice(1));
+const variables = exampleVariables(urlParams.has("query") ? PLACEHOLDER_ORG : await firstOrganization());
 const examples = EXAMPLES.map((query) => ({ query, variables }));
 
 function Explorer() {
@@ -101,9 +101,9 @@ function Explorer() {
       defaultTabs={examples}
       isHeadersEditorEnabled={false}
       shouldPersistHeaders={false}
-      {...(question.has("query") && {
-        initialQuery: question.get("query") ?? "",
-        initialVariables: question.get("variables") ?? "",
+      {...(urlParams.has("query") && {
+        initialQuery: urlParams.get("query") ?? "",
+        initialVariables: urlParams.get("variables") ?? "",
       })}
     >
       <GraphiQL.Logo>
@@ -117,5 +117,5 @@ function Explorer() {
 }
 
 const page = document.getElementById("page")!;
-mendTabs(page);
+fixTabRoles(page);
 createRoot(page).render(<Explorer />);

@@ -1,15 +1,15 @@
-/** Asks the GraphQL door of the server that the page came from. */
+/** GraphQL over HTTP, to the server of the page. */
 
-/** An error of a GraphQL answer. */
-export interface GraphQLFailure {
+/** An error in a GraphQL response. */
+export interface GraphQLResponseError {
   message: string;
   path?: (string | number)[];
   extensions?: { code?: string };
 }
 
-/** Why a question has no answer. */
-export class AskError extends Error {
-  /** `code` is the server's own; `UNREACHABLE` where it did not answer at all. It may say when to ask again. */
+/** A request that returned no data. */
+export class RequestError extends Error {
+  /** `code` is the server's error code, or `UNREACHABLE` without a response. `retryAfterSeconds` is 0 without a `Retry-After`. */
   constructor(
     message: string,
     readonly code: string,
@@ -19,17 +19,17 @@ export class AskError extends Error {
   }
 }
 
-/** What came of a question: data, perhaps with some fields missing for reasons given. */
-export interface Answer<Data> {
+/** A response with data. Fields with an error are null. */
+export interface GraphQLResponse<Data> {
   data: Data;
-  errors: GraphQLFailure[];
+  errors: GraphQLResponseError[];
 }
 
-/** Where questions go: beside the page. */
+/** The endpoint, relative to the page. */
 export const GRAPHQL_URL = new URL("graphql", document.baseURI).href;
 
-/** Sends a question, and returns what came back, whatever it is. */
-export function post(token: string, question: object, signal: AbortSignal | null = null): Promise<Response> {
+/** Sends a GraphQL request. Resolves for any HTTP status. */
+export function post(token: string, request: object, signal: AbortSignal | null = null): Promise<Response> {
   return fetch(GRAPHQL_URL, {
     method: "POST",
     headers: {
@@ -37,29 +37,29 @@ export function post(token: string, question: object, signal: AbortSignal | null
       Authorization: `Bearer ${token}`,
       "Content-Type": "application/json",
     },
-    body: JSON.stringify(question),
+    body: JSON.stringify(request),
     signal,
   });
 }
 
-/** Asks one question. Throws an `AskError` where nothing at all could be answered. */
-export async function ask<Data>(
+/** Executes a query. Throws a `RequestError` if the response has no data. */
+export async function execute<Data>(
   token: string,
   query: string,
   variables: object,
   signal: AbortSignal,
-): Promise<Answer<Data>> {
-  // A header can hold nothing else, and no token has anything else.
-  if (!/^[!-~]+$/.test(token)) throw new AskError("That is no token.", "UNAUTHENTICATED");
+): Promise<GraphQLResponse<Data>> {
+  // Tokens are printable ASCII, and `fetch` throws for header values outside Latin-1.
+  if (!/^[!-~]+$/.test(token)) throw new RequestError("This token is not valid.", "UNAUTHENTICATED");
   const response = await post(token, { query, variables }, signal).catch((error: unknown) => {
     if (signal.aborted) throw error;
-    throw new AskError("The server can't be reached.", "UNREACHABLE");
+    throw new RequestError("The server can't be reached.", "UNREACHABLE");
   });
-  const body: { data?: Data | null; errors?: GraphQLFailure[] } = await response.json().catch(() => ({}));
+  const body: { data?: Data | null; errors?: GraphQLResponseError[] } = await response.json().catch(() => ({}));
   if (body.data) return { data: body.data, errors: body.errors ?? [] };
   const first = body.errors?.[0];
-  throw new AskError(
-    first?.message ?? `The server answered ${response.status}.`,
+  throw new RequestError(
+    first?.message ?? `The server responded with HTTP status ${response.status}.`,
     first?.extensions?.code ?? (response.status >= 500 ? "UNAVAILABLE" : "INTERNAL"),
     Number(response.headers.get("Retry-After") ?? 0),
   );

@@ -1,14 +1,14 @@
-/** The token of whoever looks at the page: for this tab alone, and never in an address. */
+/** The token of the signed-in service user, in `sessionStorage` only and never in a URL. */
 
 const KEY = "metrics-graphql:token";
 
-/** The token given in this tab or, before one is, that of a demo. */
+/** Returns the token of this tab. Before a first sign-in, this is the token of a demo. */
 export function readToken(): string {
   return sessionStorage.getItem(KEY) ?? demoToken();
 }
 
-/** Keeps a token until the tab is closed; an empty one signs out. */
-export function keepToken(token: string): void {
+/** Stores a token until the tab is closed. An empty one signs out. */
+export function storeToken(token: string): void {
   sessionStorage.setItem(KEY, token);
 }
 

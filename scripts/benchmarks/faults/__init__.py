@@ -1,1 +1,0 @@
-"""What clients see of each fault, and whether anything is lost or wrong afterwards."""

@@ -1,0 +1,67 @@
+"""`copy`: copies sessions to ClickHouse."""
+
+from typing import Annotated
+
+import typer
+
+from metrics_graphql.cli.runner import configure, fail, progress_bar, run_with_schema
+from metrics_graphql.storage.clickhouse import open_client
+from metrics_graphql.storage.database import Database
+
+
+def copy(
+    to: Annotated[
+        str, typer.Option(metavar="URL", help="The target, in the form of METRICS_SESSIONS_URL.")
+    ],
+) -> None:
+    """Copy the sessions of the database to ClickHouse, and compare the metrics of both.
+
+    Run it again to resume, or to copy changes. Sessions of these organizations that are in
+    ClickHouse only are deleted there: do not copy to a ClickHouse that sessions are loaded into.
+    """
+    settings = configure()
+    if settings.sessions_url:
+        raise fail("METRICS_SESSIONS_URL is set: the sessions are in ClickHouse already")
+    run_with_schema(
+        settings, lambda storage: copy_sessions(storage.database, to), upgrade_embedded=False
+    )
+
+
+async def copy_sessions(source: Database, target_url: str) -> None:
+    """Copy all organizations, then compare the metrics of each, and print a summary."""
+    try:
+        target = open_client(target_url)
+    except ValueError as error:
+        raise fail(f"--to: {error}") from None
+    from metrics_graphql.storage.clickhouse import copy as clickhouse_copy  # noqa: PLC0415 - an extra
+    from metrics_graphql.storage.clickhouse.session_store import (  # noqa: PLC0415 - an extra
+        create_sessions,
+    )
+
+    copied, differences = 0, []
+    async with target:
+        await create_sessions(target)
+        with progress_bar() as bar:
+            sizes = {
+                org_id: await clickhouse_copy.count_sessions(source, org_id)
+                for org_id in await clickhouse_copy.copied_periods(source)
+            }
+            task = bar.add_task("Copying", total=sum(sizes.values()))
+            for org_id in sizes:
+                async for page_size in clickhouse_copy.copy_organization(source, target, org_id):
+                    bar.advance(task, page_size)
+                    copied += page_size
+            # Read again: sessions may have been loaded since.
+            periods = await clickhouse_copy.copied_periods(source)
+            for org_id in bar.track(periods, description="Comparing"):
+                differences += await clickhouse_copy.compare_organization(
+                    source, target, org_id, periods[org_id]
+                )
+    await clickhouse_copy.invalidate_responses(source, periods)
+    if differences:
+        typer.echo("\n".join(differences), err=True)
+        raise fail("the metrics differ: if sessions were loaded during the copy, copy again")
+    typer.echo(
+        f"{copied:,} sessions of {len(periods):,} organizations are in ClickHouse,"
+        " with the same metrics. Set METRICS_SESSIONS_URL to use it."
+    )

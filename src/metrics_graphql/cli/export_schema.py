@@ -1,0 +1,16 @@
+"""`export-schema`: prints the GraphQL schema or the OpenAPI document."""
+
+import json
+from typing import Annotated, Literal
+
+import typer
+
+from metrics_graphql.graphql_api.schema import schema
+from metrics_graphql.rest_api.response_body import openapi_document
+
+
+def export_schema(
+    api: Annotated[Literal["graphql", "openapi"], typer.Argument()] = "graphql",
+) -> None:
+    """Print the GraphQL schema or the OpenAPI document. No database is needed."""
+    typer.echo(schema.as_str() if api == "graphql" else json.dumps(openapi_document(), indent=2))

@@ -1,0 +1,124 @@
+"""Shared by the commands: settings, logging, storage, exit codes and one-line errors."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final, TypeVar
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
+
+from metrics_graphql.core.errors import BadUserInput, FieldPath, MetricsError
+from metrics_graphql.ingestion.loader import LoadSummary
+from metrics_graphql.settings import Settings
+from metrics_graphql.storage.repository import InvalidDatabaseURL, Storage, open_storage
+from metrics_graphql.telemetry.logging import configure_logging
+
+T = TypeVar("T")
+
+ARGUMENT_NAMES: Final[Mapping[FieldPath, str]] = {
+    ("base_url",): "--base-url",
+    ("name",): "NAME",
+    ("org_id",): "--org",
+    ("permission",): "--permission",
+    ("service_user_id",): "ID",
+    ("sync_token",): "METRICS_SYNC_TOKEN",
+}
+"""How the command line spells the paths of `BadUserInput`."""
+ROW_COLUMNS: Final = (TextColumn("{task.description}"), BarColumn())
+"""Columns of a progress bar whose description counts rows."""
+
+console = Console(stderr=True)
+
+
+class InvalidSettings(Exception):
+    """Settings cannot be read. The message names each of them."""
+
+
+def fail(message: str) -> typer.Exit:
+    """Print an error as one line. Raise the result to exit with status 1."""
+    typer.echo(f"metrics-graphql: {message}", err=True)
+    return typer.Exit(1)
+
+
+def configure() -> Settings:
+    """Read the settings and configure logging. Invalid settings end the command."""
+    try:
+        settings = read_settings()
+    except InvalidSettings as error:
+        raise fail(str(error)) from None
+    configure_logging(settings.log_level, settings.log_format)
+    return settings
+
+
+def read_settings() -> Settings:
+    """Return the settings of the environment.
+
+    Raises:
+        InvalidSettings: some cannot be read.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = (
+            f"METRICS_{'.'.join(map(str, details['loc']))}".upper() + f": {details['msg']}"
+            for details in error.errors()
+        )
+        raise InvalidSettings("; ".join(problems)) from None
+    except UnicodeDecodeError as error:
+        raise InvalidSettings(f".env: {error}") from None
+
+
+def run_with_storage(settings: Settings, work: Callable[[Storage], Awaitable[T]]) -> T:
+    """Open the databases, whatever their schema, and await some work. Errors end the command."""
+
+    async def run() -> T:
+        async with open_storage(settings.database_url, settings.sessions_url) as storage:
+            return await work(storage)
+
+    try:
+        return asyncio.run(run())
+    except (MetricsError, InvalidDatabaseURL) as error:
+        raise fail(describe_error(error)) from None
+
+
+def run_with_schema(
+    settings: Settings, work: Callable[[Storage], Awaitable[T]], *, upgrade_embedded: bool
+) -> T:
+    """Like `run_with_storage`, on a current schema only.
+
+    With `upgrade_embedded`, the schema of a SQLite file is created or upgraded first. Every other
+    database is upgraded by `migrate` alone.
+    """
+
+    async def run(storage: Storage) -> T:
+        await storage.ensure_schema(upgrade_embedded=upgrade_embedded)
+        return await work(storage)
+
+    return run_with_storage(settings, run)
+
+
+def describe_error(error: MetricsError | InvalidDatabaseURL) -> str:
+    """Return one line: the argument as the command line spells it, the message, the cause."""
+    if isinstance(error, BadUserInput):
+        argument = ARGUMENT_NAMES.get(error.path, ".".join(error.path))
+        return f"{argument} {error.reason}"
+    if not isinstance(error, MetricsError):
+        return str(error)
+    # SQLAlchemy wraps the driver's error, whose message is shorter.
+    cause = getattr(error.__cause__, "orig", error.__cause__)
+    return " ".join(f"{error.message} {cause or ''}".split())
+
+
+def progress_bar(*columns: ProgressColumn) -> Progress:
+    """Return a progress bar, shown if standard error is a terminal."""
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def format_counts(summary: LoadSummary) -> str:
+    """Return the counts of the rows that were loaded."""
+    return (
+        f"{summary.inserted:,} inserted, {summary.updated:,} updated, "
+        f"{summary.unchanged:,} unchanged"
+    )

@@ -1,0 +1,119 @@
+"""`sync`: pulls sessions from a v3 API."""
+
+import asyncio
+import re
+import signal
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Annotated, Final
+
+import typer
+
+from metrics_graphql.cli.runner import (
+    ROW_COLUMNS,
+    configure,
+    describe_error,
+    fail,
+    format_counts,
+    progress_bar,
+    run_with_schema,
+)
+from metrics_graphql.core.errors import Unavailable
+from metrics_graphql.ingestion.loader import Loader
+from metrics_graphql.ingestion.sync import pull, reset_checkpoint
+from metrics_graphql.ingestion.v3_client import MAX_PAGE_SIZE, V3Client, V3ClientError
+from metrics_graphql.ingestion.v3_schema import SessionPage
+from metrics_graphql.storage.repository import Storage
+
+UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+"""Seconds of each unit of a duration."""
+
+
+def parse_duration(text: str) -> int:
+    """Return the seconds of a duration like 5m."""
+    match = re.fullmatch(r"([1-9][0-9]{0,4})([smhd])", text)
+    if not match:
+        raise typer.BadParameter("must look like 30s, 5m, 1h or 1d")
+    return int(match[1]) * UNITS[match[2]]
+
+
+def sync(
+    org: Annotated[str, typer.Option(help="The organization whose sessions are pulled.")],
+    base_url: Annotated[str, typer.Option(help="The URL of the API, without /v3.")],
+    every: Annotated[
+        int | None,
+        typer.Option(
+            parser=parse_duration,
+            metavar="DURATION",
+            help="Pull again after each interval, like 5m, until SIGTERM or SIGINT.",
+        ),
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Pull all sessions again.")] = False,  # noqa: FBT002 - a flag
+    page_size: Annotated[
+        int, typer.Option(min=1, max=MAX_PAGE_SIZE, help="Sessions per request.")
+    ] = MAX_PAGE_SIZE,
+) -> None:
+    """Pull an organization's sessions from a v3 API: all of them first, then those that changed.
+
+    The token is read from METRICS_SYNC_TOKEN.
+    """
+    settings = configure()
+
+    async def run(storage: Storage) -> None:
+        token = settings.sync_token.get_secret_value()
+        async with V3Client(base_url, org, token, page_size) as client:
+            if full:
+                await reset_checkpoint(client, storage.database)
+            if every is not None:
+                return await run_until_signal(pull_repeatedly(storage, client, every))
+            try:
+                await pull_once(storage, client)
+            except V3ClientError as error:
+                raise fail(f"{error}; the pages before it are stored") from None
+
+    run_with_schema(settings, run, upgrade_embedded=True)
+
+
+async def pull_once(storage: Storage, client: V3Client) -> None:
+    """Pull once and print a summary."""
+    with progress_bar(*ROW_COLUMNS) as bar:
+        task = bar.add_task("Pulling", total=None)
+        loader = Loader(storage.sessions)
+        summary = loader.summary
+
+        def show_progress(page: SessionPage) -> None:
+            description = f"{summary.read:,} sessions"
+            bar.update(task, completed=summary.read, total=page.total, description=description)
+
+        await pull(client, storage.database, loader, on_page=show_progress)
+    typer.echo(f"{summary.read:,} sessions pulled: {format_counts(summary)}")
+
+
+async def pull_repeatedly(storage: Storage, client: V3Client, interval: int) -> None:
+    """Pull every `interval` seconds. Errors are printed, and the next pull tries again."""
+    while True:
+        delay: float = interval
+        try:
+            await pull_once(storage, client)
+        except V3ClientError as error:
+            typer.echo(f"metrics-graphql: {error}", err=True)
+            delay = max(interval, error.retry_after)
+        except Unavailable as error:
+            typer.echo(f"metrics-graphql: {describe_error(error)}", err=True)
+        await asyncio.sleep(delay)
+
+
+async def run_until_signal(work: Coroutine[None, None, None]) -> None:
+    """Await some work. SIGTERM and SIGINT cancel it."""
+    loop, task = asyncio.get_running_loop(), asyncio.ensure_future(work)
+    signals = signal.SIGTERM, signal.SIGINT
+    previous = [
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(task.cancel))
+        for number in signals
+    ]
+    try:
+        with suppress(asyncio.CancelledError):
+            await task
+    finally:
+        for number, handler in zip(signals, previous, strict=True):
+            signal.signal(number, handler)

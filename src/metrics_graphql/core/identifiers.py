@@ -1,0 +1,58 @@
+"""Checks of ids: which can be compared, and which may be stored."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from typing import Final
+
+from metrics_graphql.core.errors import BadUserInput, FieldPath
+
+MAX_FILTER_IDS: Final = 1_000
+"""Ids in one filter."""
+MAX_ID_LENGTH: Final = 256
+"""Characters of a stored id."""
+UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+"""NUL, which PostgreSQL text cannot hold, and unpaired surrogates, which UTF-8 cannot encode."""
+
+
+def check_id(path: FieldPath, value: str) -> str:
+    """Return an id that every engine can store and compare.
+
+    Raises:
+        BadUserInput: it contains NUL or an unpaired surrogate.
+    """
+    if UNSTORABLE.search(value):
+        raise BadUserInput(path, "must not contain NUL or unpaired surrogates")
+    return value
+
+
+def check_new_id(path: FieldPath, value: str) -> str:
+    """Return an id that may be stored, and that both APIs can filter by.
+
+    Raises:
+        BadUserInput: as `check_id`; or it is empty, longer than `MAX_ID_LENGTH`, or contains a
+            comma (the REST API joins ids with commas) or a control character.
+    """
+    if not value.strip():
+        raise BadUserInput(path, "must not be empty")
+    if len(value) > MAX_ID_LENGTH:
+        raise BadUserInput(path, f"must have at most {MAX_ID_LENGTH} characters")
+    if "," in value:
+        raise BadUserInput(path, "must not contain a comma")
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise BadUserInput(path, "must not contain control characters")
+    return check_id(path, value)
+
+
+def check_ids(path: FieldPath, values: Iterable[str] | None) -> frozenset[str] | None:
+    """Return the distinct ids of a filter; None, which restricts nothing, stays None.
+
+    Raises:
+        BadUserInput: an id cannot be stored, or more than `MAX_FILTER_IDS` are given.
+    """
+    if values is None:
+        return None
+    given = list(values)
+    if len(given) > MAX_FILTER_IDS:
+        raise BadUserInput(path, f"must have at most {MAX_FILTER_IDS} ids, not {len(given)}")
+    return frozenset(check_id(path, value) for value in given)

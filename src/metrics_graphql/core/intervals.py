@@ -1,0 +1,148 @@
+"""Calendar intervals: buckets of a period by hour, day, week or month in a time zone."""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, time, timedelta
+from enum import Enum
+from functools import lru_cache, partial
+from itertools import islice
+from typing import Final
+from zoneinfo import ZoneInfo, available_timezones
+
+from metrics_graphql.core.errors import BadUserInput, TooManyBuckets
+from metrics_graphql.core.periods import DAY, HOUR, TimePeriod
+
+MAX_BUCKETS: Final = 1_000
+"""Buckets that a series may have."""
+
+
+class TimeInterval(Enum):
+    """A calendar interval. The value is its nominal length in seconds."""
+
+    HOUR = HOUR
+    DAY = DAY
+    WEEK = 7 * DAY
+    MONTH = 30 * DAY
+
+
+@lru_cache(maxsize=1)
+def time_zone_names() -> frozenset[str]:
+    """Return the names in the IANA time zone database."""
+    # Files of the system that are not zones.
+    return frozenset(available_timezones()) - {"localtime", "posixrules", "Factory"}
+
+
+def time_zone(name: str) -> ZoneInfo:
+    """Return a time zone of the IANA database.
+
+    Raises:
+        BadUserInput: the name is unknown.
+    """
+    if name not in time_zone_names():
+        raise BadUserInput(("time_zone",), "must be an IANA time zone, like Europe/Berlin")
+    return ZoneInfo(name)
+
+
+@lru_cache(maxsize=256)
+def buckets(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> tuple[TimePeriod, ...]:
+    """Return the buckets of a period, oldest first, cut where intervals begin in a time zone.
+
+    The buckets partition the period; the first and the last may be shorter than the interval. A
+    day has 23 or 25 hours when the clocks change, and a day that the calendar skips has no bucket.
+
+    Raises:
+        TooManyBuckets: there would be more than `MAX_BUCKETS`.
+        BadUserInput: the period is outside the years of Python's calendar.
+    """
+    if period.start == period.end:
+        return ()
+    edges = [period.start]
+    try:
+        edges += islice(interval_starts(period, interval, zone), MAX_BUCKETS)
+    except (OverflowError, ValueError):
+        raise BadUserInput(
+            ("filters", "time_after"), "lies too far from today for a calendar"
+        ) from None
+    if len(edges) > MAX_BUCKETS:
+        raise TooManyBuckets(interval.name, period.end - period.start, interval.value, MAX_BUCKETS)
+    ends = [*edges[1:], period.end]
+    return tuple(TimePeriod(*bounds) for bounds in zip(edges, ends, strict=True))
+
+
+def interval_starts(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> Iterator[int]:
+    """Yield the instants in a period, but for its start, at which an interval begins."""
+    starts = hour_starts if interval is TimeInterval.HOUR else day_starts
+    for instant in starts(period.start, interval, zone):
+        if instant >= period.end:
+            return
+        if instant > period.start:
+            yield instant
+
+
+def hour_starts(start: int, _interval: TimeInterval, zone: ZoneInfo) -> Iterator[int]:
+    """Yield the instants after a start at which the local clock shows a full hour or changes."""
+    instant = start
+    while True:
+        offset = utc_offset(instant, zone)
+        following = instant + HOUR - (instant + offset) % HOUR
+        if utc_offset(following - 1, zone) != offset:
+            changed = partial(has_other_offset, offset, zone)
+            following = bisect_left(range(following), 1, instant, key=changed)
+        yield following
+        instant = following
+
+
+def day_starts(start: int, interval: TimeInterval, zone: ZoneInfo) -> Iterator[int]:
+    """Yield the instants at which a day, week or month begins, from about a start on."""
+    day = first_day(datetime.fromtimestamp(start, zone).date(), interval)
+    before = start
+    while True:
+        day = next_day(day, interval)
+        instant = midnight(day, zone)
+        if instant > before:
+            yield instant
+            before = instant
+
+
+def first_day(day: date, interval: TimeInterval) -> date:
+    """Return the first day of the interval that contains a day."""
+    if interval is TimeInterval.WEEK:
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if interval is TimeInterval.MONTH else day
+
+
+def next_day(day: date, interval: TimeInterval) -> date:
+    """Return the first day of the interval after the one that begins on a day."""
+    if interval is TimeInterval.MONTH:
+        return (day + timedelta(days=31)).replace(day=1)
+    return day + timedelta(days=7 if interval is TimeInterval.WEEK else 1)
+
+
+def midnight(day: date, zone: ZoneInfo) -> int:
+    """Return the first instant of a day in local time; of a later day if the calendar skips it.
+
+    Where the clock is set back across midnight, the day begins at the first of two midnights.
+    """
+    local = datetime.combine(day, time())
+    first = int(local.replace(tzinfo=zone, fold=0).timestamp())
+    second = int(local.replace(tzinfo=zone, fold=1).timestamp())
+    if first <= second:
+        return first
+    # Midnight is in a gap: the two readings lie on either side of the clock change.
+    return bisect_left(
+        range(first + 1),
+        local,
+        second,
+        key=lambda t: datetime.fromtimestamp(t, zone).replace(tzinfo=None),
+    )
+
+
+def has_other_offset(offset: int, zone: ZoneInfo, instant: int) -> int:
+    """Return 1 if the UTC offset at an instant is another one, else 0."""
+    return int(utc_offset(instant, zone) != offset)
+
+
+def utc_offset(instant: int, zone: ZoneInfo) -> int:
+    """Return the UTC offset at an instant, in seconds."""
+    local = datetime.fromtimestamp(instant, zone).replace(tzinfo=UTC)
+    return int(local.timestamp()) - instant

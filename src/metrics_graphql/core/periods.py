@@ -1,0 +1,87 @@
+"""Periods: half-open spans of time, in whole Unix seconds, UTC."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, Self
+
+from metrics_graphql.core.errors import BadUserInput
+
+MIN_INSTANT: Final = -62_135_596_800
+"""0001-01-01T00:00:00Z, the first instant of ISO 8601 with a four-digit year."""
+MAX_INSTANT: Final = 253_402_300_799
+"""9999-12-31T23:59:59Z, the last one. Every stored session was created earlier."""
+
+QUARTER_HOUR: Final = 900
+HOUR: Final = 3_600
+DAY: Final = 86_400
+THIRTY_DAYS: Final = 30 * DAY
+"""Grains of roll-ups: seconds from the epoch, each a multiple of the finer one."""
+
+
+class Segment(NamedTuple):
+    """A part of a period: whole buckets of one grain, or raw sessions if `grain` is None."""
+
+    grain: int | None
+    start: int
+    end: int
+
+
+def clamp_instant(instant: int) -> int:
+    """Return the nearest instant from `MIN_INSTANT` to `MAX_INSTANT`.
+
+    No session was created outside, so a clamped bound selects the same sessions, and a bound of any
+    size fits into an engine's integers.
+    """
+    return max(MIN_INSTANT, min(instant, MAX_INSTANT))
+
+
+@dataclass(frozen=True, slots=True)
+class TimePeriod:
+    """The span `[start, end)`. Adjacent periods have no session in common.
+
+    `between` makes one; both bounds are from `MIN_INSTANT` to `MAX_INSTANT`.
+    """
+
+    start: int
+    end: int
+
+    @classmethod
+    def between(cls, time_after: int, time_before: int) -> Self:
+        """Return the period between two instants in Unix seconds, of any size.
+
+        Equal instants give the empty period.
+
+        Raises:
+            BadUserInput: `time_before` is earlier than `time_after`.
+        """
+        if time_before < time_after:
+            raise BadUserInput(
+                ("filters", "time_before"), "must not be earlier than the start of the period"
+            )
+        return cls(clamp_instant(time_after), clamp_instant(time_before))
+
+    def previous(self) -> Self:
+        """Return the period of equal length that ends where this one starts."""
+        return type(self)(clamp_instant(2 * self.start - self.end), self.start)
+
+    def segments(self, grains: Sequence[int]) -> list[Segment]:
+        """Cut the period into the coarsest buckets that fit, and raw sessions at its ends.
+
+        `grains` are in seconds, coarsest first. The segments partition the period, in order. None
+        is empty; there is at most one of the coarsest grain and two of every other, raw included.
+        """
+        before: list[Segment] = []
+        after: list[Segment] = []
+        start, end, finer = self.start, self.end, None
+        for grain in reversed(grains):
+            first, last = -(-start // grain) * grain, end // grain * grain
+            if first >= last:
+                break
+            if start < first:
+                before.append(Segment(finer, start, first))
+            if last < end:
+                after.append(Segment(finer, last, end))
+            start, end, finer = first, last, grain
+        if start < end:
+            before.append(Segment(finer, start, end))
+        return before + after[::-1]

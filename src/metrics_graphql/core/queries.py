@@ -1,0 +1,76 @@
+"""Queries of session metrics, as frozen values that are valid once made."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from metrics_graphql.core.identifiers import check_id, check_ids
+from metrics_graphql.core.measures import MEASURES, Measure
+from metrics_graphql.core.organizations import ENTERPRISE, Tenant
+from metrics_graphql.core.periods import TimePeriod
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which sessions of a tenant are counted: those that every filter matches.
+
+    None restricts nothing, an empty set matches nothing. `user_ids` and `service_user_ids` are one
+    filter by creator: with both given, either may match, and a session that both name counts once.
+    """
+
+    user_ids: frozenset[str] | None = None
+    service_user_ids: frozenset[str] | None = None
+    playbook_id: str | None = None
+    org_ids: frozenset[str] | None = None
+    """Some organizations of the enterprise. An unknown one has no sessions."""
+
+
+NO_FILTERS: Final = Filters()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMetricsQuery:
+    """Counts the sessions that a tenant created in a period and that the filters match."""
+
+    tenant: Tenant
+    period: TimePeriod
+    filters: Filters = NO_FILTERS
+
+    @classmethod
+    def from_params(  # noqa: PLR0913 - the arguments of both APIs, all by name
+        cls,
+        *,
+        tenant: Tenant,
+        time_after: int,
+        time_before: int,
+        user_ids: Iterable[str] | None = None,
+        service_user_ids: Iterable[str] | None = None,
+        playbook_id: str | None = None,
+        org_ids: Iterable[str] | None = None,
+    ) -> "SessionMetricsQuery":
+        """Return the query with these arguments, which are named as in the REST API.
+
+        Raises:
+            BadUserInput: naming the argument that was refused.
+        """
+        return cls(
+            tenant=tenant if tenant is ENTERPRISE else check_id(("org_id",), tenant),
+            period=TimePeriod.between(time_after, time_before),
+            filters=Filters(
+                check_ids(("filters", "user_ids"), user_ids),
+                check_ids(("filters", "service_user_ids"), service_user_ids),
+                None if playbook_id is None else check_id(("filters", "playbook_id"), playbook_id),
+                check_ids(("org_ids",), org_ids),
+            ),
+        )
+
+    def with_period(self, period: TimePeriod) -> "SessionMetricsQuery":
+        """Return the same query for another period."""
+        return SessionMetricsQuery(self.tenant, period, self.filters)
+
+
+class MetricsRequest(NamedTuple):
+    """A query, and the measures that its result must have."""
+
+    query: SessionMetricsQuery
+    measures: tuple[Measure, ...] = MEASURES

@@ -1,0 +1,47 @@
+"""What the core needs from storage. `storage` implements it; tests can do so with a dictionary."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
+
+from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery
+from metrics_graphql.core.callers import Credential
+from metrics_graphql.core.errors import TimedOut, Unavailable
+from metrics_graphql.core.organizations import Tenant
+from metrics_graphql.core.queries import MetricsRequest
+from metrics_graphql.core.results import SessionMetrics
+
+MetricsResult = SessionMetrics | Unavailable | TimedOut
+
+
+class Repository(Protocol):
+    """Sessions, organizations and service users.
+
+    Methods that return one thing raise `Unavailable` when the database cannot answer, and
+    `TimedOut` when the request passes its deadline. Batches return these errors as values.
+    """
+
+    async def fetch_metrics(self, requests: Sequence[MetricsRequest]) -> list[MetricsResult]:
+        """Return the result of each request, in order.
+
+        A result may contain measures of other requests of the batch. A failed
+        statement fails only the requests that it served.
+        """
+
+    async def fetch_breakdown(self, query: BreakdownQuery) -> Breakdown:
+        """Return the highest ranked rows of a breakdown, and how many rows there are."""
+
+    async def fetch_data_versions(self, tenants: Collection[Tenant]) -> Mapping[Tenant, int]:
+        """Return the data version of each of these tenants that is known.
+
+        An organization is known once a session or a service user named it. The version of the
+        enterprise changes with that of every organization, and when an organization becomes known.
+        """
+
+    async def fetch_credentials(self, hashes: Collection[bytes]) -> Mapping[bytes, Credential]:
+        """Return the credentials stored under these token hashes."""
+
+    async def list_organizations(self, first: int) -> list[str]:
+        """Return the ids of the first organizations, in order."""
+
+    async def record_last_use(self, service_user_id: str, at: int) -> None:
+        """Store when a service user last sent a request, in Unix seconds."""

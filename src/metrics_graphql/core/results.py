@@ -1,0 +1,48 @@
+"""The result of a query: sums of measures, and what is derived from them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from metrics_graphql.core.measures import ACUS_CONSUMED, MEASURES, SESSIONS_CREATED, Measure
+from metrics_graphql.core.sessions import MICROS_PER_ACU
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMetrics:
+    """A sum for each requested measure, by the measure's name."""
+
+    sums: Mapping[str, int]
+
+    def __getitem__(self, measure: Measure) -> int:
+        """Return a measure's sum; `KeyError` if it was not requested."""
+        return self.sums[measure.name]
+
+    def by_member(self, field: str) -> dict[str, int]:
+        """Return the requested sums of a field that counts by category, by member."""
+        return {
+            measure.member: self.sums[measure.name]
+            for measure in MEASURES
+            if measure.field == field and measure.member and measure.name in self.sums
+        }
+
+    @property
+    def avg_acus_per_session(self) -> float:
+        """ACUs per session: the exact quotient, rounded once to a float. 0.0 for no sessions."""
+        sessions = self[SESSIONS_CREATED]
+        return self[ACUS_CONSUMED] / (sessions * MICROS_PER_ACU) if sessions else 0.0
+
+    def change_since(self, previous: "SessionMetrics", measure: Measure) -> float | None:
+        """Return the relative change of a measure: 0.25 is a quarter more. None from 0."""
+        before = previous[measure]
+        return (self[measure] - before) / before if before else None
+
+    def change_of_average_since(self, previous: "SessionMetrics") -> float | None:
+        """Return the relative change of the average, the exact quotient rounded once."""
+        acus, sessions = self[ACUS_CONSUMED], self[SESSIONS_CREATED]
+        acus_before, sessions_before = previous[ACUS_CONSUMED], previous[SESSIONS_CREATED]
+        if not acus_before:
+            return None
+        if not sessions:
+            return -1.0
+        before = acus_before * sessions
+        return (acus * sessions_before - before) / before

@@ -1,0 +1,188 @@
+"""The service that both APIs call: authenticates, authorizes, and queries storage.
+
+A method that returns one thing raises its errors. A batch returns the errors of its entries as
+values, in order, so that one refused entry leaves the others standing.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from typing import Final
+
+from cachetools import TTLCache
+
+from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery
+from metrics_graphql.core.callers import Credential, ServiceUser, permitted_tenants
+from metrics_graphql.core.errors import (
+    BadUserInput,
+    Forbidden,
+    MetricsError,
+    TimedOut,
+    Unauthenticated,
+    Unavailable,
+)
+from metrics_graphql.core.organizations import ENTERPRISE, Tenant
+from metrics_graphql.core.queries import MetricsRequest
+from metrics_graphql.core.refresh_ahead import MAX_ENTRIES, RefreshAheadCache
+from metrics_graphql.core.repository import Repository
+from metrics_graphql.core.results import SessionMetrics
+from metrics_graphql.core.tokens import INVALID_TOKEN, hash_token
+
+logger = logging.getLogger(__name__)
+
+MAX_ORGANIZATIONS: Final = 1_000
+"""Organizations in one list."""
+LAST_USED_RESOLUTION: Final = 60
+"""Seconds that a stored `last_used_at` may be behind: frequent requests must not mean frequent
+writes."""
+CLOSE_TIMEOUT: Final = 2.0
+"""Seconds that a shutdown waits for last uses to be stored."""
+
+
+class MetricsService:
+    """Answers queries of callers from a repository."""
+
+    def __init__(self, repository: Repository, cache_ttl: float) -> None:
+        """Cache credentials and data versions for `cache_ttl / 2` seconds; 0 caches neither.
+
+        The other half is the response cache's, so that what a client sees is at most `cache_ttl`
+        seconds old.
+        """
+        self._repository = repository
+        self._credentials: RefreshAheadCache[bytes, Credential] = RefreshAheadCache(
+            repository.fetch_credentials, cache_ttl / 2
+        )
+        self._data_versions: RefreshAheadCache[Tenant, int] = RefreshAheadCache(
+            repository.fetch_data_versions, cache_ttl / 2
+        )
+        self._recording: dict[str, asyncio.Task[None]] = {}
+        self._recorded: TTLCache[str, None] = TTLCache(MAX_ENTRIES, LAST_USED_RESOLUTION)
+
+    async def authenticate(self, token: str) -> Credential:
+        """Return the credential of a token.
+
+        Raises:
+            Unauthenticated: the token is unknown, expired or revoked; the message does not tell
+                which.
+            Unavailable: the database cannot answer.
+        """
+        key = hash_token(token)
+        credential = (await self._credentials.get((key,))).get(key)
+        if (
+            credential is None
+            or credential.service_user.revoked_at is not None
+            or (credential.expires_at is not None and credential.expires_at <= time.time())
+        ):
+            raise Unauthenticated(INVALID_TOKEN)
+        self._record_last_use(credential.service_user)
+        return credential
+
+    async def data_versions(self, tenants: Collection[Tenant]) -> Mapping[Tenant, int]:
+        """Return the data version of each of these tenants that is known.
+
+        Results fetched after this call are at least as new as these versions.
+
+        Raises:
+            Unavailable: the database cannot answer.
+        """
+        return await self._data_versions.get(tenants)
+
+    async def fetch_metrics(
+        self, caller: ServiceUser, requests: Sequence[MetricsRequest]
+    ) -> list[SessionMetrics | MetricsError]:
+        """Return a result for each request, in order, or the error in its place.
+
+        The errors are `Forbidden`, `Unavailable` and `TimedOut`.
+        """
+        tenants = [each.query.tenant for each in requests]
+        try:
+            permitted = await self._permitted(caller, set(tenants))
+        except (Unavailable, TimedOut) as error:
+            return [error] * len(requests)
+        allowed = [each for each in requests if each.query.tenant in permitted]
+        results = iter(await self._repository.fetch_metrics(allowed))
+        return [next(results) if tenant in permitted else forbidden(tenant) for tenant in tenants]
+
+    async def fetch_breakdowns(
+        self, caller: ServiceUser, queries: Sequence[BreakdownQuery]
+    ) -> list[Breakdown | MetricsError]:
+        """Return a breakdown for each query, in order, or the error in its place.
+
+        The errors are those of `fetch_metrics`.
+        """
+        return list(
+            await asyncio.gather(*(self._fetch_breakdown(caller, each) for each in queries))
+        )
+
+    async def _fetch_breakdown(
+        self, caller: ServiceUser, query: BreakdownQuery
+    ) -> Breakdown | MetricsError:
+        tenant = query.query.tenant
+        try:
+            if tenant not in await self._permitted(caller, {tenant}):
+                return forbidden(tenant)
+            return await self._repository.fetch_breakdown(query)
+        except (Unavailable, TimedOut) as error:
+            return error
+
+    async def list_organizations(self, caller: ServiceUser, first: int) -> list[str]:
+        """Return the ids of the organizations whose metrics the caller may read, in order.
+
+        Raises:
+            BadUserInput: `first` is not from 1 to `MAX_ORGANIZATIONS`.
+            Unavailable: the database cannot answer.
+        """
+        if not 1 <= first <= MAX_ORGANIZATIONS:
+            raise BadUserInput(("first",), f"must be from 1 to {MAX_ORGANIZATIONS}, not {first}")
+        if not caller.can_view_metrics():
+            return []
+        if caller.tenant is not ENTERPRISE:
+            return [caller.tenant]
+        return await self._repository.list_organizations(first)
+
+    async def close(self) -> None:
+        """Wait for last uses to be stored, but not so long that a shutdown hangs."""
+        pending = set(self._recording.values())
+        if pending:
+            _, pending = await asyncio.wait(pending, timeout=CLOSE_TIMEOUT)
+        for task in pending:
+            task.cancel()
+
+    async def _permitted(
+        self, caller: ServiceUser, tenants: AbstractSet[Tenant]
+    ) -> AbstractSet[Tenant]:
+        """Return those of some tenants that exist and that the caller may read.
+
+        Neither the result nor its time tells whether an organization exists: an organization-level
+        caller costs no read, an enterprise-level caller one, either way.
+        """
+        known: AbstractSet[Tenant] = frozenset()
+        if caller.tenant is ENTERPRISE and caller.can_view_metrics():
+            known = (await self._data_versions.get(tenants)).keys()
+        return permitted_tenants(caller, tenants, known)
+
+    def _record_last_use(self, caller: ServiceUser) -> None:
+        """Store the caller's last use in a task of its own: requests must not wait for writers."""
+        key = caller.service_user_id
+        # A stored instant in the future, after a clock was set back, is not recent.
+        is_recent = abs(time.time() - (caller.last_used_at or 0)) < LAST_USED_RESOLUTION
+        if key in self._recorded or is_recent:
+            return
+        self._recorded[key] = None  # The cached credential does not show it for a while.
+        task = asyncio.create_task(self._store_last_use(key))
+        self._recording[key] = task
+        task.add_done_callback(lambda _: self._recording.pop(key, None))
+
+    async def _store_last_use(self, service_user_id: str) -> None:
+        try:
+            await self._repository.record_last_use(service_user_id, int(time.time()))
+        except Unavailable as error:
+            self._recorded.pop(service_user_id, None)
+            logger.warning("The last use of %s was not stored: %r", service_user_id, error)
+
+
+def forbidden(tenant: Tenant) -> Forbidden:
+    """Return the error for a tenant that the caller may not read."""
+    return Forbidden("the enterprise") if tenant is ENTERPRISE else Forbidden()

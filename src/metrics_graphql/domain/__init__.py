@@ -1,1 +1,0 @@
-"""Sessions, measures, periods, the question and the answer. Knows the standard library only."""

@@ -1,0 +1,1 @@
+"""Ingestion: reads sessions from files, v3 APIs and a generator, validates and stores them."""

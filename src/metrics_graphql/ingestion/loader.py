@@ -1,0 +1,123 @@
+"""Loads rows in batches. Each batch is one transaction, reported once it is committed."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from metrics_graphql.ingestion.formats import ParsedRow, RejectedRow, Row, UnreadableFile
+from metrics_graphql.storage.session_store import SessionStore, Upsert
+
+logger = logging.getLogger(__name__)
+
+
+class StrictLoadFailed(Exception):
+    """A strict load had rejected rows. Nothing of it was stored."""
+
+
+@dataclass(slots=True)
+class LoadSummary:
+    """Counts of rows. `read` is the sum of the others."""
+
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+
+
+def ignore(*_: object) -> None:
+    """Do nothing: the default callback."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loader:
+    """Loads rows into a session store and counts them in `summary`."""
+
+    sessions: SessionStore
+    on_batch: Callable[[LoadSummary], None] = ignore
+    """Called after each batch."""
+    on_rejection: Callable[[RejectedRow], None] = ignore
+    """Called for each row that was not loaded, in order."""
+    batch_size: int | None = None
+    """Rows per batch; None: the store's own batch size."""
+    summary: LoadSummary = field(default_factory=LoadSummary)
+
+    async def load(self, rows: Iterable[Row]) -> None:
+        """Load rows, skipping those that are rejected.
+
+        A batch stays stored once it is committed, so an interrupted load is resumed by running it
+        again.
+
+        Raises:
+            UnreadableFile: a file is truncated; the rows before are stored.
+            Unavailable: the database cannot be written to; the batches before are stored.
+        """
+        for batch in self._batches(rows):
+            await self.load_batch(batch)
+        await self.finish()
+
+    async def load_batch(self, batch: Sequence[Row]) -> None:
+        """Load rows in one transaction, skipping those that are rejected.
+
+        Raises:
+            Unavailable: the database cannot be written to; nothing of the batch is stored.
+        """
+        async with self.sessions.transaction() as upsert:
+            await self._upsert(upsert, batch)
+        logger.debug("committed %d rows", self.summary.read)
+        self.on_batch(self.summary)
+
+    async def finish(self) -> None:
+        """Update the planner statistics of the database, once a bulk load is complete."""
+        await self.sessions.analyze()
+
+    async def load_strict(self, rows: Iterable[Row]) -> None:
+        """Load all rows in one transaction, or none if any is rejected. Other writers wait.
+
+        Raises:
+            StrictLoadFailed: rows were rejected; each was passed to `on_rejection`.
+            UnreadableFile: a file is truncated; nothing is stored.
+            Unavailable: the database cannot be written to; nothing is stored.
+        """
+        async with self.sessions.transaction(exclusive=True) as upsert:
+            for batch in self._batches(rows):
+                await self._upsert(upsert, batch)
+                self.on_batch(self.summary)
+            if self.summary.rejected:
+                raise StrictLoadFailed
+        await self.finish()
+
+    async def _upsert(self, upsert: Upsert, batch: Sequence[Row]) -> None:
+        """Upsert the valid rows of a batch, count all of them, and report the rejected ones."""
+        parsed = [(index, row) for index, row in enumerate(batch) if isinstance(row, ParsedRow)]
+        result = await upsert([row.update for _, row in parsed])
+        reasons = {parsed[position][0]: reason for position, reason in result.rejected}
+        rejected = [
+            row if isinstance(row, RejectedRow) else RejectedRow(row.location, reasons[index])
+            for index, row in enumerate(batch)
+            if isinstance(row, RejectedRow) or index in reasons
+        ]
+        self.summary.read += len(batch)
+        self.summary.inserted += result.inserted
+        self.summary.updated += result.updated
+        self.summary.unchanged += result.unchanged
+        self.summary.rejected += len(rejected)
+        for row in rejected:
+            self.on_rejection(row)
+
+    def _batches(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
+        """Cut rows into lists of at most the batch size, also those before a read error."""
+        size = self.batch_size or self.sessions.batch_size
+        batch: list[Row] = []
+        try:
+            for row in rows:
+                batch.append(row)
+                if len(batch) == size:
+                    yield batch
+                    batch = []
+        except (UnreadableFile, OSError):
+            if batch:
+                yield batch
+            raise
+        if batch:
+            yield batch

@@ -1,0 +1,74 @@
+"""The schema of a page of sessions with their insights, as the v3 API documents it."""
+
+from typing import Annotated, Final
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    NonNegativeInt,
+    StrictBool,
+    StringConstraints,
+    ValidationInfo,
+)
+from pydantic_core import PydanticCustomError
+
+from metrics_graphql.core.errors import shorten
+from metrics_graphql.core.identifiers import check_id
+from metrics_graphql.ingestion.row_schema import (
+    Acus,
+    Id,
+    Instant,
+    ParseInstant,
+    ParseNumber,
+    PullRequest,
+    SessionRow,
+    Text,
+    core_check,
+    empty_to_none,
+)
+
+MAX_CURSOR: Final = 4_096
+"""Characters of a cursor, which is sent in a URL."""
+
+
+def _check_organization(org_id: str, info: ValidationInfo[str]) -> str:
+    """Refuse a session of another organization than the requested one, which is the context."""
+    if org_id != info.context:
+        names = {"expected": info.context, "actual": shorten(org_id)}
+        raise PydanticCustomError("organization", "must be {expected}, not {actual}", names)
+    return org_id
+
+
+def _check_cursor_present(cursor: str | None, info: ValidationInfo[str]) -> str | None:
+    if cursor is None and info.data.get("has_next_page"):
+        raise PydanticCustomError("cursor", "is missing, though has_next_page is true")
+    return cursor
+
+
+class V3Session(SessionRow):
+    """A session. Fields that the API documents as always present are required."""
+
+    org_id: Annotated[Id, AfterValidator(_check_organization)]
+    created_at: Annotated[Instant, ParseInstant]
+    updated_at: Annotated[Instant, ParseInstant]
+    size: Annotated[Text, Field(min_length=1, validation_alias="session_size")]
+    acus_consumed: Annotated[Acus, ParseNumber]
+    pull_requests: list[PullRequest]
+
+
+class SessionPage(BaseModel):
+    """A page of sessions. The validation context is the id of the requested organization."""
+
+    items: list[V3Session]
+    has_next_page: StrictBool
+    end_cursor: Annotated[
+        Annotated[str, StringConstraints(max_length=MAX_CURSOR), core_check(check_id)] | None,
+        Field(validate_default=True),
+        BeforeValidator(empty_to_none),
+        AfterValidator(_check_cursor_present),
+    ] = None
+    """The cursor of the next page."""
+    total: NonNegativeInt | None = None
+    """Sessions on all pages, if the API knows."""

@@ -1,1 +1,0 @@
-"""From files and generators to stored sessions. Knows neither door."""

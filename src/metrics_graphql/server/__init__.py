@@ -1,0 +1,1 @@
+"""What both APIs share over ASGI: the request pipeline, caching, admission control, health."""

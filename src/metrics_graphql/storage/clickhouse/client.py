@@ -1,0 +1,266 @@
+"""A client of ClickHouse: a synchronous driver, in threads of its own."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from typing import Any, Final, Self, TypeVar
+
+import sqlalchemy as sa
+from clickhouse_connect.driver.exceptions import Error
+from clickhouse_connect.driver.httpclient import HttpClient
+from sqlalchemy.exc import ArgumentError
+from urllib3 import Timeout
+
+from metrics_graphql.core.deadline import enforce_deadline, time_remaining
+from metrics_graphql.core.errors import TimedOut, Unavailable
+from metrics_graphql.storage.clickhouse.tables import COLUMNS, TYPES
+from metrics_graphql.storage.dialects import CompiledStatement, Rows
+from metrics_graphql.storage.dialects.clickhouse import ClickHouse
+from metrics_graphql.storage.tables import sessions
+from metrics_graphql.telemetry.request_record import Statement, StatementObserver
+
+MAX_THREADS: Final = 16
+"""Statements that one process executes at once."""
+CONNECT_TIMEOUT: Final = 3.0
+READ_TIMEOUT: Final = 60.0
+"""Seconds without a byte from the server, if there is no deadline. The server sends progress while
+it works on a long statement."""
+CANCEL_TIMEOUT: Final = 0.5
+"""Seconds for the server to report that it cancelled a statement at the deadline."""
+
+READ_SETTINGS: Final = {
+    # A shard that cannot be reached is an error, and never a result without its sessions.
+    "skip_unavailable_shards": 0,
+    # A shard that does not respond must not occupy a thread for half a minute.
+    "handshake_timeout_ms": 1_000,
+    # A replica that lacks acknowledged inserts does not answer. No effect without replication.
+    "select_sequential_consistency": 1,
+    # A key contains the time and so the month: all its rows are in one partition.
+    "do_not_merge_across_partitions_select_final": 1,
+}
+INSERT_SETTINGS: Final = {
+    # An acknowledged insert is stored, on its shard and on most of its replicas.
+    "async_insert": 0,
+    "distributed_foreground_insert": 1,
+    "insert_quorum": "auto",
+    "insert_quorum_parallel": 0,
+    # One insert may have sessions of any number of months.
+    "max_partitions_per_insert_block": 0,
+}
+
+TIMEOUT_EXCEEDED: Final = 159
+STATEMENT_ERRORS: Final = frozenset(
+    {6, 27, 36, 42, 43, 44, 46, 47, 53, 62, 69, 179, 184, 215, 352, 386, 457}
+)
+"""Codes in ClickHouse's `ErrorCodes.cpp` for a statement that is wrong, which is a bug. With the
+others, the server cannot answer now."""
+UNKNOWN_TABLE: Final = 60
+
+T = TypeVar("T")
+QuerySettings = dict[str, Any]
+
+
+class ClickHouseError(Exception):
+    """The first sentence of an error; its whole text repeats the statement and the values."""
+
+
+class ClickHouseClient:
+    """Connections to a server, to a cluster, or to chdb, ClickHouse in this process."""
+
+    def __init__(self, url: str, on_statement: StatementObserver = lambda _statement: None) -> None:
+        """Configure a client, without connecting. `on_statement` gets each read when it ends.
+
+        Raises:
+            ValueError: the URL is malformed, or not one of ClickHouse.
+        """
+        invalid = ValueError(
+            "not a ClickHouse URL; it should look like clickhousedb://user:password@host/db"
+        )
+        try:
+            parsed = sa.make_url(url)
+        except (ArgumentError, ValueError):
+            # Without the cause, whose text contains the URL and a password in it.
+            raise invalid from None
+        if parsed.drivername not in {"clickhousedb", "clickhousedb+connect"}:
+            raise invalid
+        self.is_embedded = parsed.query.get("interface") == "chdb"
+        if self.is_embedded and not parsed.query.get("path"):
+            raise ValueError("an embedded ClickHouse needs a path, or it stores nothing")
+        self.dialect = ClickHouse()
+        self.database = parsed.database or "default"
+        self._on_statement = on_statement
+        http_options = {
+            "connect_timeout": int(CONNECT_TIMEOUT),
+            "send_receive_timeout": int(READ_TIMEOUT),
+            # In the body: a thousand ids exceed the length of a URL.
+            "form_encode_query_params": True,
+            "autogenerate_session_id": False,
+        }
+        self._engine = sa.create_engine(
+            parsed,
+            pool_size=MAX_THREADS,
+            max_overflow=0,
+            connect_args={}
+            if self.is_embedded
+            else {name: value for name, value in http_options.items() if name not in parsed.query},
+        )
+        self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="clickhouse")
+        self._ping = self.dialect.compile(sa.select(sessions.c.created_at).limit(1))
+
+    async def fetch(
+        self, statement: CompiledStatement, values: dict[str, Any], *, final: bool = True
+    ) -> Rows:
+        """Return the rows of a statement, which the server cancels at the deadline.
+
+        With `final`, tables have one row per key, the newest, and no tombstones. Without, they
+        have every row that was not merged yet.
+
+        Raises:
+            Unavailable: ClickHouse, or a shard of it, cannot be reached or cannot answer.
+            TimedOut: the request passed its deadline.
+        """
+        started_at = time.perf_counter()
+        try:
+            return await self._query(statement, values, final=final)
+        finally:
+            self._on_statement(
+                Statement(
+                    self.dialect.name,
+                    statement.sql,
+                    started_at,
+                    time.perf_counter() - started_at,
+                    statement.data_source,
+                    partial(self.explain, statement, values),
+                )
+            )
+
+    async def explain(self, statement: CompiledStatement, values: dict[str, Any]) -> list[str]:
+        """Return the steps of a statement.
+
+        Raises:
+            Unavailable: ClickHouse cannot be reached or cannot answer.
+        """
+        explained = statement._replace(sql=f"EXPLAIN {statement.sql}")
+        return [str(row[0]) for row in await self._query(explained, values)]
+
+    async def _query(
+        self, statement: CompiledStatement, values: dict[str, Any], *, final: bool = True
+    ) -> Rows:
+        parameters = statement.bind_by_name(values)
+
+        def query(client: Any, settings: QuerySettings) -> Rows:  # noqa: ANN401 - the driver's class
+            # As a setting, FINAL applies to a table wherever a statement names it.
+            settings = READ_SETTINGS | settings | {"final": int(final)}
+            rows: Rows = client.query(
+                statement.sql, parameters=parameters, settings=settings
+            ).result_rows
+            return rows
+
+        return await self._run_in_thread(query)
+
+    async def clock(self) -> float:
+        """Return the time of the server, in Unix seconds.
+
+        Raises:
+            Unavailable: ClickHouse cannot be reached or cannot answer.
+        """
+        statement = self.dialect.compile(sa.select(self.dialect.current_time()))
+        return float((await self.fetch(statement, {}))[0][0])
+
+    async def ping(self) -> None:
+        """Check that ClickHouse and all its shards answer.
+
+        Raises:
+            Unavailable: they do not.
+            TimedOut: they do not before the deadline.
+        """
+        await self.fetch(self._ping, {})
+
+    async def insert(self, rows: Rows) -> None:
+        """Insert rows of all `COLUMNS`, in one block per month.
+
+        Raises:
+            Unavailable: ClickHouse cannot be reached or cannot insert them. Some blocks may be
+                stored; inserting the same rows again has no further effect.
+        """
+        if not rows:
+            return
+
+        def insert(client: Any, _settings: QuerySettings) -> None:  # noqa: ANN401 - the driver's class
+            client.insert(
+                sessions.name, rows, COLUMNS, column_type_names=TYPES, settings=INSERT_SETTINGS
+            )
+
+        await self._run_in_thread(insert)
+
+    async def execute(self, statement: str) -> None:
+        """Execute a statement without values or rows, such as DDL.
+
+        Raises:
+            Unavailable: ClickHouse cannot be reached or cannot execute it.
+        """
+        await self._run_in_thread(lambda client, _settings: client.command(statement))
+
+    async def describe_sessions(self) -> Sequence[str]:
+        """Return the names of the columns of the sessions table; none if there is no table.
+
+        Raises:
+            Unavailable: ClickHouse cannot be reached or cannot answer.
+        """
+
+        def describe(client: Any, _settings: QuerySettings) -> list[str]:  # noqa: ANN401 - the driver's class
+            try:
+                rows = client.query(f"DESCRIBE TABLE {sessions.name}").result_rows
+            except Error as error:
+                if error.code == UNKNOWN_TABLE:
+                    return []
+                raise
+            return [row[0] for row in rows]
+
+        return await self._run_in_thread(describe)
+
+    async def close(self) -> None:
+        """Close every connection, after the statements that run."""
+        await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
+        self._engine.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _run_in_thread(self, work: Callable[[Any, QuerySettings], T]) -> T:
+        """Call a function in a thread, with the driver's client and settings for the deadline."""
+        remaining = time_remaining()
+        deadline = None if remaining is None else time.monotonic() + remaining
+
+        def run() -> T:
+            with closing(self._engine.raw_connection()) as connection:
+                driver: Any = connection.driver_connection
+                client = driver.client
+                timeout = (
+                    READ_TIMEOUT if deadline is None else max(deadline - time.monotonic(), 0.001)
+                )
+                if isinstance(client, HttpClient):
+                    # A server that does not respond must not occupy the thread after the deadline.
+                    client.timeout = Timeout(connect=CONNECT_TIMEOUT, read=timeout + CANCEL_TIMEOUT)
+                return work(client, {} if deadline is None else {"max_execution_time": timeout})
+
+        try:
+            async with enforce_deadline():
+                return await asyncio.get_running_loop().run_in_executor(self._threads, run)
+        except Error as error:
+            if error.code == TIMEOUT_EXCEEDED and deadline is not None:
+                raise TimedOut from None
+            if error.code in STATEMENT_ERRORS:
+                raise
+            raise Unavailable from ClickHouseError(first_sentence(error))
+
+
+def first_sentence(error: Error) -> str:
+    """Return the text of an error up to where it repeats the statement."""
+    return str(error).partition(". In scope")[0].partition(": While ")[0][:300]

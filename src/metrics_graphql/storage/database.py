@@ -1,0 +1,205 @@
+"""A database: reads of requests, and connections for everything else."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from functools import partial
+from time import perf_counter
+from types import TracebackType
+from typing import Any, Final, Literal, Self
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from metrics_graphql.core.errors import Unavailable
+from metrics_graphql.storage.dialects import (
+    CompiledStatement,
+    DatabaseDialect,
+    Rows,
+    dialect_for,
+)
+from metrics_graphql.storage.tables import organizations
+from metrics_graphql.telemetry.request_record import Statement, StatementObserver
+
+POOL_SIZE: Final = 15
+"""Connections of a process for transactions, and for reads that no request waits for."""
+WRITE_LOCK_TIMEOUT: Final = 60.0
+"""Seconds that a transaction waits for another one."""
+
+SessionsLock = Literal["shared", "exclusive"]
+"""The lock that a transaction holds on all sessions: shared with other writers, or exclusive."""
+
+
+class Database:
+    """An engine and its dialect."""
+
+    def __init__(self, url: str, on_statement: StatementObserver = lambda _statement: None) -> None:
+        """Configure a database, without connecting. `on_statement` gets each read when it ends.
+
+        Raises:
+            ValueError: the URL is malformed, or names an engine that is not supported.
+        """
+        try:
+            parsed = sa.make_url(url)
+        except (ArgumentError, ValueError):
+            # Without the cause, whose text contains the URL and a password in it.
+            raise ValueError(
+                "not a database URL; it should look like sqlite:///metrics.db"
+            ) from None
+        self.dialect = dialect_for(parsed)
+        self._on_statement = on_statement
+        self._reader = self.dialect.create_reader()
+        self._engine = self.dialect.create_engine(
+            pool_size=POOL_SIZE, lock_timeout=WRITE_LOCK_TIMEOUT
+        )
+        self._write_engine = self.dialect.for_writing(self._engine)
+        self._errors = TranslateErrors(self.dialect)
+        # Reads a table, for SQLite to read the file.
+        self._ping = self.dialect.compile(sa.select(organizations.c.data_version).limit(1))
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the engine runs in this process, on a file."""
+        return self.dialect.file is not None
+
+    def exists(self) -> bool:
+        """Return whether an embedded database exists. On a server, only connecting shows it."""
+        return self.dialect.file is None or self.dialect.file.is_file()
+
+    def create(self) -> None:
+        """Create an empty database if it is embedded and does not exist.
+
+        Raises:
+            Unavailable: it cannot be created.
+        """
+        with self._errors:
+            self.dialect.create_file()
+
+    async def fetch(self, statement: CompiledStatement, values: dict[str, Any]) -> Rows:
+        """Return the rows of a statement, on a connection of its own and in one round trip.
+
+        Values are as the driver returns them, without SQLAlchemy's conversions.
+
+        Raises:
+            Unavailable: the database cannot be reached or cannot answer.
+            TimedOut: the request passed its deadline, and the database stopped the statement.
+        """
+        started_at = perf_counter()
+        try:
+            with self._errors:
+                return await self._reader.fetch(statement, values)
+        finally:
+            self._on_statement(
+                Statement(
+                    self.dialect.name,
+                    statement.sql,
+                    started_at,
+                    perf_counter() - started_at,
+                    statement.data_source,
+                    partial(self.explain, statement),
+                )
+            )
+
+    async def explain(self, statement: CompiledStatement) -> list[str]:
+        """Return the query plan of a statement, which does not depend on its values.
+
+        Raises:
+            Unavailable: the database cannot be reached or cannot answer.
+        """
+        async with self.connect() as connection:
+            return await self.dialect.explain(connection, statement)
+
+    async def clock(self) -> float:
+        """Return the time of the database, in Unix seconds.
+
+        Raises:
+            Unavailable: the database cannot be reached or cannot answer.
+        """
+        statement = self.dialect.compile(sa.select(self.dialect.current_time()))
+        return float((await self.fetch(statement, {}))[0][0])
+
+    async def ping(self) -> None:
+        """Check that the database answers.
+
+        Raises:
+            Unavailable: it does not.
+            TimedOut: it does not before the deadline.
+        """
+        await self.fetch(self._ping, {})
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncGenerator[AsyncConnection]:
+        """Open a connection in autocommit.
+
+        Raises:
+            Unavailable: the database cannot be reached or cannot answer.
+        """
+        with self._errors:
+            async with self._engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def transaction(
+        self, *, sessions_lock: SessionsLock | None = "shared"
+    ) -> AsyncGenerator[AsyncConnection]:
+        """Open a write transaction, which commits at the end of the block.
+
+        The lock keeps writers of sessions out of exclusive transactions, and these out of theirs.
+        A transaction that writes no sessions takes none, so that a token is revoked at once while
+        a long load holds the lock (docs/decisions/0007).
+
+        Raises:
+            Unavailable: the database cannot be reached or cannot answer; nothing is committed.
+        """
+        with self._errors:
+            async with self._write_engine.begin() as connection:
+                if sessions_lock is not None:
+                    is_exclusive = sessions_lock == "exclusive"
+                    await self.dialect.lock_sessions(connection, exclusive=is_exclusive)
+                yield connection
+
+    async def analyze(self) -> None:
+        """Update the planner's statistics after a bulk load, if the planner depends on them.
+
+        Raises:
+            Unavailable: the database cannot be reached or cannot answer.
+        """
+        async with self.connect() as connection:
+            await self.dialect.analyze(connection)
+
+    async def close(self) -> None:
+        """Close every connection; one that is in use closes when its statement ends."""
+        await self._reader.close()
+        await self._engine.dispose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+class TranslateErrors:
+    """Raises `Unavailable` from an error of the engine that means it. Other errors pass."""
+
+    def __init__(self, dialect: DatabaseDialect) -> None:
+        self._dialect = dialect
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        if error is not None and self._is_unavailable(error):
+            raise Unavailable from error
+
+    def _is_unavailable(self, error: BaseException) -> bool:
+        if isinstance(error, PoolTimeout):
+            return True
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        return cause is not None and self._dialect.is_unavailable(cause)

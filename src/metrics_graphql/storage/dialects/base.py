@@ -1,0 +1,236 @@
+"""What storage needs from an engine: SQL from each, connections and writes from databases."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, cast
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from metrics_graphql.telemetry.request_record import DataSource
+
+Rows = Sequence[Sequence[Any]]
+Insert = TypeVar("Insert", sqlite.Insert, postgresql.Insert)
+"""Inserts that support ON CONFLICT."""
+OnConflict = Literal["keep", "replace", "add"]
+"""What an insert does to a stored row with the same key: keep it, replace it, or add to it."""
+
+
+class CompiledStatement(NamedTuple):
+    """A statement in the form that the driver takes. SQLAlchemy compiles it once."""
+
+    sql: str
+    parameter_names: tuple[str, ...]
+    """In the order of the placeholders."""
+    constants: dict[str, Any]
+    """The values of parameters that are the same in every execution."""
+    data_source: DataSource = "none"
+    """Where its sums come from; `none` for statements that compute no metrics."""
+
+    def bind(self, values: dict[str, Any]) -> tuple[Any, ...]:
+        """Return the values of all parameters, in the order of the placeholders."""
+        all_values = self.constants | values
+        return tuple([all_values[name] for name in self.parameter_names])
+
+    def bind_by_name(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Return the values of all parameters, by name."""
+        return dict(zip(self.parameter_names, self.bind(values), strict=True))
+
+
+class TimeRange(NamedTuple):
+    """A range of roll-up buckets, or of raw sessions, that is summed for one query of a group."""
+
+    query_index: int
+    grain: int
+    """Length of the buckets in seconds; 0 for raw sessions."""
+    start: int
+    end: int
+
+
+class Dialect(Hashable, Protocol):
+    """The SQL that an engine needs where SQLAlchemy's own dialects differ or fall short."""
+
+    @property
+    def name(self) -> str:
+        """The name of the engine."""
+
+    @property
+    def has_rollups(self) -> bool:
+        """Whether the engine stores roll-ups of the sessions, and an index for each filter."""
+
+    def compile(self, statement: sa.ClauseElement) -> CompiledStatement:
+        """Return a statement in the form that the driver takes."""
+
+    def in_ids(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
+        """Return the condition that a column is one of the ids bound to `parameter`.
+
+        The SQL is the same for any number of ids, so that one compiled statement serves all.
+        """
+
+    def bind_ids(self, ids: Iterable[str]) -> object:
+        """Return the value for the parameter of `in_ids`."""
+
+    def in_ranges(
+        self,
+        parameter: str,
+        instant: sa.Column[int],
+        *conditions: sa.ColumnElement[bool],
+        grain: sa.Column[int] | None = None,
+        single_query: bool,
+    ) -> sa.Select[*tuple[Any, ...]]:
+        """Select the rows of a table whose instant is in a range bound to `parameter`.
+
+        The only selected column is the group key; `group_queries` maps it to the queries that the
+        row counts for. With `single_query`, all ranges belong to one query, and the statement may
+        be simpler. `grain` is the column to compare with the grain of the range.
+        """
+
+    def bind_ranges(self, ranges: Iterable[TimeRange]) -> object:
+        """Return the value for the parameter of `in_ranges`."""
+
+    def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int | None], Iterable[int]]:
+        """Return the function from a group key to the indexes of its queries.
+
+        The key is None where no row matched.
+        """
+
+    def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+        """Return the sum of an integer column, as an integer."""
+
+    def floor_divide(
+        self, dividend: sa.ColumnElement[int], divisor: sa.ColumnElement[int]
+    ) -> sa.ColumnElement[int]:
+        """Return the integer quotient of two non-negative integers."""
+
+    def current_time(self) -> sa.ColumnElement[int]:
+        """Return the engine's clock, in Unix seconds."""
+
+
+class Reader(Protocol):
+    """Executes the reads of requests, as many at once as the engine is given."""
+
+    async def fetch(self, statement: CompiledStatement, values: dict[str, Any]) -> Rows:
+        """Return the rows of a statement as the driver returns them, in one round trip.
+
+        Raises:
+            TimedOut: the request passed its deadline, and the engine stopped the statement.
+        """
+
+    async def close(self) -> None:
+        """Close every connection; one that is in use closes when its statement ends."""
+
+
+class DatabaseDialect(Dialect, Protocol):
+    """The SQL, connections and transactions of a database, which a dialect's URL names."""
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an embedded database; None for one on a server."""
+
+    def is_unavailable(self, error: BaseException) -> bool:
+        """Return whether an error means that the database cannot answer now.
+
+        Other errors of the driver are bugs.
+        """
+
+    def create_file(self) -> None:
+        """Create the file of an embedded database if it does not exist.
+
+        Raises:
+            Exception: an error of the driver; see `is_unavailable`.
+        """
+
+    def create_engine(self, *, pool_size: int, lock_timeout: float) -> AsyncEngine:
+        """Return an engine whose connections read in autocommit.
+
+        `lock_timeout` is how long a statement waits for a lock, in seconds.
+        """
+
+    def create_reader(self) -> Reader:
+        """Return a reader with connections of its own."""
+
+    def for_writing(self, engine: AsyncEngine) -> AsyncEngine:
+        """Return an engine on the same pool, whose transactions can write from their start."""
+
+    async def lock_sessions(self, connection: AsyncConnection, *, exclusive: bool) -> None:
+        """Take the lock on sessions until the transaction ends: shared by writers, or exclusive."""
+
+    async def explain(self, connection: AsyncConnection, statement: CompiledStatement) -> list[str]:
+        """Return the query plan of a statement, line by line, without any values."""
+
+    async def analyze(self, connection: AsyncConnection) -> None:
+        """Update the planner's statistics after a bulk load, if the planner depends on them."""
+
+    def compile_insert(
+        self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict
+    ) -> CompiledStatement:
+        """Return an insert of rows of all columns, in the table's order, for `insert_rows`."""
+
+    async def insert_rows(
+        self, connection: AsyncConnection, insert: CompiledStatement, rows: Rows
+    ) -> int:
+        """Insert rows in order; return how many were inserted, replaced or added to."""
+
+
+class RollupDialect(ABC):
+    """Base of the databases, which have roll-ups. Time ranges are a table to join with."""
+
+    has_rollups: Final = True
+
+    @abstractmethod
+    def ranges_table(self, parameter: str) -> sa.CTE:
+        """Return the ranges bound to `parameter`, as a table with the columns of `TimeRange`."""
+
+    def in_ranges(
+        self,
+        parameter: str,
+        instant: sa.Column[int],
+        *conditions: sa.ColumnElement[bool],
+        grain: sa.Column[int] | None = None,
+        single_query: bool,
+    ) -> sa.Select[*tuple[Any, ...]]:
+        """Join the table with the ranges. The group key is the index of the query."""
+        del single_query
+        ranges = self.ranges_table(parameter)
+        same_grain = () if grain is None else (grain == ranges.c.grain,)
+        in_range = sa.and_(
+            *conditions, *same_grain, instant >= ranges.c.start, instant < ranges.c.end
+        )
+        return sa.select(ranges.c.query_index).select_from(ranges.join(instant.table, in_range))
+
+    def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int | None], Iterable[int]]:
+        """Return a function to the group key itself."""
+        del ranges
+        return lambda group: (group or 0,)
+
+    def floor_divide(
+        self, dividend: sa.ColumnElement[int], divisor: sa.ColumnElement[int]
+    ) -> sa.ColumnElement[int]:
+        """Return a quotient, which is an integer in both databases."""
+        return dividend // divisor
+
+
+def compile_statement(statement: sa.ClauseElement, dialect: sa.Dialect) -> CompiledStatement:
+    """Return a statement as a positional dialect of SQLAlchemy compiles it."""
+    compiled = cast("SQLCompiler", statement.compile(dialect=dialect))
+    names = tuple(compiled.positiontup or ())
+    binds = {name: compiled.binds[name] for name in names}
+    constants = {name: bind.value for name, bind in binds.items() if not bind.required}
+    return CompiledStatement(compiled.string, names, constants)
+
+
+def add_on_conflict(insert: Insert, key: Iterable[str], on_conflict: OnConflict) -> Insert:
+    """Return an insert with an ON CONFLICT clause for rows with the same key."""
+    if on_conflict == "keep":
+        return insert.on_conflict_do_nothing()
+    assignments = {
+        column.name: column + insert.excluded[column.name]
+        if on_conflict == "add"
+        else insert.excluded[column.name]
+        for column in insert.table.c
+        if column.name not in set(key)
+    }
+    return insert.on_conflict_do_update(index_elements=list(key), set_=assignments)

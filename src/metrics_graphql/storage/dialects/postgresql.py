@@ -1,0 +1,248 @@
+"""PostgreSQL through asyncpg. docs/decisions/0007 has the measurements."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+import asyncpg
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from metrics_graphql.storage.dialects.base import (
+    CompiledStatement,
+    OnConflict,
+    RollupDialect,
+    Rows,
+    TimeRange,
+    add_on_conflict,
+    compile_statement,
+)
+from metrics_graphql.storage.dialects.pooled_reader import (
+    MAX_READERS,
+    READ_LOCK_TIMEOUT,
+    PooledReader,
+)
+
+COMPILER: Final = sa.make_url("postgresql+asyncpg://").get_dialect()()
+CONNECTION_ERRORS: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""Raised for a broken connection. asyncpg raises the second one when a connection is used between
+the server's announcement that it closes it and its end."""
+ASYNCPG_ERRORS: Final = (asyncpg.PostgresError, *CONNECTION_ERRORS, ConnectionResetError)
+"""All errors of asyncpg. Not every `OSError`: a block that writes may read files as well."""
+CONNECT_TIMEOUT: Final = 5.0
+"""Seconds. A request has its own deadline in addition."""
+PLANNER_SETTINGS: Final = {
+    # Compiling a statement with so many sums takes longer than executing it.
+    "jit": "off",
+    # So does planning it, and the plan does not depend on the values.
+    "plan_cache_mode": "force_generic_plan",
+    # A generic plan cannot know how short the bound ranges are. It would read whole tables
+    # instead of looking up a few rows.
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""Settings with which a connection plans each statement once, to use its indexes."""
+SESSIONS_LOCK: Final = 0x6D657472
+"""The advisory lock that writers of sessions share. Migrations, repairs and strict loads hold it
+exclusively, so that they see whole transactions only."""
+UNAVAILABLE_SQLSTATES: Final = (
+    *("08", "28", "3D", "53", "57", "58", "XX"),  # connections, access, resources, disk
+    *("25006", "25P03", "40", "55"),  # read-only standby, timeouts, conflicting transactions
+    *("42501", "42703", "42P01"),  # missing privileges, tables of another schema revision
+)
+"""Prefixes of the SQLSTATEs with which the database cannot answer now, or not this client."""
+URL_PARAMETERS: Final = frozenset(
+    {"host", "port", "user", "password", "dbname", "passfile", "target_session_attrs"}
+    | {"sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation"}
+)
+"""The parameters of libpq that asyncpg supports in the query of a URL."""
+
+
+class PostgreSQL(RollupDialect):
+    """A database of PostgreSQL 14 or newer."""
+
+    name = "postgresql"
+    file = None
+
+    def __init__(self, url: sa.URL) -> None:
+        """Check the URL, without connecting.
+
+        Raises:
+            ValueError: it has a parameter that is not one of libpq's.
+        """
+        unknown = sorted(url.query.keys() - URL_PARAMETERS)
+        if unknown:
+            raise ValueError(
+                f"{unknown[0]} is not a parameter of a PostgreSQL URL; use those of libpq"
+            )
+        self._url = url
+
+    def is_unavailable(self, error: BaseException) -> bool:
+        """Return whether the server or the connection to it fails, not the statement."""
+        # SQLAlchemy's adapter raises its own errors, with asyncpg's as their cause.
+        if isinstance(error, AsyncAdapt_asyncpg_dbapi.Error):
+            cause = error.__cause__
+        else:
+            cause = error if isinstance(error, ASYNCPG_ERRORS) else None
+        if isinstance(cause, asyncpg.PostgresError):
+            return (cause.sqlstate or "").startswith(UNAVAILABLE_SQLSTATES)
+        return isinstance(cause, (*CONNECTION_ERRORS, OSError))
+
+    def create_file(self) -> None:
+        """Do nothing: the administrator of the server creates databases."""
+
+    def create_engine(self, *, pool_size: int, lock_timeout: float) -> AsyncEngine:
+        """Return an engine that connects as libpq does: asyncpg reads the URL and `PG*`."""
+        dsn = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        settings = {
+            **PLANNER_SETTINGS,
+            "application_name": "metrics-graphql",
+            "lock_timeout": str(int(lock_timeout * 1000)),
+        }
+
+        async def connect() -> Any:  # noqa: ANN401 - the driver's class
+            try:
+                return await asyncpg.connect(
+                    dsn,
+                    server_settings=settings,
+                    timeout=CONNECT_TIMEOUT,
+                    # Room for every usual statement, for as long as the connection lives.
+                    statement_cache_size=512,
+                    max_cached_statement_lifetime=0,
+                )
+            except OSError as error:
+                raise asyncpg.PostgresConnectionError(str(error)) from error
+
+        return create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=connect,
+            pool_size=pool_size,
+            max_overflow=0,
+            isolation_level="AUTOCOMMIT",
+            hide_parameters=True,
+            # Reads leave nothing to reset, and a write transaction ends with its block.
+            pool_reset_on_return=None,
+            # After a restart of the server, every pooled connection is broken.
+            pool_pre_ping=True,
+        )
+
+    def create_reader(self) -> "PostgreSQLReader":
+        """Return a reader on connections of asyncpg."""
+        return PostgreSQLReader(
+            self.create_engine(pool_size=MAX_READERS, lock_timeout=READ_LOCK_TIMEOUT)
+        )
+
+    def for_writing(self, engine: AsyncEngine) -> AsyncEngine:
+        """Return an engine whose statements see what was committed before each of them."""
+        return engine.execution_options(isolation_level="READ COMMITTED")
+
+    async def lock_sessions(self, connection: AsyncConnection, *, exclusive: bool) -> None:
+        """Take the advisory lock, shared or exclusive."""
+        if exclusive:
+            # It waits for every writer, and they for it, however long a migration takes.
+            await connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
+        lock = "pg_advisory_xact_lock" if exclusive else "pg_advisory_xact_lock_shared"
+        await connection.execute(sa.select(getattr(sa.func, lock)(SESSIONS_LOCK)))
+
+    async def explain(self, connection: AsyncConnection, statement: CompiledStatement) -> list[str]:
+        """Return the generic plan, which has no values in it."""
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        nulls = ", ".join(["NULL"] * len(statement.parameter_names))
+        await driver.execute(f"PREPARE explained AS {statement.sql}")
+        try:
+            rows = await driver.fetch(f"EXPLAIN EXECUTE explained{nulls and f'({nulls})'}")
+        finally:
+            await driver.execute("DEALLOCATE explained")
+        return [row[0] for row in rows]
+
+    async def analyze(self, connection: AsyncConnection) -> None:
+        """Do now what the autovacuum daemon does about a minute after a load.
+
+        Until then the planner assumes small tables, and reads all sessions of an organization.
+        """
+        await connection.exec_driver_sql("ANALYZE sessions, rollups")
+
+    def compile(self, statement: sa.ClauseElement) -> CompiledStatement:
+        """Return a statement with `$1`, `$2`... for the parameters."""
+        return compile_statement(statement, COMPILER)
+
+    def in_ids(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
+        """Compare with an array."""
+        return column == sa.any_(sa.bindparam(parameter, type_=postgresql.ARRAY(sa.Text)))
+
+    def bind_ids(self, ids: Iterable[str]) -> list[str]:
+        """Return the ids, sorted so that equal sets bind equal values."""
+        return sorted(ids)
+
+    def ranges_table(self, parameter: str) -> sa.CTE:
+        """Unpack a JSON array of objects."""
+        ranges = sa.func.jsonb_to_recordset(
+            sa.cast(sa.bindparam(parameter, type_=sa.Text), postgresql.JSONB)
+        ).table_valued(
+            sa.column("query_index", sa.Integer),
+            sa.column("grain", sa.Integer),
+            sa.column("start", sa.BigInteger),
+            sa.column("end", sa.BigInteger),
+        )
+        columns = ranges.render_derived(name=f"each_{parameter}", with_types=True).c
+        return sa.select(*columns).cte(parameter).prefix_with("MATERIALIZED")
+
+    def bind_ranges(self, ranges: Iterable[TimeRange]) -> str:
+        """Return the ranges as a JSON array of objects."""
+        return json.dumps([time_range._asdict() for time_range in ranges])
+
+    def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+        """Cast the sum, which PostgreSQL makes NUMERIC."""
+        return sa.cast(sa.func.sum(column), sa.BigInteger)
+
+    def current_time(self) -> sa.ColumnElement[int]:
+        """Return the time of the server."""
+        return sa.cast(sa.extract("epoch", sa.func.now()), sa.BigInteger)
+
+    def compile_insert(
+        self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict
+    ) -> CompiledStatement:
+        """Return an insert of any number of rows, bound as an array for each column."""
+        arrays = [
+            sa.bindparam(column.name, type_=postgresql.ARRAY(element_type(column)))
+            for column in table.c
+        ]
+        names = [column.name for column in table.c]
+        rows = sa.func.unnest(*arrays).table_valued(*names).render_derived(name="new")
+        insert = postgresql.insert(table).from_select(names, sa.select(*rows.c))
+        return self.compile(add_on_conflict(insert, key, on_conflict))
+
+    async def insert_rows(
+        self, connection: AsyncConnection, insert: CompiledStatement, rows: Rows
+    ) -> int:
+        """Send all rows in one statement, by column."""
+        if not rows:
+            return 0
+        columns = tuple(map(list, zip(*rows, strict=True)))
+        return (await connection.exec_driver_sql(insert.sql, columns)).rowcount
+
+
+class PostgreSQLReader(PooledReader):
+    """Reads through asyncpg, which prepares a statement once per connection."""
+
+    async def execute(
+        self,
+        connection: Any,  # noqa: ANN401 - the driver's class
+        statement: CompiledStatement,
+        values: dict[str, Any],
+    ) -> Rows:
+        """Execute a statement; when cancelled, asyncpg cancels it on the server."""
+        rows: Rows = await connection.fetch(statement.sql, *statement.bind(values))
+        return rows
+
+    def is_open(self, connection: Any) -> bool:  # noqa: ANN401 - the driver's class
+        """Return whether the server has not closed the connection."""
+        return not connection.is_closed()
+
+
+def element_type(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
+    """Return the type of the elements in an array of a column's values, without a collation."""
+    return sa.Text() if isinstance(column.type, sa.Text) else column.type

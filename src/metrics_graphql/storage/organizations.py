@@ -1,0 +1,96 @@
+"""Organizations that are known, and the versions of their data."""
+
+from collections.abc import Collection, Iterable
+from functools import lru_cache
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from metrics_graphql.core.organizations import ENTERPRISE, Tenant
+from metrics_graphql.storage.database import Database
+from metrics_graphql.storage.dialects import CompiledStatement, DatabaseDialect
+from metrics_graphql.storage.tables import organizations
+
+
+async def fetch_data_versions(database: Database, tenants: Collection[Tenant]) -> dict[Tenant, int]:
+    """Return the data version of each known tenant: see `Repository.fetch_data_versions`.
+
+    Raises:
+        Unavailable: the database cannot answer.
+    """
+    versions: dict[Tenant, int] = {}
+    org_ids = [tenant for tenant in tenants if tenant is not ENTERPRISE]
+    if org_ids:
+        values = {"org_ids": database.dialect.bind_ids(org_ids)}
+        rows = await database.fetch(select_data_versions(database.dialect), values)
+        versions.update((org_id, version) for org_id, version in rows)
+    if ENTERPRISE in tenants:
+        rows = await database.fetch(select_enterprise_version(database.dialect), {})
+        versions[ENTERPRISE] = rows[0][0]
+    return versions
+
+
+async def list_organizations(database: Database, first: int = 2**62) -> list[str]:
+    """Return the ids of the first organizations, in order; of all by default.
+
+    Raises:
+        Unavailable: the database cannot answer.
+    """
+    rows = await database.fetch(select_organizations(database.dialect), {"first": first})
+    return [row[0] for row in rows]
+
+
+async def bump_data_versions(
+    connection: AsyncConnection, dialect: DatabaseDialect, org_ids: Iterable[str]
+) -> None:
+    """Increment the data versions of organizations, which invalidates cached responses.
+
+    An organization becomes known if it was not.
+    """
+    rows = [(org_id, 1) for org_id in sorted(org_ids)]
+    await dialect.insert_rows(connection, increment_data_version(dialect), rows)
+
+
+async def ensure_organizations(
+    connection: AsyncConnection, dialect: DatabaseDialect, org_ids: Iterable[str]
+) -> None:
+    """Insert organizations that are not known yet."""
+    rows = [(org_id, 0) for org_id in sorted(org_ids)]
+    await dialect.insert_rows(connection, insert_organization(dialect), rows)
+
+
+@lru_cache
+def select_data_versions(dialect: DatabaseDialect) -> CompiledStatement:
+    """Return the statement for the known organizations in `org_ids`, with their data versions."""
+    columns = organizations.c.org_id, organizations.c.data_version
+    return dialect.compile(sa.select(*columns).where(dialect.in_ids(columns[0], "org_ids")))
+
+
+@lru_cache
+def select_enterprise_version(dialect: DatabaseDialect) -> CompiledStatement:
+    """Return the statement for the data version of the enterprise.
+
+    It is the sum of all versions and the number of organizations. Neither ever decreases, so that
+    equal sums mean equal data.
+    """
+    version = dialect.sum(organizations.c.data_version + 1)
+    return dialect.compile(sa.select(sa.func.coalesce(version, 0)))
+
+
+@lru_cache
+def select_organizations(dialect: DatabaseDialect) -> CompiledStatement:
+    """Return the statement for the `first` organizations."""
+    column = organizations.c.org_id
+    return dialect.compile(sa.select(column).order_by(column).limit(sa.bindparam("first")))
+
+
+@lru_cache
+def increment_data_version(dialect: DatabaseDialect) -> CompiledStatement:
+    """Return the statement that adds to the data version of an organization."""
+    return dialect.compile_insert(organizations, ["org_id"], "add")
+
+
+@lru_cache
+def insert_organization(dialect: DatabaseDialect) -> CompiledStatement:
+    """Return the statement that inserts an organization if it is not known yet."""
+    return dialect.compile_insert(organizations, ["org_id"], "keep")

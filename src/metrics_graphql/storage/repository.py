@@ -1,0 +1,146 @@
+"""`Storage`: the repository of the core, on a database and a store of sessions."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Self
+
+from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery
+from metrics_graphql.core.callers import Credential
+from metrics_graphql.core.organizations import Tenant
+from metrics_graphql.core.queries import MetricsRequest
+from metrics_graphql.core.repository import MetricsResult
+from metrics_graphql.storage import breakdowns, organizations, service_users, totals
+from metrics_graphql.storage.clickhouse import open_client
+from metrics_graphql.storage.database import Database
+from metrics_graphql.storage.database_sessions import DatabaseSessionStore
+from metrics_graphql.storage.migrations import runner
+from metrics_graphql.storage.schema import SchemaMismatch, SchemaStatus
+from metrics_graphql.storage.session_store import SessionStore
+from metrics_graphql.telemetry.request_record import StatementObserver
+
+
+class InvalidDatabaseURL(ValueError):
+    """A database URL that cannot be used. The message names the setting."""
+
+
+class Storage:
+    """Implements `core.repository.Repository`, and manages the tables.
+
+    Every method raises `Unavailable` when an engine cannot be reached or cannot answer. Reads also
+    raise `TimedOut` at the deadline, if there is one.
+    """
+
+    def __init__(self, database: Database, sessions: SessionStore) -> None:
+        self.database = database
+        """Service users, organizations, data versions and sync checkpoints."""
+        self.sessions = sessions
+        """Sessions, in the same database or in ClickHouse."""
+
+    async def fetch_metrics(self, requests: Sequence[MetricsRequest]) -> list[MetricsResult]:
+        """Return the result of each request, in order."""
+        return await totals.fetch_metrics(self.sessions, requests)
+
+    async def fetch_breakdown(self, query: BreakdownQuery) -> Breakdown:
+        """Return the highest ranked rows of a breakdown, and the number of all rows."""
+        return await breakdowns.fetch_breakdown(self.sessions, query)
+
+    async def fetch_data_versions(self, tenants: Collection[Tenant]) -> Mapping[Tenant, int]:
+        """Return the data version of each of these tenants that is known."""
+        return await organizations.fetch_data_versions(self.database, tenants)
+
+    async def fetch_credentials(self, hashes: Collection[bytes]) -> Mapping[bytes, Credential]:
+        """Return the credentials stored under these token hashes."""
+        return await service_users.fetch_credentials(self.database, hashes)
+
+    async def list_organizations(self, first: int) -> list[str]:
+        """Return the ids of the first organizations, in order."""
+        return await organizations.list_organizations(self.database, first)
+
+    async def record_last_use(self, service_user_id: str, at: int) -> None:
+        """Store when a service user last sent a request, in Unix seconds."""
+        await service_users.record_last_use(self.database, service_user_id, at)
+
+    async def newest_session_at(self) -> int | None:
+        """Return when the newest session was created; None if unknown or there is none."""
+        return await self.sessions.newest_session_at()
+
+    async def ping(self) -> None:
+        """Check that every engine answers."""
+        await self.database.ping()
+        await self.sessions.ping()
+
+    @property
+    def engines(self) -> Mapping[str, Database | SessionStore]:
+        """The engines in use, by the name of the setting that has the URL."""
+        engines: dict[str, Database | SessionStore] = {"METRICS_DATABASE_URL": self.database}
+        engines.setdefault(self.sessions.setting, self.sessions)
+        return engines
+
+    async def migrate(self) -> None:
+        """Create or upgrade the tables of every engine.
+
+        Raises:
+            SchemaMismatch: a newer version migrated them.
+        """
+        await runner.migrate(self.database)
+        await self.sessions.migrate()
+
+    async def schema_status(self) -> SchemaStatus:
+        """Return the status of the tables: the database's if it is not current."""
+        status = await runner.schema_status(self.database)
+        return status if status is not SchemaStatus.CURRENT else await self.sessions.schema_status()
+
+    async def ensure_schema(self, *, upgrade_embedded: bool) -> None:
+        """Check that the tables of every engine are current.
+
+        With `upgrade_embedded`, creates or upgrades those of an embedded engine, which has no
+        administrator. Tables on a server are only migrated by `migrate`.
+
+        Raises:
+            SchemaMismatch: they are not current. The message says what to do.
+        """
+        if upgrade_embedded and self.database.is_embedded:
+            await runner.migrate(self.database)
+        else:
+            await runner.require_current(self.database)
+        if upgrade_embedded and self.sessions.is_embedded:
+            await self.sessions.migrate()
+        elif (status := await self.sessions.schema_status()) is not SchemaStatus.CURRENT:
+            raise SchemaMismatch.of(status, "ClickHouse")
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.sessions.close()
+        await self.database.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def open_storage(
+    database_url: str,
+    sessions_url: str = "",
+    on_statement: StatementObserver = lambda _statement: None,
+) -> Storage:
+    """Return storage on a database, with the sessions in ClickHouse if it has a URL.
+
+    Nothing connects yet. `on_statement` gets each statement that reads when it ends.
+
+    Raises:
+        InvalidDatabaseURL: a URL is malformed, or names an engine that is not supported.
+    """
+    try:
+        database = Database(database_url, on_statement)
+    except ValueError as error:
+        raise InvalidDatabaseURL(f"METRICS_DATABASE_URL: {error}") from None
+    if not sessions_url:
+        return Storage(database, DatabaseSessionStore(database))
+    try:
+        client = open_client(sessions_url, on_statement)
+    except ValueError as error:
+        raise InvalidDatabaseURL(f"METRICS_SESSIONS_URL: {error}") from None
+    from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionStore  # noqa: PLC0415 - an extra
+
+    return Storage(database, ClickHouseSessionStore(client, database))

@@ -1,0 +1,113 @@
+"""What storage needs from the engine that has the sessions: a database, or ClickHouse."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, NamedTuple, Protocol
+
+from metrics_graphql.core.sessions import SessionUpdate
+from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Rows
+from metrics_graphql.storage.ingest import IngestResult
+from metrics_graphql.storage.schema import SchemaStatus
+
+Upsert = Callable[[Sequence[SessionUpdate]], Awaitable[IngestResult]]
+"""Inserts or updates sessions by `(org_id, session_id)`; the last update of a session wins. An
+update that cannot be applied is rejected, without effect on the others."""
+
+
+class StatementReader(Protocol):
+    """Executes statements that read sessions."""
+
+    @property
+    def dialect(self) -> Dialect:
+        """The dialect that statements are compiled with."""
+
+    async def fetch(self, statement: CompiledStatement, values: dict[str, Any]) -> Rows:
+        """Return the rows of a statement.
+
+        Raises:
+            Unavailable: the engine cannot be reached or cannot answer.
+            TimedOut: the request passed its deadline, and the engine stopped the statement.
+        """
+
+
+class VerificationUnit(NamedTuple):
+    """The sessions that an organization created in `[start, end)`, verified by one statement."""
+
+    org_id: str
+    start: int
+    end: int
+
+
+class SessionStore(StatementReader, Protocol):
+    """Stores sessions, and everything derived from them.
+
+    Every method raises `Unavailable` when an engine cannot be reached or cannot answer. Reads also
+    raise `TimedOut` at the deadline, if there is one.
+    """
+
+    @property
+    def setting(self) -> str:
+        """The name of the setting that has the URL."""
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the engine runs in this process, on files."""
+
+    @property
+    def batch_size(self) -> int:
+        """Updates per transaction that suit a load: more are faster, fewer acknowledged sooner."""
+
+    def transaction(self, *, exclusive: bool = False) -> AbstractAsyncContextManager[Upsert]:
+        """Open a transaction of upserts. When its block ends, all of them are durable.
+
+        An `exclusive` transaction waits for all others, and they for it; others may run at the
+        same time where the engine supports it.
+
+        If the block or its end raises, nothing is acknowledged, and repeating the upserts
+        completes them. A database has stored none of them then. ClickHouse has no transactions: it
+        buffers upserts in memory until the block ends, and an insert that fails may have stored
+        some of them.
+
+        Raises `SchemaMismatch` if the tables are not those of this version, as after a migration
+        by a newer version: an older one would not maintain everything they contain.
+        """
+
+    async def analyze(self) -> None:
+        """Update the planner's statistics after a bulk load, if the planner depends on them."""
+
+    async def ping(self) -> None:
+        """Check that sessions can be read."""
+
+    async def clock(self) -> float:
+        """Return the time of the engine, in Unix seconds."""
+
+    async def newest_session_at(self) -> int | None:
+        """Return when the newest session was created; None if unknown or there is none."""
+
+    async def migrate(self) -> None:
+        """Create or upgrade the tables that are not among those of the database."""
+
+    async def schema_status(self) -> SchemaStatus:
+        """Return the status of the tables that are not among those of the database."""
+
+    @property
+    def inconsistencies(self) -> str:
+        """What `verify` finds, as a plural noun for messages."""
+
+    async def verification_units(self) -> Sequence[VerificationUnit]:
+        """Return the units of all sessions."""
+
+    async def sample_units(self, count: int) -> Sequence[VerificationUnit]:
+        """Return at most `count` recent units that are quick to verify, of one organization each.
+
+        Empty if no unit is.
+        """
+
+    async def verify(self, unit: VerificationUnit) -> list[str]:
+        """Return a description of each inconsistency in a unit. Reads go on meanwhile."""
+
+    async def repair(self, unit: VerificationUnit) -> None:
+        """Remove the inconsistencies in a unit."""
+
+    async def close(self) -> None:
+        """Close every connection."""

@@ -1,1 +1,0 @@
-"""Tables, statements and engines. The only room that imports SQLAlchemy; it knows no HTTP."""

@@ -1,0 +1,1 @@
+"""What is observed of requests: logs, Prometheus metrics, traces, and the slow query log."""

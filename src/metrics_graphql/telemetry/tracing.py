@@ -1,0 +1,121 @@
+"""Traces with OpenTelemetry: a span for each request, and a child span for each SQL statement.
+
+The only importer of OpenTelemetry, which is an extra. Its `OTEL_*` variables configure the export.
+"""
+
+import os
+import time
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Final
+
+from metrics_graphql.settings import Settings
+from metrics_graphql.telemetry.redaction import log_organizations, log_word
+from metrics_graphql.telemetry.request_record import RequestRecord
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import SpanProcessor
+
+NANOSECONDS: Final = 1_000_000_000
+SERVER_ERROR: Final = 500
+REQUIRED_PACKAGES: Final = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
+
+
+def check_installed(settings: Settings) -> None:
+    """Check that OpenTelemetry is installed if the settings ask for it.
+
+    Raises:
+        ValueError: it is not.
+    """
+    if settings.otel and not all(map(is_installed, REQUIRED_PACKAGES)):
+        raise ValueError("METRICS_OTEL needs OpenTelemetry: pip install 'metrics-graphql[otel]'")
+
+
+def is_installed(package: str) -> bool:
+    """Return whether a package can be imported."""
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # Its parent package is missing.
+        return False
+
+
+def batch_processor() -> "SpanProcessor":
+    """Return a processor that exports spans by OTLP over HTTP, from a thread of its own."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - an extra
+        OTLPSpanExporter,
+    )
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - an extra
+
+    return BatchSpanProcessor(OTLPSpanExporter())
+
+
+class Tracing:
+    """Creates the spans of requests that have ended."""
+
+    def __init__(self) -> None:
+        """Start the exporter. `check_installed` has been called before."""
+        from opentelemetry.sdk.resources import SERVICE_NAME, Resource  # noqa: PLC0415 - an extra
+        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - an extra
+        from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415 - an extra
+            TraceContextTextMapPropagator,
+        )
+
+        name = os.environ.get("OTEL_SERVICE_NAME", "metrics-graphql")
+        self._provider = TracerProvider(
+            resource=Resource.create({SERVICE_NAME: name}), shutdown_on_exit=False
+        )
+        self._provider.add_span_processor(batch_processor())
+        self._tracer = self._provider.get_tracer("metrics_graphql")
+        self._propagator = TraceContextTextMapPropagator()
+
+    def export(self, record: RequestRecord, traceparent: str) -> None:
+        """Create the spans of a request, in its client's trace if it has one; record the trace id.
+
+        `tracestate` is ignored: a client could have us send anything by it.
+        """
+        from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context  # noqa: PLC0415 - an extra
+
+        clock_offset = time.time_ns() - time.perf_counter_ns()
+        span = self._tracer.start_span(
+            f"{log_word(record.method)} {record.endpoint}",
+            self._propagator.extract({"traceparent": traceparent}),
+            SpanKind.SERVER,
+            span_attributes(record),
+            start_time=clock_offset + int(record.started_at * NANOSECONDS),
+        )
+        if record.status >= SERVER_ERROR:
+            span.set_status(StatusCode.ERROR)
+        context = set_span_in_context(span)
+        for statement in record.statements:
+            started_at = clock_offset + int(statement.started_at * NANOSECONDS)
+            self._tracer.start_span(
+                statement.engine,
+                context,
+                SpanKind.CLIENT,
+                {"db.system.name": statement.engine, "db.query.text": statement.sql},
+                start_time=started_at,
+            ).end(started_at + int(statement.seconds * NANOSECONDS))
+        span.end(clock_offset + int((record.started_at + record.seconds) * NANOSECONDS))
+        record.trace_id = f"{span.get_span_context().trace_id:032x}"
+
+    def close(self) -> None:
+        """Export what is left, and stop the exporter."""
+        self._provider.shutdown()
+
+
+def span_attributes(record: RequestRecord) -> Mapping[str, str | int]:
+    """Return the attributes of a request's span, by OpenTelemetry's names where it has any."""
+    attributes: dict[str, str | int] = {
+        "http.request.method": log_word(record.method),
+        "http.response.status_code": record.status,
+        "metrics_graphql.endpoint": record.endpoint,
+        "metrics_graphql.data_source": record.data_source,
+        "metrics_graphql.request_id": record.request_id,
+    }
+    if record.route:
+        attributes["http.route"] = record.route
+    if record.organizations:
+        attributes["metrics_graphql.org"] = log_organizations(record.organizations)
+    if record.operation_name:
+        attributes["graphql.operation.name"] = log_word(record.operation_name)
+    return attributes

@@ -1,0 +1,145 @@
+"""Settings and databases of all commands, and `migrate`."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.cli.commands import Run, error_line, invoke, write_rows
+from tests.conftest import only_sqlite
+from tests.engines import PostgreSQLServer
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "nonsense",
+        "sqlite://",
+        "sqlite:///:memory:",
+        "mysql://someone:s3cret@host/db",
+        "oracle+thin://someone:s3cret@host:1521/db",
+        "postgresql://someone:s3cret@host:port/db",
+        "someone:s3cret@host",
+        "s3cret",
+    ],
+)
+@pytest.mark.parametrize("command", [("migrate",), ("service-user", "list"), ("load", "rows")])
+def test_an_invalid_database_url_is_refused(
+    run: Run, monkeypatch: pytest.MonkeyPatch, url: str, command: tuple[str, ...]
+) -> None:
+    """In one line, which names the setting and does not repeat a password."""
+    write_rows(Path("rows"))
+    monkeypatch.setenv("METRICS_DATABASE_URL", url)
+    result = run(*command)
+
+    assert "s3cret" not in result.output
+    assert result.exit_code == 1
+    assert re.fullmatch(r"metrics-graphql: METRICS_DATABASE_URL\b.+\n", result.stderr)
+
+
+def test_an_invalid_setting_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the name of its variable."""
+    monkeypatch.setenv("METRICS_LOG_LEVEL", "loud")
+
+    assert "METRICS_LOG_LEVEL" in error_line(run("migrate"))
+
+
+@only_sqlite
+def test_the_default_database(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`metrics.db`. A variable takes precedence over `.env`, and both over the default."""
+    run("migrate")
+    assert [file.name for file in Path().glob("*.db")] == ["metrics.db"]
+
+    Path(".env").write_text("METRICS_DATABASE_URL=sqlite:///from-env-file.db\n")
+    run("migrate")
+    assert Path("from-env-file.db").exists()
+
+    monkeypatch.setenv("METRICS_DATABASE_URL", "sqlite:///from-variable.db")
+    run("migrate")
+    assert Path("from-variable.db").exists()
+
+
+def test_migrating_twice_changes_nothing(run: Run) -> None:
+    """Stored sessions remain."""
+    assert run("migrate").exit_code == 0
+    rows = write_rows(Path("rows"), {"session_id": "a", "created_at": 5, "org_id": "org-1"})
+    assert "1 inserted" in run("load", rows).stdout
+
+    assert run("migrate").exit_code == 0
+    assert "1 unchanged" in run("load", rows).stdout
+
+
+@only_sqlite
+@pytest.mark.parametrize("command", [("service-user", "list"), ("verify",)], ids=" ".join)
+def test_other_commands_do_not_create_a_database(run: Run, command: tuple[str, ...]) -> None:
+    """The error says to run `migrate`."""
+    assert "metrics-graphql migrate" in error_line(run(*command))
+    assert list(Path().iterdir()) == []
+
+
+@only_sqlite
+def test_load_creates_an_embedded_database(run: Run) -> None:
+    """So do `serve`, `demo` and `sync`, which the tests of these commands run without `migrate`."""
+    assert run("load", write_rows(Path("rows"))).exit_code == 0
+    assert Path("metrics.db").exists()
+
+
+@pytest.mark.usefixtures("empty_directory")
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("load", "rows"),
+        ("serve", "--port", "0"),
+        ("service-user", "list"),
+        ("sync", "--org", "o", "--base-url", "https://api.example.com"),
+        ("verify",),
+    ],
+    ids=lambda command: command[0],
+)
+def test_only_migrate_changes_the_schema_of_a_server(
+    postgresql: PostgreSQLServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: tuple[str, ...],
+) -> None:
+    """On PostgreSQL, every other command refuses a database without a schema."""
+    url = postgresql.new_database(tmp_path, migrated=False)
+    monkeypatch.setenv("METRICS_DATABASE_URL", url)
+    write_rows(Path("rows"))
+
+    for _ in range(2):
+        assert "metrics-graphql migrate" in error_line(invoke(*command))
+    assert invoke("migrate").exit_code == 0
+    assert invoke("service-user", "list").exit_code == 0
+
+
+@pytest.mark.usefixtures("empty_directory")
+def test_cluster_statements_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They shard by session, so that every organization is on all shards. None is executed."""
+    monkeypatch.setenv("METRICS_SESSIONS_URL", "clickhousedb://nobody:secret@127.0.0.1:1/metrics")
+
+    printed = invoke("migrate", "--cluster", "all`shards", "--print")
+
+    of_shard, of_all = printed.stdout.splitlines()
+    assert printed.exit_code == 0
+    assert "`sessions_of_shard` ON CLUSTER `all\\`shards` (" in of_shard
+    assert "Engine ReplicatedReplacingMergeTree(version, is_deleted)" in of_shard
+    assert "`sessions` ON CLUSTER `all\\`shards` (" in of_all
+    assert of_all.endswith(
+        "Engine Distributed(`all\\`shards`, `metrics`, sessions_of_shard,"
+        " sipHash64(`org_id`, `session_id`));"
+    )
+
+
+@pytest.mark.usefixtures("empty_directory")
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (["--print"], "--print requires --cluster"),
+        (["--cluster", "c"], "requires METRICS_SESSIONS_URL"),
+    ],
+)
+def test_cluster_options_require_each_other(options: list[str], reason: str) -> None:
+    """The error names what is missing."""
+    assert reason in error_line(invoke("migrate", *options))

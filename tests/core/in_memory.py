@@ -1,0 +1,98 @@
+"""A repository of dictionaries, and service users for it."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery, BreakdownRow
+from metrics_graphql.core.callers import DEFAULT_PERMISSION, Credential, ServiceUser
+from metrics_graphql.core.errors import Unavailable
+from metrics_graphql.core.measures import SESSIONS_CREATED
+from metrics_graphql.core.organizations import ENTERPRISE, Tenant
+from metrics_graphql.core.queries import MetricsRequest
+from metrics_graphql.core.repository import MetricsResult
+from metrics_graphql.core.results import SessionMetrics
+from metrics_graphql.core.tokens import generate_token, hash_token
+
+
+class InMemoryRepository:
+    """Implements `core.repository.Repository`; operations that `broken` names are unavailable."""
+
+    def __init__(self, sessions: Mapping[str, int]) -> None:
+        """Hold so many sessions of each organization."""
+        self.sessions = sessions
+        self.credentials: dict[bytes, Credential] = {}
+        self.last_uses: list[tuple[str, int]] = []
+        self.broken: set[str | Tenant] = set()
+        """Names of methods, and tenants whose sessions cannot be read."""
+        self.calls: list[str] = []
+        """The names of the methods that were called, in order."""
+
+    async def fetch_metrics(self, requests: Sequence[MetricsRequest]) -> list[MetricsResult]:
+        """Return the number of sessions of each tenant, or `Unavailable` in its place."""
+        self.calls.append("fetch_metrics")
+        return [
+            Unavailable() if each.query.tenant in self.broken else self._metrics(each.query.tenant)
+            for each in requests
+        ]
+
+    async def fetch_breakdown(self, query: BreakdownQuery) -> Breakdown:
+        """Return a breakdown of one row."""
+        self._call("fetch_breakdown")
+        tenant = query.query.tenant
+        if tenant in self.broken:
+            raise Unavailable
+        return Breakdown((BreakdownRow("user-1", None, self._metrics(tenant)),), 1)
+
+    async def fetch_data_versions(self, tenants: Collection[Tenant]) -> Mapping[Tenant, int]:
+        """Return 1 for each known tenant."""
+        self._call("fetch_data_versions")
+        known = {*self.sessions, ENTERPRISE}
+        return {tenant: 1 for tenant in tenants if tenant in known}
+
+    async def fetch_credentials(self, hashes: Collection[bytes]) -> Mapping[bytes, Credential]:
+        """Return the credentials stored under these token hashes."""
+        self._call("fetch_credentials")
+        return {each: self.credentials[each] for each in hashes if each in self.credentials}
+
+    async def list_organizations(self, first: int) -> list[str]:
+        """Return the ids of the first organizations."""
+        self._call("list_organizations")
+        return sorted(self.sessions)[:first]
+
+    async def record_last_use(self, service_user_id: str, at: int) -> None:
+        """Store a last use."""
+        self._call("record_last_use")
+        self.last_uses.append((service_user_id, at))
+
+    def add_token(self, caller: ServiceUser, expires_at: int | None = None) -> str:
+        """Return a new token of a service user."""
+        token = generate_token()
+        self.credentials[hash_token(token)] = Credential(caller, expires_at)
+        return token
+
+    def _call(self, method: str) -> None:
+        self.calls.append(method)
+        if method in self.broken:
+            raise Unavailable
+
+    def _metrics(self, tenant: Tenant) -> SessionMetrics:
+        count = sum(self.sessions.values()) if tenant is ENTERPRISE else self.sessions[tenant]
+        return SessionMetrics({SESSIONS_CREATED.name: count})
+
+
+def service_user(
+    tenant: Tenant,
+    *permissions: str,
+    revoked_at: int | None = None,
+    last_used_at: int | None = None,
+) -> ServiceUser:
+    """Return a service user, by default with the permission to read metrics."""
+    return ServiceUser(
+        service_user_id="service-user-1",
+        name="test",
+        tenant=tenant,
+        permissions=permissions or (DEFAULT_PERMISSION,),
+        created_at=0,
+        token_lifetime=None,
+        revoked_at=revoked_at,
+        last_used_at=last_used_at,
+    )

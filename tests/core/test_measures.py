@@ -1,0 +1,22 @@
+"""The table of measures."""
+
+from metrics_graphql.core.measures import MEASURES
+from metrics_graphql.core.sessions import Session
+from metrics_graphql.storage.tables import sessions
+
+
+def test_names_are_unique() -> None:
+    """A name identifies a measure, and a column that holds it."""
+    assert len({measure.name for measure in MEASURES}) == len(MEASURES) == 23
+
+
+def test_conditions_refer_to_fields_of_a_session() -> None:
+    """A condition applies to a row of the table as to a `Session`."""
+    fields = {field for measure in MEASURES for field in measure.condition}
+
+    assert fields <= set(Session._fields)
+
+
+def test_the_fields_of_a_session_are_the_columns_of_its_table() -> None:
+    """In the same order: ingest writes sessions as plain tuples."""
+    assert Session._fields == tuple(sessions.columns.keys())

@@ -1,0 +1,93 @@
+"""Periods: half-open, ordered, and within the range of every engine."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics_graphql.core.errors import BadUserInput
+from metrics_graphql.core.periods import (
+    DAY,
+    HOUR,
+    MAX_INSTANT,
+    MIN_INSTANT,
+    THIRTY_DAYS,
+    TimePeriod,
+)
+
+
+@given(st.integers(), st.integers())
+def test_bounds_of_any_size_are_clamped(one: int, other: int) -> None:
+    """Clamping preserves the order and instants in range, and yields the years 1 to 9999."""
+    after, before = sorted((one, other))
+    period = TimePeriod.between(after, before)
+
+    assert MIN_INSTANT <= period.start <= period.end <= MAX_INSTANT
+    if MIN_INSTANT <= after <= MAX_INSTANT:
+        assert period.start == after
+    if MIN_INSTANT <= before <= MAX_INSTANT:
+        assert period.end == before
+
+
+def test_reversed_bounds_are_refused() -> None:
+    """By one second as by ages, also if both bounds lie outside the supported range."""
+    for after, before in ((1, 0), (2**80, 2**79)):
+        with pytest.raises(BadUserInput) as refused:
+            TimePeriod.between(after, before)
+        assert refused.value.path == ("filters", "time_before")
+
+
+def test_equal_bounds_make_the_empty_period() -> None:
+    """It is a valid period."""
+    assert TimePeriod.between(7, 7) == TimePeriod(7, 7)
+
+
+GRAINS = (THIRTY_DAYS, DAY, HOUR)
+INSTANTS = st.integers(MIN_INSTANT, MAX_INSTANT) | st.builds(
+    lambda bucket, grain, offset: bucket * grain + offset,
+    st.integers(-20, 20),
+    st.sampled_from(GRAINS),
+    st.integers(-1, 1),
+)
+
+
+@given(st.tuples(INSTANTS, INSTANTS), st.sampled_from([GRAINS, GRAINS[:2], ()]))
+def test_segments_tile_the_period(bounds: tuple[int, int], grains: tuple[int, ...]) -> None:
+    """They are in order, without gaps or overlaps, and none is empty."""
+    period = TimePeriod(min(bounds), max(bounds))
+    segments = list(period.segments(grains))
+
+    edges = [period.start, *(segment.end for segment in segments)]
+    assert [segment.start for segment in segments] == edges[: len(segments)]
+    assert edges[-1] == period.end
+    assert all(segment.start < segment.end for segment in segments)
+
+
+@given(st.tuples(INSTANTS, INSTANTS), st.sampled_from([GRAINS, GRAINS[:2], ()]))
+def test_segments_are_few_and_of_whole_buckets(
+    bounds: tuple[int, int], grains: tuple[int, ...]
+) -> None:
+    """At most two of each grain but the coarsest; raw ones are shorter than two fine buckets."""
+    segments = list(TimePeriod(min(bounds), max(bounds)).segments(grains))
+
+    assert len(segments) <= 2 * len(grains) + 1
+    for grain, start, end in segments:
+        if grain is not None:
+            assert start % grain == end % grain == 0
+        elif grains:
+            assert end - start < 2 * grains[-1]
+
+
+def test_segments_of_a_year_with_ragged_ends() -> None:
+    """Raw seconds, hours, days, months of 30 days, then days, hours and raw seconds again."""
+    start, end = 100 * THIRTY_DAYS - DAY - HOUR - 1, 112 * THIRTY_DAYS + 2 * DAY + HOUR + 1
+    first, last = 100 * THIRTY_DAYS, 112 * THIRTY_DAYS
+
+    assert list(TimePeriod(start, end).segments(GRAINS)) == [
+        (None, start, start + 1),
+        (HOUR, start + 1, first - DAY),
+        (DAY, first - DAY, first),
+        (THIRTY_DAYS, first, last),
+        (DAY, last, last + 2 * DAY),
+        (HOUR, last + 2 * DAY, end - 1),
+        (None, end - 1, end),
+    ]

@@ -1,0 +1,1 @@
+"""Fault injection: responses under load during a fault, and consistency afterwards."""

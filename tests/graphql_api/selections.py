@@ -1,0 +1,85 @@
+"""Documents and selections that several tests execute."""
+
+from pathlib import Path
+from typing import Final
+
+METRICS: Final = 'sessionMetrics(orgId: "org-1", filters: {timeAfter: 0, timeBefore: 10})'
+"""The root field over all sessions of org-1 in the shared gateway."""
+OTHER_METRICS: Final = METRICS.replace("org-1", "org-2")
+"""The same of an organization that callers of org-1 may not read."""
+DASHBOARD: Final = (Path(__file__).parents[1] / "typed_client/dashboard.graphql").read_text()
+ALL_MEASURES: Final = """
+  sessionsCreatedCount
+  sessionsCreatedBySize { xs s m l xl }
+  sessionsCreatedByOrigin { api automation desktop jira linear slack teams webapp }
+  sessionsCreatedWithPlaybookCount
+  sessionsCreatedWithSearchCount
+  sessionsWithMergedPrsCount
+  sessionsWithMergedPrsBySize { xs s m l xl }
+  avgAcusPerSession
+"""
+ALL_CHANGES: Final = """
+  sessionsCreatedCount
+  sessionsCreatedWithPlaybookCount
+  sessionsCreatedWithSearchCount
+  sessionsWithMergedPrsCount
+  avgAcusPerSession
+  __typename
+"""
+
+
+def metrics_query(selection: str) -> str:
+    """Return the query with a selection of `sessionMetrics`."""
+    return f"{{ {METRICS} {{ {selection} }} }}"
+
+
+def metrics_statements(statements: list[str]) -> list[str]:
+    """Return the statements that read sessions, and not credentials or data versions."""
+    return [sql for sql in statements if "sessions.created_at" in sql]
+
+
+FRAGMENTS: Final = f"""
+  {{ ...Q }}
+  fragment Q on Query {{ {METRICS} {{ ...F ... on SessionMetrics {{ ...F }} }} }}
+  fragment F on SessionAggregates {{
+    sessionsCreatedCount
+    ... on SessionMetrics {{ period {{ startsAt }} }}
+    ... on SessionMetricsBucket {{ period {{ endsAt }} }}
+    ... {{ avgAcusPerSession }}
+  }}
+"""
+SUPPORTED: Final = [
+    "{ __typename }",
+    "{ viewer { __typename id name } me: viewer { name } }",
+    metrics_query(ALL_MEASURES),
+    metrics_query("__typename period { startsAt endsAt __typename }"),
+    metrics_query("sessionsCreatedBySize { s } sessionsCreatedBySize { xl s }"),
+    f"{{ a: {METRICS} {{ sessionsCreatedCount }} b: {METRICS} {{ avgAcusPerSession }} }}",
+    f"{{ {METRICS} {{ n: sessionsCreatedCount }} {METRICS} {{ n: sessionsCreatedCount }} }}",
+    metrics_query(
+        f"previousPeriod {{ {ALL_MEASURES} period {{ startsAt }} change {{ {ALL_CHANGES} }} }}"
+    ),
+    metrics_query(
+        f"timeSeries(interval: HOUR) {{ {ALL_MEASURES} period {{ endsAt }} __typename }}"
+    ),
+    metrics_query('a: timeSeries(interval: DAY, timeZone: "Asia/Kolkata") { __typename }'),
+    metrics_query(
+        "a: timeSeries(interval: DAY) { __typename } b: timeSeries(interval: MONTH) { __typename }"
+    ),
+    metrics_query(
+        f"byUser {{ totalCount nodes {{ {ALL_MEASURES} user {{ id kind }} }} __typename }}"
+    ),
+    metrics_query(
+        "byUser(orderBy: {field: AVG_ACUS_PER_SESSION, direction: ASC}) { nodes { user { id } } }"
+    ),
+    metrics_query(
+        "one: byUser(first: 1) { totalCount nodes { user { kind } } } all: byUser { totalCount }"
+    ),
+    metrics_query("byPlaybook { nodes { playbook { id __typename } } totalCount }"),
+    FRAGMENTS,
+    metrics_query("sessionsCreatedCount @include(if: false)"),
+    metrics_query("... @skip(if: true) { sessionsCreatedCount } period { startsAt }"),
+    metrics_query("sessionsCreatedCount @skip(if: false) byUser @skip(if: true) { totalCount }"),
+    "{ viewer { id organizations @skip(if: true) { id } } }",
+]
+"""Operations without variables that the fast path supports, and whose arguments are accepted."""

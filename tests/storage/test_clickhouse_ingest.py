@@ -1,0 +1,33 @@
+"""The ids of a batch, looked up in ClickHouse."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metrics_graphql.core.identifiers import MAX_ID_LENGTH
+from metrics_graphql.storage.clickhouse.ingest import split_ids
+from tests.conftest import Gateway, new_organization, only_clickhouse
+
+FIELD_BYTES = 128 * 1024
+"""The default of ClickHouse's `http_max_field_value_size`."""
+
+
+@given(st.lists(st.text(min_size=1, max_size=MAX_ID_LENGTH), max_size=40))
+def test_ids_are_split_into_parameters_that_a_server_accepts(texts: list[str]) -> None:
+    """All of them, in order, none longer than a field of a form may be."""
+    ids = [f"{number}{text}" for number in range(30) for text in texts]
+    parameters = list(split_ids(ids).values())
+
+    assert [session_id for parameter in parameters for session_id in parameter] == ids
+    assert all(len(str(parameter).encode()) <= FIELD_BYTES for parameter in parameters)
+
+
+@only_clickhouse
+def test_sessions_are_found_in_every_parameter(gateway: Gateway) -> None:
+    """A batch of the longest ids takes more than one."""
+    org_id = next(new_organization)
+    ids = [f"{number:0{MAX_ID_LENGTH}}" for number in range(600)]
+    rows = [{"org_id": org_id, "session_id": each, "created_at": 1} for each in ids]
+    first, second = gateway.load(rows), gateway.load(rows)
+
+    assert len(split_ids(ids)) > 2
+    assert (first.inserted, second.unchanged) == (600, 600)
