@@ -6,9 +6,9 @@ RUN apt-get update \
  && apt-get install --yes --no-install-recommends python3-venv \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
-COPY requirements.txt ./
+COPY requirements-extras.txt ./
 # Constraints: the versions that the tests ran with.
-RUN sed --quiet 's/ \\$//; /^[A-Za-z0-9]/p' requirements.txt > constraints.txt \
+RUN sed --quiet 's/ \\$//; /^[A-Za-z0-9]/p' requirements-extras.txt > constraints.txt \
  && python3 -m venv /tools \
  && /tools/bin/pip install --no-cache-dir --constraint constraints.txt build hatchling
 COPY pyproject.toml README.md LICENSE ./

@@ -1,9 +1,11 @@
-"""Builds the pages with Node, for a wheel and for a checkout, where they are not up to date.
+"""Builds the dashboard and GraphiQL with Node: for a checkout, and for a wheel (a hatchling hook).
 
-As a program it is for `scripts/setup`; as a plugin it is for hatchling.
+Nothing else needs Node. Where it is missing, too old, or cannot install, a warning says so.
 """
 
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,38 +18,76 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 WEB = Path(__file__).parents[1] / "src" / "metrics_graphql" / "web"
 BUILT = WEB / "dist"
 STAMP = BUILT / ".stamp"
+PATIENCE = ("--fetch-retries=1", "--fetch-timeout=20000", "--fetch-retry-maxtimeout=5000")
+"""npm gives up an unreachable registry after half a minute, not after several."""
 
 
 class BuildPages(BuildHookInterface[Any]):
-    """Has hatchling build the pages before it packs them."""
+    """Builds the pages before a package is made."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build them, but for an editable install, which `scripts/setup` makes."""
+        """Build them, except for an editable install, for which `scripts/setup` does."""
         del build_data
-        if version != "editable" and not build():
-            self.app.display_warning(
-                "Without Node its pages are missing, or old: npm was not found."
-            )
+        if version != "editable" and (problem := build()):
+            self.app.display_warning(f"The package will have no dashboard: {problem}.")
 
 
-def build() -> bool:
-    """Build the pages; return whether they are up to date, for they can't be built without Node."""
+def build() -> str:
+    """Build the pages if their sources have changed; return why it is not possible, or nothing."""
     stamp = digest()
     if STAMP.is_file() and STAMP.read_text() == stamp:
-        return True
-    npm = shutil.which("npm")
-    if npm is None:
-        return False
+        return ""
+    if problem := node_problem():
+        return problem
+    print("Building the dashboard (about 20 s)…", file=sys.stderr)  # noqa: T201 - progress
     environment = {**os.environ, "NO_UPDATE_NOTIFIER": "1"}
-    for arguments in (["ci", "--no-audit", "--no-fund", "--loglevel=error"], ["run", "build"]):
-        # What npm says goes where a build's messages belong.
-        subprocess.run([npm, *arguments], cwd=WEB, env=environment, stdout=sys.stderr, check=True)  # noqa: S603 - whichever npm is there
+    for command in (["ci", "--no-audit", "--no-fund", *PATIENCE], ["run", "build"]):
+        done = subprocess.run(  # noqa: S603 - npm, which is on the PATH
+            ["npm", "--loglevel=error", *command],  # noqa: S607 - as it says
+            cwd=WEB,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+        if done.returncode != 0:
+            print(done.stdout.decode(errors="replace"), file=sys.stderr)  # noqa: T201 - npm's reasons
+            return f"`npm {command[0]}` failed"
     STAMP.write_text(stamp)
-    return True
+    return ""
+
+
+def node_problem() -> str:
+    """Return what is wrong with Node, or nothing."""
+    node = shutil.which("node")
+    if node is None or shutil.which("npm") is None:
+        return "Node is not installed"
+    version = subprocess.run([node, "--version"], capture_output=True, check=False)  # noqa: S603 - as above
+    text = version.stdout.decode(errors="replace").strip()
+    needed: str = json.loads((WEB / "package.json").read_text())["engines"]["node"]
+    if not satisfies(text, needed):
+        return f"Node is {text or 'broken'}, and the dashboard needs {needed}"
+    return ""
+
+
+def satisfies(version: str, ranges: str) -> bool:
+    """Return whether a version is in one of npm's ranges `^x.y.z` and `>=x.y.z`, joined by `||`."""
+    found = numbers(version)
+    for each in ranges.split("||"):
+        minimum = numbers(each)
+        same_major = found[:1] == minimum[:1]
+        if found >= minimum and (same_major or ">=" in each):
+            return True
+    return False
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Return the numbers of a version."""
+    return tuple(map(int, re.findall(r"\d+", version)[:3]))
 
 
 def digest() -> str:
-    """Return what tells these sources from others."""
+    """Return a hash of the sources."""
     found = sha256()
     sources = (
         path for pattern in ("*.*", "*/*.ts*", "*/*.css", "*/*.svg") for path in WEB.glob(pattern)
@@ -59,5 +99,6 @@ def digest() -> str:
 
 
 if __name__ == "__main__":
-    if not build():
-        print("Without Node the pages are not built; everything else works.", file=sys.stderr)  # noqa: T201 - to whoever sets up
+    if problem := build():
+        # An old build is better than none, and says nothing wrong.
+        print(f"The dashboard is not built: {problem}. Everything else works.", file=sys.stderr)  # noqa: T201 - progress

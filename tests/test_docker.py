@@ -121,7 +121,9 @@ def image(packages: Packages) -> Generator[Path]:
         wheels = folder / "wheels"
         wheels.mkdir()
         (wheels / packages.wheel.name).write_bytes(packages.wheel.read_bytes())
-        (wheels / "requirements.txt").write_bytes((ROOT / "requirements.txt").read_bytes())
+        (wheels / "requirements-extras.txt").write_bytes(
+            (ROOT / "requirements-extras.txt").read_bytes()
+        )
         steps = [
             step.strip()
             for word, rest in instructions()
