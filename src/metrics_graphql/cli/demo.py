@@ -1,15 +1,18 @@
 """`demo`: serves a database of generated sessions."""
 
 import json
+import socket
 import time
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TextIO
 
 import typer
 import uvicorn
 
 from metrics_graphql.app import create_app
-from metrics_graphql.cli.runner import progress_bar, run_with_schema
+from metrics_graphql.cli.runner import fail, progress_bar, run_with_schema
 from metrics_graphql.cli.serve import UVICORN_OPTIONS, configure_server
 from metrics_graphql.core.organizations import ENTERPRISE
 from metrics_graphql.core.periods import DAY
@@ -19,34 +22,107 @@ from metrics_graphql.ingestion.loader import Loader
 from metrics_graphql.storage.repository import Storage
 from metrics_graphql.storage.service_users import IssuedToken, create_service_user
 
-DATABASE: Final = Path("metrics-demo.db")
+try:
+    import fcntl
+except ImportError:  # Windows, where nothing keeps two demos apart
+    fcntl = None  # type: ignore[assignment]
+
+DIRECTORY: Final = Path(".metrics-demo")
+"""Everything that a demo writes, in the working directory."""
+DATABASE: Final = DIRECTORY / "demo.db"
+LOCK: Final = DIRECTORY / "lock"
+"""Locked by the running demo, whose URL is in it."""
+HOST: Final = "127.0.0.1"
 BATCH_SIZE: Final = 25_000
 """Rows per transaction: larger than usual, because no progress has to be committed."""
 
 
 def demo(
     sessions: Annotated[int, typer.Option(min=1, help="Number of sessions to generate.")] = 200_000,
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port to listen on.")] = 8000,
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any free port.")
+    ] = 8000,
 ) -> None:
-    """Create ./metrics-demo.db with generated sessions, replacing it, and serve it."""
+    """Generate sessions in ./.metrics-demo, replacing those of an earlier demo, and serve them."""
     settings = configure_server().model_copy(
         update={
             "database_url": f"sqlite:///{DATABASE}",
             "sessions_url": "",
             # The pages contain the token, so they are served to this machine only.
-            "trusted_hosts": ["127.0.0.1", "localhost"],
+            "trusted_hosts": [HOST, "localhost"],
             "cors_origins": [],
         }
     )
-    for suffix in ("", "-wal", "-shm"):
-        DATABASE.with_name(DATABASE.name + suffix).unlink(missing_ok=True)
-    now = int(time.time())
-    issued = run_with_schema(
-        settings, lambda storage: fill_database(storage, sessions, now), upgrade_embedded=True
-    )
-    base_url = f"http://127.0.0.1:{port}{settings.path_prefix}"
-    typer.echo(format_instructions(issued.token, base_url, now))
-    uvicorn.run(create_app(settings, demo_token=issued.token), port=port, **UVICORN_OPTIONS)
+    # The port first, then the directory: a demo that cannot run must not replace another one's.
+    with listen(port) as server_socket:
+        base_url = f"http://{HOST}:{server_socket.getsockname()[1]}{settings.path_prefix}"
+        with exclusive_directory(base_url):
+            for suffix in ("", "-wal", "-shm"):
+                DATABASE.with_name(DATABASE.name + suffix).unlink(missing_ok=True)
+            typer.echo(f"Creating {sessions:,} sessions in {DATABASE}…", err=True)
+            now = int(time.time())
+            issued = run_with_schema(
+                settings,
+                lambda storage: fill_database(storage, sessions, now),
+                upgrade_embedded=True,
+            )
+            typer.echo(format_instructions(issued.token, base_url, now))
+            app = create_app(settings, demo_token=issued.token)
+            server = uvicorn.Server(uvicorn.Config(app, **UVICORN_OPTIONS))
+            server.run(sockets=[server_socket])
+
+
+@contextmanager
+def listen(port: int) -> Generator[socket.socket]:
+    """Bind a port of this machine. One that is in use ends the command."""
+    try:
+        server_socket = socket.create_server((HOST, port))
+    except OSError as error:
+        if url := running_demo():
+            raise already_running(url) from None
+        other = port % 65_535 + 1
+        raise fail(
+            f"cannot listen on port {port}: {error.strerror}; choose another one: --port {other}"
+        ) from None
+    with server_socket:
+        yield server_socket
+
+
+@contextmanager
+def exclusive_directory(base_url: str) -> Generator[None]:
+    """Lock the directory for this demo. Another demo in it ends the command."""
+    DIRECTORY.mkdir(exist_ok=True)
+    with LOCK.open("a+") as lock:
+        if not try_lock(lock):
+            raise already_running(running_demo())
+        lock.truncate(0)
+        lock.write(f"{base_url}/\n")
+        lock.flush()
+        yield
+
+
+def running_demo() -> str:
+    """Return the URL of the demo that runs in this directory, or nothing."""
+    if not LOCK.exists():
+        return ""
+    with LOCK.open() as lock:
+        return "" if try_lock(lock) else lock.read().strip()
+
+
+def try_lock(file: TextIO) -> bool:
+    """Lock a file until it is closed; return whether no other process has it locked."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def already_running(url: str) -> typer.Exit:
+    """Report the demo that runs in this directory."""
+    return fail(f"a demo is already running in this directory, at {url}")
 
 
 async def fill_database(storage: Storage, sessions: int, until: int) -> IssuedToken:
