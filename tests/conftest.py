@@ -28,6 +28,21 @@ from tests.engines import clickhouse as clickhouse_engine
 from tests.engines import postgresql as postgresql_server
 from tests.packages import Packages, build
 from tests.serving import Server, served
+from tests.suites import (
+    FAST_EXAMPLES,
+    is_fast,
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    pytest_terminal_summary,
+    pytest_testnodedown,
+)
+
+__all__ = [
+    "pytest_addoption",
+    "pytest_collection_modifyitems",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
+]
 
 T = TypeVar("T")
 Advance = Callable[[float], None]
@@ -36,12 +51,17 @@ new_organization = map("org-{}".format, count())
 """Organizations that no other example has used."""
 
 settings.register_profile(
-    "tests",
+    "all",
     deadline=None,  # tests do not measure time
     # One gateway serves every example of a test; each example uses organizations of its own.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-settings.load_profile("tests")
+settings.register_profile("fast", settings.get_profile("all"), max_examples=FAST_EXAMPLES)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose the number of Hypothesis examples."""
+    settings.load_profile("fast" if is_fast(config) else "all")
 
 
 class Gateway:
