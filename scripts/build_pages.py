@@ -18,8 +18,11 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 WEB = Path(__file__).parents[1] / "src" / "metrics_graphql" / "web"
 BUILT = WEB / "dist"
 STAMP = BUILT / ".stamp"
-PATIENCE = ("--fetch-retries=1", "--fetch-timeout=20000", "--fetch-retry-maxtimeout=5000")
-"""npm gives up an unreachable registry after half a minute, not after several."""
+FETCH_OPTIONS = (
+    *("--fetch-retries=1", "--fetch-timeout=20000"),
+    *("--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"),
+)
+"""npm gives up an unreachable registry in half a minute, not in several."""
 
 
 class BuildPages(BuildHookInterface[Any]):
@@ -41,7 +44,7 @@ def build() -> str:
         return problem
     print("Building the dashboard (about 20 s)…", file=sys.stderr)  # noqa: T201 - progress
     environment = {**os.environ, "NO_UPDATE_NOTIFIER": "1"}
-    for command in (["ci", "--no-audit", "--no-fund", *PATIENCE], ["run", "build"]):
+    for command in (["ci", "--no-audit", "--no-fund", *FETCH_OPTIONS], ["run", "build"]):
         done = subprocess.run(  # noqa: S603 - npm, which is on the PATH
             ["npm", "--loglevel=error", *command],  # noqa: S607 - as it says
             cwd=WEB,

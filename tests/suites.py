@@ -25,6 +25,7 @@ SLOW: Final = {
     "test_packages.py": "build and install packages",
     "test_proxies.py": "start proxies",
     "test_schemathesis.py": "generate requests",
+    "test_setup.py": "build and install packages",
     "test_typed_client.py": "install a client",
     "web/": "use a browser",
 }
