@@ -5,11 +5,14 @@ import re
 
 import pytest
 
+from metrics_graphql.core.errors import Unavailable
 from metrics_graphql.core.service import MetricsService
-from metrics_graphql.storage import totals
+from metrics_graphql.storage import organizations, totals
 from tests.conftest import Gateway
+from tests.graphql_api.both_ways import BothWays
 from tests.graphql_api.client import COUNT, JSON_TYPE, RESPONSE_TYPE, error_of, post
 from tests.graphql_api.conftest import Execute
+from tests.graphql_api.selections import METRICS
 
 SECRET = "SELECT password FROM secrets"
 
@@ -114,6 +117,21 @@ def test_errors_of_clients_are_not_logged(
     assert "nonsense" not in caplog.text
 
 
+def test_a_long_message_is_shortened_in_the_middle(execute: Execute) -> None:
+    """It repeats a value of the request, and ends with the reason."""
+    query = """query ($interval: TimeInterval!) {
+      sessionMetrics(orgId: "org-1", filters: { timeAfter: 0, timeBefore: 10 }) {
+        timeSeries(interval: $interval) { __typename }
+      }
+    }"""
+    (error,) = execute(query, {"interval": "many words " * 1_000})["errors"]
+
+    assert len(error["message"]) < 250
+    assert error["message"].startswith("Variable '$interval'")
+    assert error["message"].endswith("'TimeInterval' enum.")
+    assert "…" in error["message"]
+
+
 def hide(gateway: Gateway, table: str) -> None:
     """Rename a table, so that every statement that reads it fails."""
 
@@ -143,6 +161,26 @@ def test_a_field_that_the_database_cannot_answer_is_null(
     for word in ("SELECT", "sessions ", "sqlite", "no such table"):
         assert word not in response.text
     assert re.search("no such table|does not exist", caplog.text)
+
+
+def test_every_field_is_null_if_data_versions_are_unavailable(
+    both_ways: BothWays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are read before everything else, in both ways of execution."""
+
+    async def unavailable(*_: object) -> None:
+        raise Unavailable
+
+    monkeypatch.setattr(organizations, "fetch_data_versions", unavailable)
+    responses = both_ways.execute(
+        f"{{ viewer {{ name }} a: {METRICS} {{ __typename }} b: {METRICS} {{ __typename }} }}"
+    )
+
+    assert responses.is_compiled
+    responses.check_equal()
+    body = responses.fast_path.body
+    assert body["data"] == {"viewer": {"name": "test"}, "a": None, "b": None}
+    assert [each["extensions"] for each in body["errors"]] == [{"code": "UNAVAILABLE"}] * 2
 
 
 @pytest.mark.parametrize("accept", [JSON_TYPE, RESPONSE_TYPE])

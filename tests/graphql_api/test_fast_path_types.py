@@ -25,6 +25,7 @@ from strawberry.extensions import FieldExtension
 from strawberry.schema.config import StrawberryConfig
 
 from metrics_graphql.graphql_api.fast_path_compiler import UnsupportedSelection, compile_operation
+from metrics_graphql.graphql_api.fetch_spec import FETCH_SPEC, FetchSpec
 from metrics_graphql.graphql_api.scalars import DATE_TIME, Instant
 
 
@@ -54,6 +55,16 @@ class Leaf(Named):
     numbers: list[int | None]
     matrix: list[list[float]] | None
     odd_name: strawberry.ID | None = strawberry.field(name="ODD")
+
+
+@strawberry.type
+class Parent:
+    """An object with a field that fetches."""
+
+    @strawberry.field(metadata={FETCH_SPEC: FetchSpec})  # type: ignore[untyped-decorator]
+    async def fetched(self) -> Leaf | None:
+        """Fetch nothing."""
+        return None
 
 
 class Extension(FieldExtension):
@@ -92,6 +103,16 @@ class Query:
     def whole_weight(self) -> float:
         """Return an integer where a float is declared."""
         return len(self.leaves)
+
+    @strawberry.field
+    def parent(self) -> Parent:
+        """Return an object that was not fetched."""
+        return Parent()
+
+    @strawberry.field(metadata={FETCH_SPEC: FetchSpec})  # type: ignore[untyped-decorator]
+    async def parents(self) -> list[Parent]:
+        """Fetch a list of objects."""
+        return [Parent()]
 
     @strawberry.field
     async def asynchronous(self) -> int:
@@ -218,10 +239,19 @@ def test_what_cannot_be_read_off_an_object_is_unsupported(query: str, root: Quer
     assert execute(query, root).errors is None
 
 
-def test_an_asynchronous_field_without_a_fetch_spec_is_unsupported() -> None:
-    """The fast path awaits nothing but what it fetches."""
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ asynchronous }",
+        "{ parent { fetched { name } } }",
+        "{ parents { fetched { name } } }",
+        "{ parents { ... on Parent { alias: fetched { name } __typename } } }",
+    ],
+)
+def test_other_asynchronous_fields_are_unsupported(query: str) -> None:
+    """A field that fetches is supported below the root and below an object that was fetched."""
     with pytest.raises(UnsupportedSelection):
-        write("{ asynchronous }", LEAFLESS)
+        write(query, LEAFLESS)
 
 
 LEAF = Leaf(

@@ -61,6 +61,29 @@ def test_an_invalid_document_is_not_executed(
 
 
 @pytest.mark.parametrize(
+    "query",
+    [
+        "{" + "... {" * 600 + "__typename" + "}" * 601,
+        "{ ...F0 } "
+        + " ".join(
+            f"fragment F{link} on Query {{ ... {{ ... {{ ...F{link + 1} }} }} }}"
+            for link in range(100)
+        )
+        + " fragment F100 on Query { __typename }",
+    ],
+    ids=["inline fragments", "fragments"],
+)
+def test_a_document_that_is_nested_too_deep_is_refused(
+    shared: Gateway, token: str, query: str
+) -> None:
+    """The recursion limit is not a bug."""
+    response = post(shared, token, query)
+
+    assert set(response.json()) == {"errors"}
+    assert error_of(response)["extensions"] == {"code": "BAD_USER_INPUT"}
+
+
+@pytest.mark.parametrize(
     ("query", "named"),
     [
         ("query A { __typename } query A { __typename }", "'A'"),

@@ -12,6 +12,7 @@ from graphql import (
     GraphQLInputObjectType,
     GraphQLInterfaceType,
     GraphQLNamedType,
+    GraphQLNonNull,
     GraphQLObjectType,
     GraphQLSchema,
     build_client_schema,
@@ -25,7 +26,8 @@ from graphql import (
 )
 
 from metrics_graphql.core.measures import AVERAGE_ACUS, MEASURES
-from metrics_graphql.graphql_api.schema import schema
+from metrics_graphql.graphql_api.fetch_spec import FETCH_SPEC
+from metrics_graphql.graphql_api.schema import COSTS, graphql_schema, schema
 from tests.graphql_api.conftest import Execute
 
 ROOT = Path(__file__).parents[2]
@@ -180,6 +182,21 @@ def test_root_fields_are_nullable() -> None:
     """So that an error in one leaves the others intact."""
     assert types_of_fields("Query")["sessionMetrics"] == "SessionMetrics"
     assert types_of_fields("Query")["enterpriseSessionMetrics"] == "EnterpriseSessionMetrics"
+
+
+def test_every_field_that_fetches_is_nullable_and_has_a_cost() -> None:
+    """An error makes it null and nothing else; on graphql-core it takes a statement of its own."""
+    fetching = [
+        (name, field)
+        for kind in graphql_schema.type_map.values()
+        for name, field in getattr(kind, "fields", {}).items()
+        if FETCH_SPEC in getattr(field.extensions.get("strawberry-definition"), "metadata", {})
+    ]
+
+    assert len(fetching) == 2 + 4 + 5
+    for name, field in fetching:
+        assert not isinstance(field.type, GraphQLNonNull)
+        assert COSTS[name] == 1
 
 
 def test_there_are_only_queries() -> None:
