@@ -16,7 +16,8 @@ from tests.web.browser import browsing
 DOCS = Path(__file__).parents[1] / "docs"
 CONNECTION_RETRIES = 12
 """With exponential backoff: more than two minutes."""
-STOP_TIMEOUT = 30
+TIMEOUT = 120
+"""Seconds for the first response, and for the process to stop."""
 VIEWPORT = {"width": 1280, "height": 900}
 
 
@@ -30,12 +31,14 @@ def demo() -> Generator[str]:
         )
         url = f"http://127.0.0.1:{port}"
         try:
-            with httpx.Client(transport=httpx.HTTPTransport(retries=CONNECTION_RETRIES)) as client:
+            with httpx.Client(
+                transport=httpx.HTTPTransport(retries=CONNECTION_RETRIES), timeout=TIMEOUT
+            ) as client:
                 client.get(url)
             yield url
         finally:
             process.terminate()
-            process.wait(STOP_TIMEOUT)
+            process.wait(TIMEOUT)
 
 
 def main() -> None:

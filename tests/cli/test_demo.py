@@ -90,6 +90,7 @@ def run_demo(folder: Path, port: int) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.parametrize("demo", [""], indirect=True)
 @pytest.mark.parametrize("is_same_port", [True, False])
 def test_a_second_demo_in_a_directory_leaves_the_first_one_alone(
     demo: str, tmp_path: Path, *, is_same_port: bool
