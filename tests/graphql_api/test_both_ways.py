@@ -20,7 +20,9 @@ from tests.graphql_api.both_ways import BothWays
 from tests.graphql_api.operations import Request, requests
 from tests.graphql_api.test_schema import PRINTED
 
-random_requests = settings(max_examples=int(os.environ.get("METRICS_TEST_EXAMPLES", "100")))
+random_requests = settings(
+    max_examples=int(os.environ.get("METRICS_TEST_EXAMPLES", settings().max_examples))
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,7 @@ def unlimited(shared: Gateway) -> Generator[Gateway]:
 
 @pytest.fixture(scope="module")
 def tokens(unlimited: Gateway) -> list[str]:
-    """Return the tokens of callers at the level of an organization and of the enterprise."""
+    """Return the tokens of an organization, of the enterprise, and without the permission."""
     return [
         unlimited.token("org-1"),
         unlimited.token(),

@@ -64,7 +64,7 @@ class PrometheusMetrics:
         )
         self._fast_path_failures = Counter(
             "metrics_graphql_fast_path_failures",
-            "GraphQL fields that failed because of a bug in the fast path.",
+            "GraphQL fields that failed on the fast path because of a bug.",
             registry=self._registry,
         )
         self._newest_session = Gauge(

@@ -64,7 +64,7 @@ class RequestRecord:
     """The most expensive source that was used."""
     rejection: Rejection = ""
     fast_path_failures: int = 0
-    """GraphQL fields that failed because of a bug in the fast path."""
+    """GraphQL fields that failed on the fast path because of a bug."""
     statements: list[Statement] = field(default_factory=list)
     trace_id: str = ""
 
