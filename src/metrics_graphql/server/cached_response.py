@@ -57,18 +57,19 @@ class CachedResponse:
         record.record_data_source("cache")
 
     @cached_property
-    def _etag(self) -> bytes:
-        """The entity tag; computed on demand, because only GET needs it."""
-        return entity_tag(self.payload.body)
+    def _validators(self) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+        """The entity tag and its header fields; computed on demand, because only GET needs them."""
+        etag = entity_tag(self.payload.body)
+        return etag, [(b"etag", etag), *PRIVATE]
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Send the response; 304 to a GET whose client has it already."""
         headers, status, body = self._content_headers, self.payload.status, self.payload.body
         if scope["method"] == "GET" and self.payload.data_versions is not None:
-            headers = [(b"etag", self._etag), *PRIVATE]
-            if if_none_match(scope, self._etag):
+            etag, headers = self._validators
+            if if_none_match(scope, etag):
                 status, body = 304, b""
             else:
-                headers += self._content_headers
+                headers = [*headers, *self._content_headers]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

@@ -13,9 +13,9 @@ def entity_tag(body: bytes) -> bytes:
 
 def if_none_match(scope: Scope, etag: bytes) -> bool:
     """Return whether the client already has the representation with this entity tag."""
-    values = [value for name, value in scope["headers"] if name == b"if-none-match"]
     return any(
         each.strip().removeprefix(b"W/") in {etag, b"*"}
-        for value in values
+        for name, value in scope["headers"]
+        if name == b"if-none-match"
         for each in value.split(b",")
     )

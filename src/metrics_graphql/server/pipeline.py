@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Final
 
 from starlette.requests import Request
+from starlette.types import Scope
 
 from metrics_graphql.core.callers import ServiceUser
 from metrics_graphql.core.service import MetricsService
@@ -18,6 +19,14 @@ from metrics_graphql.telemetry.request_record import RequestRecord
 
 MAX_REPLAY_BYTES: Final = 4_000_000
 """Bytes of requests and responses that can be replayed; less if the response cache is smaller."""
+
+
+def credential_hash(scope: Scope) -> bytes:
+    """Return the SHA-256 of the `Authorization` header, of nothing if there is none."""
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            return sha256(value).digest()
+    return sha256(b"").digest()
 
 
 class RequestPipeline:
@@ -45,8 +54,7 @@ class RequestPipeline:
                 is not valid, or what `execute` raises.
         """
         record = RequestRecord.of(request.scope)
-        credential_hash = sha256(request.headers.get("authorization", "").encode()).digest()
-        replay_key = ReplayKey(credential_hash, key)
+        replay_key = ReplayKey(credential_hash(request.scope), key)
         if replay := self._replays.get(replay_key):
             self.admission.check_rate_limit(request.scope, replay.caller_id)
             replay.response.record_reuse(record)

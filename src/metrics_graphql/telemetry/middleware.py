@@ -8,7 +8,7 @@ from time import perf_counter
 from typing import Final
 
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from metrics_graphql.settings import Settings
 from metrics_graphql.telemetry.access_log import AccessLog
@@ -48,7 +48,7 @@ class RequestTelemetry:
         if self.prometheus:
             self.prometheus.observe_statement(statement)
         if record := current_request.get():
-            record.statements.append(statement)
+            record.statements = (*record.statements, statement)
             record.record_data_source(statement.data_source)
 
     def end_request(self, record: RequestRecord, scope: Scope) -> None:
@@ -70,10 +70,7 @@ class RequestTelemetry:
 
 
 class TelemetryMiddleware:
-    """Puts a `RequestRecord` into the scope of each request, and ends it with the request.
-
-    The response gets the request's id as `X-Request-ID`.
-    """
+    """Puts a `RequestRecord` into the scope of each request, and ends it with the request."""
 
     def __init__(self, app: ASGIApp, telemetry: RequestTelemetry) -> None:
         self._app = app
@@ -89,18 +86,8 @@ class TelemetryMiddleware:
         record = RequestRecord(request_id, scope["method"], scope["path"])
         scope[SCOPE_KEY] = record
         current_request.set(record)
-
-        async def send_with_id(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                record.status = message["status"]
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (b"x-request-id", request_id.encode()),
-                ]
-            await send(message)
-
         try:
-            await self._app(scope, receive, send_with_id)
+            await self._app(scope, receive, send)
         finally:
             record.seconds = perf_counter() - record.started_at
             describe_route(record, scope)

@@ -4,9 +4,8 @@ The telemetry middleware puts a `RequestRecord` into the ASGI scope, and the end
 `current_request` is for code that has no scope: log lines and SQL statements.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final, Literal, NamedTuple
 
@@ -42,31 +41,35 @@ StatementObserver = Callable[[Statement], None]
 """Called with each statement when it ends, also when it failed."""
 
 
-@dataclass(slots=True, eq=False)
 class RequestRecord:
-    """One request. Texts that a client sent are recorded as sent, and escaped when written."""
+    """One request. Texts that a client sent are recorded as sent, and escaped when written.
 
-    request_id: str
-    method: str
-    path: str
-    started_at: float = field(default_factory=perf_counter)
-    seconds: float = 0.0
-    status: int = CLIENT_CLOSED_REQUEST
-    endpoint: str = ""
+    Attributes have their defaults in the class, so that a record costs little to create.
+    """
+
+    seconds = 0.0
+    status = CLIENT_CLOSED_REQUEST
+    endpoint = ""
     """The name of the matched route, unless the handler sets a more specific one."""
-    route: str = ""
+    route = ""
     """The path template of the matched route (OpenTelemetry's `http.route`)."""
     organizations: frozenset[str] = frozenset()
     """The organizations in the response; `*` for the enterprise."""
-    operation_name: str = ""
+    operation_name = ""
     """The name of the GraphQL operation."""
     data_source: DataSource = "none"
     """The most expensive source that was used."""
     rejection: Rejection = ""
-    fast_path_failures: int = 0
+    fast_path_failures = 0
     """GraphQL fields that failed on the fast path because of a bug."""
-    statements: list[Statement] = field(default_factory=list)
-    trace_id: str = ""
+    statements: Sequence[Statement] = ()
+    trace_id = ""
+
+    def __init__(self, request_id: str, method: str, path: str) -> None:
+        self.started_at = perf_counter()
+        self.request_id = request_id
+        self.method = method
+        self.path = path
 
     def record_data_source(self, source: DataSource) -> None:
         """Record a source; the most expensive one stands."""
