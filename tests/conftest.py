@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, settings
 
 from metrics_graphql.app import create_app
 from metrics_graphql.core.callers import DEFAULT_PERMISSION
-from metrics_graphql.core.organizations import ENTERPRISE
 from metrics_graphql.core.sessions import SessionUpdate
+from metrics_graphql.core.tenants import ENTERPRISE
 from metrics_graphql.settings import Settings
 from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionStore
 from metrics_graphql.storage.database import Database

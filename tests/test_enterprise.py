@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metrics_graphql.core.measures import SESSIONS_CREATED
-from metrics_graphql.core.organizations import ENTERPRISE
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
+from metrics_graphql.core.tenants import ENTERPRISE
 from tests import oracle, strategies
 from tests.conftest import Gateway, new_organization, on_every_engine
 from tests.graphql_api.selections import ALL_MEASURES

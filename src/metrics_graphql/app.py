@@ -1,4 +1,4 @@
-"""The composition root: settings in, ASGI application out. The only module that wires."""
+"""The composition root: builds the ASGI application from the settings."""
 
 import gc
 from collections.abc import AsyncGenerator, Callable, Sequence
@@ -38,7 +38,7 @@ GC_THRESHOLD: Final = 20_000
 
 
 class Application(Starlette):
-    """Starlette with one exception boundary of ours in place of its two, which cost more."""
+    """Starlette with `ErrorMiddleware` in place of its own two, which cost more."""
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the router inside the middleware, outermost first."""
@@ -94,7 +94,7 @@ def create_app(
                 await telemetry.close()
 
     app = Application(
-        routes=below_prefix(settings.path_prefix, routes),
+        routes=with_path_prefix(settings.path_prefix, routes),
         middleware=middleware(settings, telemetry, shutting_down),
         lifespan=lifespan,
     )
@@ -112,7 +112,7 @@ def create_worker_app() -> Application:
 
 
 def validate_settings(settings: Settings) -> list[str]:
-    """Return what `create_app` would refuse, each problem naming its setting. Opens nothing."""
+    """Return problems with OpenTelemetry and the trusted documents, naming the setting."""
     checks: list[Callable[[Settings], object]] = [check_installed, DocumentStore.from_settings]
     problems = []
     for check in checks:
@@ -151,8 +151,8 @@ def middleware(
     return [*stack, Middleware(ErrorMiddleware)]
 
 
-def below_prefix(prefix: str, routes: list[BaseRoute]) -> list[BaseRoute]:
-    """Return routes that match with a path prefix, for proxies that pass it on, and without."""
+def with_path_prefix(prefix: str, routes: list[BaseRoute]) -> list[BaseRoute]:
+    """Return the routes with a path prefix, for proxies that pass it on, and without it."""
     if not prefix:
         return routes
 

@@ -115,8 +115,8 @@ class Settings(BaseSettings):
     trusted_hosts: Annotated[list[Host], NoDecode, BeforeValidator(_split), Field(min_length=1)] = [
         "*"
     ]
-    """Host names that requests may be sent to, like `*.example.com`, comma-separated. Probes of
-    `/livez` and `/readyz` may be sent to any host."""
+    """Host names that requests may be sent to, like `*.example.com`, comma-separated. Requests of
+    `/livez`, `/readyz` and `/metrics` may be sent to any host."""
 
     suggestions: bool = True
     """Suggest names of the schema in errors, to callers with a valid token."""
@@ -156,7 +156,7 @@ class Settings(BaseSettings):
     """Directives of a GraphQL operation, fragments expanded."""
 
     max_cost: PositiveInt = 30
-    """SQL statements of a GraphQL operation, as its `@cost` directives add up."""
+    """Total `@cost` of a GraphQL operation: an upper bound of its SQL statements."""
 
     max_response_fields: PositiveInt = 50_000
     """Fields in the rows of a GraphQL response: those of each series and breakdown, times its

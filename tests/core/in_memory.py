@@ -6,10 +6,10 @@ from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery, Breakdown
 from metrics_graphql.core.callers import DEFAULT_PERMISSION, Credential, ServiceUser
 from metrics_graphql.core.errors import Unavailable
 from metrics_graphql.core.measures import SESSIONS_CREATED
-from metrics_graphql.core.organizations import ENTERPRISE, Tenant
 from metrics_graphql.core.queries import MetricsRequest
 from metrics_graphql.core.repository import MetricsResult
 from metrics_graphql.core.results import SessionMetrics
+from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 from metrics_graphql.core.tokens import generate_token, hash_token
 
 

@@ -16,11 +16,11 @@ from metrics_graphql.core.breakdowns import (
 from metrics_graphql.core.callers import ServiceUser
 from metrics_graphql.core.errors import BadUserInput, MetricsError, Unauthenticated, Unavailable
 from metrics_graphql.core.measures import SESSIONS_CREATED
-from metrics_graphql.core.organizations import ENTERPRISE, Tenant
 from metrics_graphql.core.periods import DAY
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.service import LAST_USED_RESOLUTION, MetricsService
+from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 from metrics_graphql.core.tokens import generate_token
 from tests.conftest import Advance
 from tests.core.in_memory import InMemoryRepository, service_user

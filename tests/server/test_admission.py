@@ -91,7 +91,9 @@ def test_excess_requests_get_503_at_both_apis(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """With `Retry-After`; requests that run or wait are not affected."""
-    with gateway.configured(max_concurrency=1, max_queue=1, timeout=0.9) as small:
+    with gateway.configured(
+        max_concurrency=1, max_queue=1, timeout=0.9, slow_query_seconds=0
+    ) as small:
         token = gateway.token("org-1")
         monkeypatch.setattr("metrics_graphql.storage.totals.session_sums", lambda *_, **__: ENDLESS)
         parameters = {"time_after": 0, "time_before": 10}

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from metrics_graphql.core.measures import ACUS_CONSUMED, MEASURES, SESSIONS_CREATED
-from metrics_graphql.core.organizations import ENTERPRISE
 from metrics_graphql.core.queries import SessionMetricsQuery
+from metrics_graphql.core.tenants import ENTERPRISE
 from metrics_graphql.storage.query_planner import FilterShape, OrganizationFilter, plan_query
 from metrics_graphql.storage.sql import session_sums
 from tests.conftest import Gateway, on_every_engine, only_sqlite

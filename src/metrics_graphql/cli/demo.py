@@ -14,8 +14,8 @@ import uvicorn
 from metrics_graphql.app import create_app
 from metrics_graphql.cli.runner import fail, progress_bar, run_with_schema
 from metrics_graphql.cli.serve import UVICORN_OPTIONS, configure_server
-from metrics_graphql.core.organizations import ENTERPRISE
 from metrics_graphql.core.periods import DAY
+from metrics_graphql.core.tenants import ENTERPRISE
 from metrics_graphql.ingestion.demo_data import DEMO_ORGANIZATIONS, demo_sessions
 from metrics_graphql.ingestion.formats import ParsedRow
 from metrics_graphql.ingestion.loader import Loader

@@ -8,8 +8,8 @@ import typer
 
 from metrics_graphql.cli.runner import configure, fail, run_with_schema
 from metrics_graphql.core.callers import DEFAULT_PERMISSION, VIEW_METRICS
-from metrics_graphql.core.organizations import ENTERPRISE
 from metrics_graphql.core.periods import HOUR
+from metrics_graphql.core.tenants import ENTERPRISE
 from metrics_graphql.storage import service_users
 from metrics_graphql.storage.service_users import IssuedToken
 

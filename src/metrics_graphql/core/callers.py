@@ -4,7 +4,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Final
 
-from metrics_graphql.core.organizations import ENTERPRISE, Tenant
+from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 
 VIEW_METRICS: Final = frozenset({"ViewAccountMetrics", "ViewOrgMetrics"})
 """Permissions to read session metrics. Either is enough; the second is the newer name."""
@@ -43,7 +43,7 @@ class ServiceUser:
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A stored token, by its hash. From `expires_at` on it is not valid; None: never."""
+    """The service user of a token, and when the token expires; None: never."""
 
     service_user: ServiceUser
     expires_at: int | None

@@ -75,7 +75,7 @@ class TooManyBuckets(BadUserInput):
 
 
 class Unavailable(MetricsError):
-    """The database cannot be reached or cannot answer now. The cause has the engine's own error."""
+    """The database is unavailable now. The cause has the engine's own error."""
 
     code = "UNAVAILABLE"
 

@@ -2,13 +2,10 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable
 from typing import Final
 
 from metrics_graphql.core.errors import BadUserInput, FieldPath
 
-MAX_FILTER_IDS: Final = 1_000
-"""Ids in one filter."""
 MAX_ID_LENGTH: Final = 256
 """Characters of a stored id."""
 UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
@@ -42,17 +39,3 @@ def check_new_id(path: FieldPath, value: str) -> str:
     if any(unicodedata.category(character) == "Cc" for character in value):
         raise BadUserInput(path, "must not contain control characters")
     return check_id(path, value)
-
-
-def check_ids(path: FieldPath, values: Iterable[str] | None) -> frozenset[str] | None:
-    """Return the distinct ids of a filter; None, which restricts nothing, stays None.
-
-    Raises:
-        BadUserInput: an id cannot be stored, or more than `MAX_FILTER_IDS` are given.
-    """
-    if values is None:
-        return None
-    given = list(values)
-    if len(given) > MAX_FILTER_IDS:
-        raise BadUserInput(path, f"must have at most {MAX_FILTER_IDS} ids, not {len(given)}")
-    return frozenset(check_id(path, value) for value in given)

@@ -1,7 +1,7 @@
 """Calendar intervals: buckets of a period by hour, day, week or month in a time zone."""
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from functools import lru_cache, partial
@@ -61,7 +61,7 @@ def buckets(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> tuple
         edges += islice(interval_starts(period, interval, zone), MAX_BUCKETS)
     except (OverflowError, ValueError):
         raise BadUserInput(
-            ("filters", "time_after"), "lies too far from today for a calendar"
+            ("filters", "time_after"), "must be within the years 1 to 9999"
         ) from None
     if len(edges) > MAX_BUCKETS:
         raise TooManyBuckets(interval.name, period.end - period.start, interval.value, MAX_BUCKETS)
@@ -71,23 +71,25 @@ def buckets(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> tuple
 
 def interval_starts(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> Iterator[int]:
     """Yield the instants in a period, but for its start, at which an interval begins."""
-    starts = hour_starts if interval is TimeInterval.HOUR else day_starts
-    for instant in starts(period.start, interval, zone):
+    if interval is TimeInterval.HOUR:
+        starts = hour_starts(period.start, zone)
+    else:
+        starts = day_starts(period.start, interval, zone)
+    for instant in starts:
         if instant >= period.end:
             return
         if instant > period.start:
             yield instant
 
 
-def hour_starts(start: int, _interval: TimeInterval, zone: ZoneInfo) -> Iterator[int]:
+def hour_starts(start: int, zone: ZoneInfo) -> Iterator[int]:
     """Yield the instants after a start at which the local clock shows a full hour or changes."""
     instant = start
     while True:
         offset = utc_offset(instant, zone)
         following = instant + HOUR - (instant + offset) % HOUR
         if utc_offset(following - 1, zone) != offset:
-            changed = partial(has_other_offset, offset, zone)
-            following = bisect_left(range(following), 1, instant, key=changed)
+            following = first_instant(instant, following, partial(has_other_offset, offset, zone))
         yield following
         instant = following
 
@@ -129,17 +131,20 @@ def midnight(day: date, zone: ZoneInfo) -> int:
     if first <= second:
         return first
     # Midnight is in a gap: the two readings lie on either side of the clock change.
-    return bisect_left(
-        range(first + 1),
-        local,
-        second,
-        key=lambda t: datetime.fromtimestamp(t, zone).replace(tzinfo=None),
+    return first_instant(
+        second, first, lambda at: datetime.fromtimestamp(at, zone).replace(tzinfo=None) >= local
     )
 
 
-def has_other_offset(offset: int, zone: ZoneInfo, instant: int) -> int:
-    """Return 1 if the UTC offset at an instant is another one, else 0."""
-    return int(utc_offset(instant, zone) != offset)
+def first_instant(start: int, end: int, is_reached: Callable[[int], bool]) -> int:
+    """Return the first instant from a start on that has reached a state; the end at the latest."""
+    states = range(end - start)
+    return start + bisect_left(states, 1, key=lambda after: is_reached(start + after))
+
+
+def has_other_offset(offset: int, zone: ZoneInfo, instant: int) -> bool:
+    """Return whether the UTC offset at an instant differs from another one."""
+    return utc_offset(instant, zone) != offset
 
 
 def utc_offset(instant: int, zone: ZoneInfo) -> int:

@@ -1,7 +1,8 @@
 """The table of measures: each is declared once, as a row of plain data.
 
-Everything else is derived from these rows: the columns that a statement reads, the roll-ups and
-their deltas, the fields of the GraphQL types, the keys of the REST response.
+The SQL, the deltas of roll-ups, the counts by category and the REST response are derived from these
+rows. The columns of the roll-ups need a migration, and a GraphQL field one line in
+`SessionAggregates`.
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ from metrics_graphql.core.sessions import PUBLIC_ORIGINS, PUBLIC_SIZES
 
 
 class Present:
-    """The value of a condition that any non-null value meets."""
+    """Matches any non-null value."""
 
 
 PRESENT: Final = Present()

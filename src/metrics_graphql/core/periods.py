@@ -11,11 +11,12 @@ MIN_INSTANT: Final = -62_135_596_800
 MAX_INSTANT: Final = 253_402_300_799
 """9999-12-31T23:59:59Z, the last one. Every stored session was created earlier."""
 
+# Grains of roll-ups, in seconds. Buckets are aligned to the epoch, and each grain is a multiple of
+# the finer one.
 QUARTER_HOUR: Final = 900
 HOUR: Final = 3_600
 DAY: Final = 86_400
 THIRTY_DAYS: Final = 30 * DAY
-"""Grains of roll-ups: seconds from the epoch, each a multiple of the finer one."""
 
 
 class Segment(NamedTuple):

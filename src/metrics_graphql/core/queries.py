@@ -1,13 +1,17 @@
-"""Queries of session metrics, as frozen values that are valid once made."""
+"""Queries of session metrics, as frozen values. `from_params` validates them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from metrics_graphql.core.identifiers import check_id, check_ids
+from metrics_graphql.core.errors import BadUserInput, FieldPath
+from metrics_graphql.core.identifiers import check_id
 from metrics_graphql.core.measures import MEASURES, Measure
-from metrics_graphql.core.organizations import ENTERPRISE, Tenant
 from metrics_graphql.core.periods import TimePeriod
+from metrics_graphql.core.tenants import ENTERPRISE, Tenant
+
+MAX_FILTER_IDS: Final = 1_000
+"""Ids in one filter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +78,17 @@ class MetricsRequest(NamedTuple):
 
     query: SessionMetricsQuery
     measures: tuple[Measure, ...] = MEASURES
+
+
+def check_ids(path: FieldPath, values: Iterable[str] | None) -> frozenset[str] | None:
+    """Return the distinct ids of a filter; None, which restricts nothing, stays None.
+
+    Raises:
+        BadUserInput: an id cannot be stored, or more than `MAX_FILTER_IDS` are given.
+    """
+    if values is None:
+        return None
+    given = list(values)
+    if len(given) > MAX_FILTER_IDS:
+        raise BadUserInput(path, f"must have at most {MAX_FILTER_IDS} ids, not {len(given)}")
+    return frozenset(check_id(path, value) for value in given)

@@ -32,7 +32,9 @@ class CacheEntry(NamedTuple, Generic[V]):
 
 
 class RefreshAheadCache(Generic[K, V]):
-    """A loading cache of values by key, none served when older than `ttl` seconds.
+    """A loading cache of values by key.
+
+    A request never gets a value whose load started more than `ttl` seconds before it.
 
     `load` returns the values of the keys that have one; a key without a value is loaded each time.
     Requests that miss wait for one load together. With a `ttl` of 0 every request loads.
@@ -50,7 +52,7 @@ class RefreshAheadCache(Generic[K, V]):
         """Return the values of those keys that have one.
 
         Raises:
-            Unavailable: a value is missing or expired, and the database cannot answer.
+            Unavailable: a value is missing or expired, and the database is unavailable.
             TimedOut: it does not answer before the request's deadline.
         """
         if not self._ttl:

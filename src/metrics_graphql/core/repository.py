@@ -6,9 +6,9 @@ from typing import Protocol
 from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery
 from metrics_graphql.core.callers import Credential
 from metrics_graphql.core.errors import TimedOut, Unavailable
-from metrics_graphql.core.organizations import Tenant
 from metrics_graphql.core.queries import MetricsRequest
 from metrics_graphql.core.results import SessionMetrics
+from metrics_graphql.core.tenants import Tenant
 
 MetricsResult = SessionMetrics | Unavailable | TimedOut
 
@@ -16,7 +16,7 @@ MetricsResult = SessionMetrics | Unavailable | TimedOut
 class Repository(Protocol):
     """Sessions, organizations and service users.
 
-    Methods that return one thing raise `Unavailable` when the database cannot answer, and
+    Methods that return one thing raise `Unavailable` when the database is unavailable, and
     `TimedOut` when the request passes its deadline. Batches return these errors as values.
     """
 

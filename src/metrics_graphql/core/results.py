@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from metrics_graphql.core.measures import ACUS_CONSUMED, MEASURES, SESSIONS_CREATED, Measure
+from metrics_graphql.core.measures import ACUS_CONSUMED, SESSIONS_CREATED, Measure
 from metrics_graphql.core.sessions import MICROS_PER_ACU
 
 
@@ -16,14 +16,6 @@ class SessionMetrics:
     def __getitem__(self, measure: Measure) -> int:
         """Return a measure's sum; `KeyError` if it was not requested."""
         return self.sums[measure.name]
-
-    def by_member(self, field: str) -> dict[str, int]:
-        """Return the requested sums of a field that counts by category, by member."""
-        return {
-            measure.member: self.sums[measure.name]
-            for measure in MEASURES
-            if measure.field == field and measure.member and measure.name in self.sums
-        }
 
     @property
     def avg_acus_per_session(self) -> float:

@@ -1,7 +1,7 @@
 """The service that both APIs call: authenticates, authorizes, and queries storage.
 
 A method that returns one thing raises its errors. A batch returns the errors of its entries as
-values, in order, so that one refused entry leaves the others standing.
+values, in order, so that a refused entry does not affect the others.
 """
 
 import asyncio
@@ -23,11 +23,11 @@ from metrics_graphql.core.errors import (
     Unauthenticated,
     Unavailable,
 )
-from metrics_graphql.core.organizations import ENTERPRISE, Tenant
 from metrics_graphql.core.queries import MetricsRequest
 from metrics_graphql.core.refresh_ahead import MAX_ENTRIES, RefreshAheadCache
 from metrics_graphql.core.repository import Repository
 from metrics_graphql.core.results import SessionMetrics
+from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 from metrics_graphql.core.tokens import INVALID_TOKEN, hash_token
 
 logger = logging.getLogger(__name__)
@@ -64,9 +64,9 @@ class MetricsService:
         """Return the credential of a token.
 
         Raises:
-            Unauthenticated: the token is unknown, expired or revoked; the message does not tell
+            Unauthenticated: the token is unknown, expired or revoked; the message does not say
                 which.
-            Unavailable: the database cannot answer.
+            Unavailable: the database is unavailable.
         """
         key = hash_token(token)
         credential = (await self._credentials.get((key,))).get(key)
@@ -85,7 +85,7 @@ class MetricsService:
         Results fetched after this call are at least as new as these versions.
 
         Raises:
-            Unavailable: the database cannot answer.
+            Unavailable: the database is unavailable.
         """
         return await self._data_versions.get(tenants)
 
@@ -132,7 +132,7 @@ class MetricsService:
 
         Raises:
             BadUserInput: `first` is not from 1 to `MAX_ORGANIZATIONS`.
-            Unavailable: the database cannot answer.
+            Unavailable: the database is unavailable.
         """
         if not 1 <= first <= MAX_ORGANIZATIONS:
             raise BadUserInput(("first",), f"must be from 1 to {MAX_ORGANIZATIONS}, not {first}")
@@ -155,8 +155,8 @@ class MetricsService:
     ) -> AbstractSet[Tenant]:
         """Return those of some tenants that exist and that the caller may read.
 
-        Neither the result nor its time tells whether an organization exists: an organization-level
-        caller costs no read, an enterprise-level caller one, either way.
+        For an organization-level caller, neither the result nor its timing reveals whether another
+        organization exists. An enterprise-level caller may list them anyway.
         """
         known: AbstractSet[Tenant] = frozenset()
         if caller.tenant is ENTERPRISE and caller.can_view_metrics():

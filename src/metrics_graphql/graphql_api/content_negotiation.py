@@ -10,7 +10,7 @@ RESPONSE_TYPE: Final = "application/graphql-response+json"
 """The media type of GraphQL over HTTP, for clients that name it."""
 JSON_TYPE: Final = "application/json"
 """The media type for all other clients."""
-WEIGHT: Final = re.compile(r"[01](\.\d{0,3})?")
+WEIGHT: Final = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
 """A quality value as RFC 9110 spells it."""
 
 

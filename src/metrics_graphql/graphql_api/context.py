@@ -1,4 +1,4 @@
-"""The context of one GraphQL request: its caller, and what its response depends on."""
+"""The context of one GraphQL request: caller, response fields, and data versions read."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -16,9 +16,9 @@ from metrics_graphql.core.errors import (
     Unavailable,
     value_or_raise,
 )
-from metrics_graphql.core.organizations import Tenant
 from metrics_graphql.core.queries import MetricsRequest
 from metrics_graphql.core.service import MetricsService
+from metrics_graphql.core.tenants import Tenant
 from metrics_graphql.graphql_api.errors import QueryTooExpensive
 from metrics_graphql.graphql_api.fetch_spec import FETCH_SPEC, Fetched, FetchSpec
 from metrics_graphql.graphql_api.lookahead import Lookahead, look_ahead
@@ -86,7 +86,8 @@ class Context:
         Raises:
             BadUserInput, Unavailable: as the service does.
         """
-        self.is_cacheable = False  # No data version tells when there is a new organization.
+        # Its data version, the enterprise's, would take a statement of its own to read.
+        self.is_cacheable = False
         return await self._service.list_organizations(self.caller, first)
 
     def charge(self, fields: int) -> None:

@@ -45,7 +45,7 @@ from metrics_graphql.graphql_api.schema import COSTS, graphql_schema
 from metrics_graphql.settings import Settings
 
 MAX_CHARACTERS: Final = 500_000
-"""Characters of the cached documents. Parsed, one takes some hundred times its text."""
+"""Characters of the cached documents. Parsed, one takes about 100 times the memory of its text."""
 MAX_COMPILED: Final = 8
 """Compiled forms that are cached of one operation: one for each outcome of its conditions."""
 MAX_OPERATIONS: Final = 8
@@ -177,7 +177,7 @@ class DocumentStore:
         Raises:
             InvalidDocument: it cannot be parsed, or is not valid.
             QueryTooExpensive: it exceeds a limit.
-            BadUserInput: its hash is another one, it is not trusted, or its id is unknown.
+            BadUserInput: the hash does not match the query, or the document is not trusted.
             PersistedQueryNotFound: no document with this hash is cached.
         """
         if request.document_id is not None:

@@ -86,7 +86,7 @@ class ExecutionResult(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CompiledOperation:
-    """An operation, ready to be executed with any variables that decide its conditions alike."""
+    """An operation compiled for one outcome of its `@skip` and `@include` conditions."""
 
     template: ObjectTemplate
 

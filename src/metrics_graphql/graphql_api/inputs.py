@@ -5,8 +5,8 @@ from typing import Final, TypeVar
 import strawberry
 
 from metrics_graphql.core.breakdowns import Ranking
-from metrics_graphql.core.organizations import Tenant
 from metrics_graphql.core.queries import SessionMetricsQuery
+from metrics_graphql.core.tenants import Tenant
 from metrics_graphql.graphql_api.enums import OrderDirection, OrderField
 from metrics_graphql.graphql_api.scalars import Instant
 

@@ -1,4 +1,4 @@
-"""Reads a GraphQL request from an HTTP request. What is refused is named."""
+"""Reads a GraphQL request from an HTTP request. Errors name the parameter."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
 
 MAX_BODY_BYTES: Final = 100_000
-"""A document with a thousand ids of 35 characters of each kind takes 80,000."""
+"""1,000 user ids and 1,000 service user ids of 35 characters take about 80,000."""
 MAX_NESTING: Final = 200
 """The parser's own limit to the nesting of JSON."""
 
 CLOSE: Final = MappingProxyType({"Connection": "close"})
-"""For a client that goes on sending a body that is not read."""
+"""Closes the connection: the rest of the body is not read."""
 EXPECTED: Final = {
     "query": "must be a GraphQL document, as a string",
     "variables": "must be an object",
@@ -33,7 +33,7 @@ EXPECTED: Final = {
 
 
 class MalformedRequest(Exception):
-    """An HTTP request that is not a GraphQL request, and the status that says in which way."""
+    """An HTTP request that is not a GraphQL request, with its HTTP status."""
 
     def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -69,7 +69,7 @@ class RequestParams(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class GraphQLRequest:
-    """A request whose document is not parsed yet. Either it is here, or an id or a hash names it.
+    """A request whose document is not parsed yet. It has a `query`, a `sha256` or a `document_id`.
 
     `sha256` is the hash of a persisted query, `document_id` the id of a trusted document.
     """

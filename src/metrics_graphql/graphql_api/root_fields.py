@@ -5,8 +5,8 @@ from typing import ClassVar, Self
 
 import strawberry
 
-from metrics_graphql.core.organizations import ENTERPRISE
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
+from metrics_graphql.core.tenants import ENTERPRISE
 from metrics_graphql.graphql_api.fetch_spec import Fetched, FetchSpec
 from metrics_graphql.graphql_api.inputs import SessionMetricsFilters
 from metrics_graphql.graphql_api.lookahead import Lookahead

@@ -24,7 +24,7 @@ class Query:
         description=(
             "Metrics of the sessions an organization created in a time range.\n\n"
             "Null if they could not be read, for a reason given in `errors`; other fields of\n"
-            "the request still answer.\n\n"
+            "the request are still resolved.\n\n"
             "Requires the `ViewAccountMetrics` permission on the organization."
         ),
         directives=[ONE_STATEMENT],
@@ -51,7 +51,7 @@ class Query:
             "Metrics of the sessions that all organizations, or some of them, created in a time\n"
             "range.\n\n"
             "Null if they could not be read, for a reason given in `errors`; other fields of\n"
-            "the request still answer.\n\n"
+            "the request are still resolved.\n\n"
             "Requires the `ViewAccountMetrics` permission at enterprise level."
         ),
         directives=[ONE_STATEMENT],

@@ -1,1 +1,1 @@
-"""The REST shim: the endpoints of the Devin v3 API, from a query string to the OpenAPI JSON."""
+"""The REST API: the session metrics endpoints of the Devin v3 API."""

@@ -8,9 +8,9 @@ from starlette.datastructures import QueryParams
 
 from metrics_graphql.core.callers import ServiceUser
 from metrics_graphql.core.errors import BadUserInput, shorten
-from metrics_graphql.core.identifiers import MAX_FILTER_IDS, check_id
-from metrics_graphql.core.organizations import ENTERPRISE, Tenant
-from metrics_graphql.core.queries import SessionMetricsQuery
+from metrics_graphql.core.identifiers import check_id
+from metrics_graphql.core.queries import MAX_FILTER_IDS, SessionMetricsQuery
+from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 
 
 class InvalidParameters(Exception):

@@ -11,9 +11,9 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from metrics_graphql.core.callers import ServiceUser
 from metrics_graphql.core.errors import Forbidden, MetricsError, value_or_raise
-from metrics_graphql.core.organizations import ENTERPRISE, Tenant
 from metrics_graphql.core.queries import MetricsRequest
 from metrics_graphql.core.service import MetricsService
+from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 from metrics_graphql.rest_api.query_params import InvalidParameters, own_organization, parse_query
 from metrics_graphql.rest_api.response_body import (
     metrics_body,

@@ -49,7 +49,7 @@ class AdmissionController:
             Overloaded: no permit became free in time.
             RateLimited: the caller exceeded its rate limit.
             TimedOut: the deadline passed.
-            Unavailable: the database cannot answer.
+            Unavailable: the database is unavailable.
         """
         # Before a permit is acquired: a request without a credible token costs nothing more.
         token = bearer_token(request.headers.get("authorization"))

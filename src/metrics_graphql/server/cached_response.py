@@ -7,7 +7,7 @@ from typing import Final
 
 from starlette.types import Receive, Scope, Send
 
-from metrics_graphql.core.organizations import Tenant
+from metrics_graphql.core.tenants import Tenant
 from metrics_graphql.server.conditional import entity_tag, if_none_match
 from metrics_graphql.telemetry.request_record import RequestRecord
 
@@ -33,10 +33,10 @@ class CachedPayload:
 
 
 class CachedResponse:
-    """An ASGI response with a payload, an entity tag and, for the record, what it is about."""
+    """An ASGI response: a payload, its entity tag, and fields of the request record."""
 
     def __init__(self, payload: CachedPayload, media_type: str, record: RequestRecord) -> None:
-        """Copy from the record of the request that was executed what is true of every reuse."""
+        """Copy the record fields that every reuse shares: organizations and operation name."""
         self.payload = payload
         self._organizations = record.organizations
         self._operation_name = record.operation_name
@@ -51,7 +51,7 @@ class CachedResponse:
         return len(self.payload.body) + OVERHEAD
 
     def record_reuse(self, record: RequestRecord) -> None:
-        """Record of a request that it gets this response from a cache."""
+        """Record that a request is served from a cache."""
         record.organizations = self._organizations
         record.operation_name = self._operation_name
         record.record_data_source("cache")

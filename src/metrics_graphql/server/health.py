@@ -20,7 +20,7 @@ ReadinessCheck = Callable[[], Awaitable[str]]
 """Returns why requests could not be served, or an empty text.
 
 Raises:
-    Unavailable, TimedOut: the database cannot answer.
+    Unavailable, TimedOut: the database is unavailable.
 """
 
 

@@ -1,4 +1,4 @@
-"""The HTTP status and header fields of each error, and the boundary that errors are logged at."""
+"""The HTTP status and header fields of the core's errors, and the logging of errors."""
 
 import logging
 import secrets

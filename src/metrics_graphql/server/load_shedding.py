@@ -10,6 +10,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from metrics_graphql.core.errors import Overloaded
@@ -25,7 +26,7 @@ MAX_GAP: Final = 0.1
 CPU_BOUND_LIMIT: Final = 1
 """Permits while the event loop is CPU-bound: two requests at once would only both be late."""
 CPU_BOUND_SHARE: Final = 0.6
-"""Share of its time from which on the event loop, or the process on all cores, is CPU-bound."""
+"""CPU share above which the event loop, or the process on all cores, counts as CPU-bound."""
 CPU_SHARE_DECAY: Final = 0.9
 """Factor per sample by which a past share still counts: load comes and goes with each response."""
 SAMPLE_INTERVAL: Final = 0.05
@@ -92,11 +93,15 @@ class LoadShedder:
         if len(self._queue) >= self._max_queue:
             raise Overloaded
         permit = loop.create_future()
-        self._queue.append((now, permit))
+        waiter = (now, permit)
+        self._queue.append(waiter)
         expiry = loop.call_later(CODEL_INTERVAL, self._refuse, permit)
         try:
             await permit
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, Overloaded):
+            # It must not take a place in the queue any longer.
+            with suppress(ValueError):
+                self._queue.remove(waiter)
             # Cancelled after it was given the permit, and before it could run.
             if permit.done() and not permit.cancelled() and not permit.exception():
                 self.release()

@@ -1,4 +1,7 @@
-"""The request pipeline of both APIs: replay, rate limit, admission, response cache, execution."""
+"""The request pipeline of both APIs: replay, admission, response cache, execution.
+
+The rate limit is checked for a replay, and for an admitted request once its caller is known.
+"""
 
 from collections.abc import Awaitable, Callable
 from hashlib import sha256
@@ -30,7 +33,7 @@ def credential_hash(scope: Scope) -> bytes:
 
 
 class RequestPipeline:
-    """Responds to requests. An API supplies a key and a function; which API, it does not know."""
+    """Responds to requests of either API, which supplies a key and a function."""
 
     def __init__(self, service: MetricsService, settings: Settings) -> None:
         self.admission = AdmissionController(service, settings)

@@ -12,7 +12,7 @@ QUOTA_KEY: Final = "metrics_graphql.quota"
 """The key of the caller's `Quota` in the ASGI scope, from which the response headers are made."""
 NO_COUNT: Final = (0, 0.0)
 SWEEP_SIZE: Final = 10_000
-"""Counts from which on expired ones are removed."""
+"""Expired counts are removed once there are this many."""
 
 
 class Quota(NamedTuple):
@@ -43,7 +43,7 @@ class RateLimiter:
         self._limiter = FixedWindowRateLimiter(FixedWindowStorage())
 
     def hit(self, caller_id: str) -> Quota:
-        """Count one request, unless the quota is exhausted; return the quota."""
+        """Count one request and return the quota. Refused requests are counted, too."""
         allowed = self._limiter.hit(self._rate, caller_id)
         reset_at, remaining = self._limiter.get_window_stats(self._rate, caller_id)
         return Quota(
@@ -88,7 +88,7 @@ class FixedWindowStorage(Storage):
         return max(self._counts.get(key, NO_COUNT)[1], time.monotonic())
 
     def check(self) -> bool:
-        """Return True: memory is always there."""
+        """Return True: memory is always available."""
         return True
 
     def reset(self) -> int | None:

@@ -32,7 +32,7 @@ class RequestKey(NamedTuple):
 
 
 class CacheKey(NamedTuple):
-    """A request by any caller with the same permissions."""
+    """A request, and the `cache_scope` of its caller: service users share no entries."""
 
     cache_scope: str
     request: RequestKey

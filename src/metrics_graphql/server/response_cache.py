@@ -5,16 +5,15 @@ Concurrent equal requests share one computation (single-flight).
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
-from contextlib import suppress
 from operator import attrgetter
 from typing import NamedTuple
 
 from cachetools import LRUCache
 
-from metrics_graphql.core.deadline import enforce_deadline
-from metrics_graphql.core.errors import Overloaded, TimedOut
-from metrics_graphql.core.organizations import Tenant
+from metrics_graphql.core.deadline import enforce_deadline, time_remaining
+from metrics_graphql.core.errors import TimedOut
 from metrics_graphql.core.single_flight import SingleFlight
+from metrics_graphql.core.tenants import Tenant
 from metrics_graphql.server.cached_response import CachedResponse, DataVersions
 from metrics_graphql.server.request_key import CacheKey
 
@@ -26,8 +25,12 @@ class CacheEntry(NamedTuple):
     size: int
 
 
+class FlightAbandonedError(Exception):
+    """The request that computed a response was cancelled."""
+
+
 class Lookup(NamedTuple):
-    """A response, and whether it was computed before this call or by another one."""
+    """A response, and whether another call computed it."""
 
     response: CachedResponse
     is_reused: bool
@@ -60,20 +63,23 @@ class ResponseCache:
 
         Raises:
             TimedOut: the joined computation did not end before this request's deadline.
-            Exception: what `compute` raises.
+            Exception: what `compute` raises, here or in the joined computation.
         """
         entry = self._entries.get(key)
         if entry is not None:
-            versions = entry.response.payload.data_versions or {}
-            if await self._data_versions(versions.keys()) == versions:
+            versions = entry.response.payload.data_versions
+            if versions is not None and await self._data_versions(versions.keys()) == versions:
                 return Lookup(entry.response, is_reused=True)
-        flight = self._flights.find(key)
-        if flight is not None:
-            # The request that computes may have less time left or be cancelled: that must not
-            # fail this one, which then computes the response itself.
-            with suppress(Overloaded, TimedOut):
+        while (flight := self._flights.find(key)) is not None:
+            try:
                 async with enforce_deadline():
                     return Lookup(await asyncio.shield(flight), is_reused=True)
+            except (FlightAbandonedError, TimedOut):
+                # The request that computed was cancelled, or had less time: that must not fail
+                # this one. The first of those that joined computes, and the others join it.
+                remaining = time_remaining()
+                if remaining is not None and remaining <= 0:
+                    raise TimedOut from None
         return Lookup(await self._compute(key, compute), is_reused=False)
 
     async def _compute(
@@ -85,7 +91,7 @@ class ResponseCache:
             response = await compute()
         except BaseException as error:
             # Requests that joined were not cancelled themselves.
-            flight.set_exception(error if isinstance(error, Exception) else Overloaded())
+            flight.set_exception(error if isinstance(error, Exception) else FlightAbandonedError())
             raise
         flight.set_result(response)
         size = key.request.size + len(key.cache_scope) + response.size

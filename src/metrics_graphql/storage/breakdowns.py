@@ -45,7 +45,7 @@ async def fetch_breakdown(reader: StatementReader, query: BreakdownQuery) -> Bre
     A session with both a user and a service user counts in the rows of both.
 
     Raises:
-        Unavailable: the engine cannot answer.
+        Unavailable: the engine is unavailable.
         TimedOut: the request passed its deadline.
     """
     dialect, ranking = reader.dialect, query.ranking

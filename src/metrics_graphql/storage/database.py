@@ -82,7 +82,7 @@ class Database:
         Values are as the driver returns them, without SQLAlchemy's conversions.
 
         Raises:
-            Unavailable: the database cannot be reached or cannot answer.
+            Unavailable: the database is unavailable.
             TimedOut: the request passed its deadline, and the database stopped the statement.
         """
         started_at = perf_counter()
@@ -105,7 +105,7 @@ class Database:
         """Return the query plan of a statement, which does not depend on its values.
 
         Raises:
-            Unavailable: the database cannot be reached or cannot answer.
+            Unavailable: the database is unavailable.
         """
         async with self.connect() as connection:
             return await self.dialect.explain(connection, statement)
@@ -114,7 +114,7 @@ class Database:
         """Return the time of the database, in Unix seconds.
 
         Raises:
-            Unavailable: the database cannot be reached or cannot answer.
+            Unavailable: the database is unavailable.
         """
         statement = self.dialect.compile(sa.select(self.dialect.current_time()))
         return float((await self.fetch(statement, {}))[0][0])
@@ -133,7 +133,7 @@ class Database:
         """Open a connection in autocommit.
 
         Raises:
-            Unavailable: the database cannot be reached or cannot answer.
+            Unavailable: the database is unavailable.
         """
         with self._errors:
             async with self._engine.connect() as connection:
@@ -150,7 +150,7 @@ class Database:
         a long load holds the lock (docs/decisions/0007).
 
         Raises:
-            Unavailable: the database cannot be reached or cannot answer; nothing is committed.
+            Unavailable: the database is unavailable; nothing is committed.
         """
         with self._errors:
             async with self._write_engine.begin() as connection:
@@ -163,7 +163,7 @@ class Database:
         """Update the planner's statistics after a bulk load, if the planner depends on them.
 
         Raises:
-            Unavailable: the database cannot be reached or cannot answer.
+            Unavailable: the database is unavailable.
         """
         async with self.connect() as connection:
             await self.dialect.analyze(connection)

@@ -6,7 +6,7 @@ from functools import lru_cache
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from metrics_graphql.core.organizations import ENTERPRISE, Tenant
+from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.dialects import CompiledStatement, DatabaseDialect
 from metrics_graphql.storage.tables import organizations
@@ -16,7 +16,7 @@ async def fetch_data_versions(database: Database, tenants: Collection[Tenant]) -
     """Return the data version of each known tenant: see `Repository.fetch_data_versions`.
 
     Raises:
-        Unavailable: the database cannot answer.
+        Unavailable: the database is unavailable.
     """
     versions: dict[Tenant, int] = {}
     org_ids = [tenant for tenant in tenants if tenant is not ENTERPRISE]
@@ -34,7 +34,7 @@ async def list_organizations(database: Database, first: int = 2**62) -> list[str
     """Return the ids of the first organizations, in order; of all by default.
 
     Raises:
-        Unavailable: the database cannot answer.
+        Unavailable: the database is unavailable.
     """
     rows = await database.fetch(select_organizations(database.dialect), {"first": first})
     return [row[0] for row in rows]

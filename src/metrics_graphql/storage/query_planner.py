@@ -3,9 +3,9 @@
 from enum import Enum
 from typing import Final, NamedTuple
 
-from metrics_graphql.core.organizations import ENTERPRISE
 from metrics_graphql.core.periods import TimePeriod
 from metrics_graphql.core.queries import SessionMetricsQuery
+from metrics_graphql.core.tenants import ENTERPRISE
 from metrics_graphql.storage.dialects import TimeRange
 from metrics_graphql.storage.rollups import (
     ORGANIZATION,

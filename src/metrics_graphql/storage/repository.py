@@ -5,9 +5,9 @@ from typing import Self
 
 from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery
 from metrics_graphql.core.callers import Credential
-from metrics_graphql.core.organizations import Tenant
 from metrics_graphql.core.queries import MetricsRequest
 from metrics_graphql.core.repository import MetricsResult
+from metrics_graphql.core.tenants import Tenant
 from metrics_graphql.storage import breakdowns, organizations, service_users, totals
 from metrics_graphql.storage.clickhouse import open_client
 from metrics_graphql.storage.database import Database
@@ -25,7 +25,7 @@ class InvalidDatabaseURL(ValueError):
 class Storage:
     """Implements `core.repository.Repository`, and manages the tables.
 
-    Every method raises `Unavailable` when an engine cannot be reached or cannot answer. Reads also
+    Every method raises `Unavailable` when an engine is unavailable. Reads also
     raise `TimedOut` at the deadline, if there is one.
     """
 

@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from metrics_graphql.core.callers import DEFAULT_PERMISSION, Credential, ServiceUser
 from metrics_graphql.core.errors import BadUserInput
 from metrics_graphql.core.identifiers import check_id, check_new_id
-from metrics_graphql.core.organizations import ENTERPRISE, Tenant
 from metrics_graphql.core.periods import DAY
+from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 from metrics_graphql.core.tokens import generate_token, hash_token
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect
@@ -114,7 +114,7 @@ async def list_service_users(database: Database) -> list[ServiceUser]:
     """Return all service users, also revoked ones, oldest first.
 
     Raises:
-        Unavailable: the database cannot answer.
+        Unavailable: the database is unavailable.
     """
     statement = sa.select(service_users).order_by(
         service_users.c.created_at, service_users.c.service_user_id
@@ -144,7 +144,7 @@ async def fetch_credentials(
     """Return the credentials stored under these token hashes, with one statement each.
 
     Raises:
-        Unavailable: the database cannot answer.
+        Unavailable: the database is unavailable.
     """
     statement = select_credential(database.dialect)
     credentials = {}

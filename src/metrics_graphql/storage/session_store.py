@@ -25,7 +25,7 @@ class StatementReader(Protocol):
         """Return the rows of a statement.
 
         Raises:
-            Unavailable: the engine cannot be reached or cannot answer.
+            Unavailable: the engine is unavailable.
             TimedOut: the request passed its deadline, and the engine stopped the statement.
         """
 
@@ -41,7 +41,7 @@ class VerificationUnit(NamedTuple):
 class SessionStore(StatementReader, Protocol):
     """Stores sessions, and everything derived from them.
 
-    Every method raises `Unavailable` when an engine cannot be reached or cannot answer. Reads also
+    Every method raises `Unavailable` when an engine is unavailable. Reads also
     raise `TimedOut` at the deadline, if there is one.
     """
 

@@ -25,7 +25,7 @@ async def read_checkpoint(database: Database, org_id: str, source: str) -> Check
     """Return the checkpoint of an organization and a source; an empty one if there is none.
 
     Raises:
-        Unavailable: the database cannot answer.
+        Unavailable: the database is unavailable.
     """
     statement = sa.select(
         sync_checkpoints.c.since, sync_checkpoints.c.started_at, sync_checkpoints.c.cursor

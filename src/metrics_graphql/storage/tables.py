@@ -74,7 +74,7 @@ service_users = sa.Table(
     metadata,
     sa.Column("service_user_id", Text, primary_key=True),
     sa.Column("name", Text, nullable=False),
-    # Null for the enterprise (`core.organizations.ENTERPRISE`).
+    # Null for the enterprise (`core.tenants.ENTERPRISE`).
     sa.Column("org_id", sa.ForeignKey(organizations.c.org_id)),
     sa.Column("permissions", sa.JSON, nullable=False),
     sa.Column("created_at", sa.BigInteger, nullable=False),

@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 from metrics_graphql.core.errors import TimedOut, Unavailable
 from metrics_graphql.core.measures import Measure, in_order
-from metrics_graphql.core.organizations import ENTERPRISE, Tenant
 from metrics_graphql.core.periods import TimePeriod
 from metrics_graphql.core.queries import Filters, MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.repository import MetricsResult
 from metrics_graphql.core.results import SessionMetrics
+from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 from metrics_graphql.storage.dialects import Dialect, TimeRange
 from metrics_graphql.storage.query_planner import plan_query
 from metrics_graphql.storage.session_store import StatementReader
@@ -66,7 +66,7 @@ async def fetch_totals(
     Takes one statement and one round trip for any number of periods.
 
     Raises:
-        Unavailable: the engine cannot answer.
+        Unavailable: the engine is unavailable.
         TimedOut: the request passed its deadline.
     """
     if not measures:

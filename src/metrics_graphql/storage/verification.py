@@ -48,7 +48,7 @@ async def list_units(database: Database) -> list[VerificationUnit]:
     and roll-ups of the same instant while others write.
 
     Raises:
-        Unavailable: the database cannot answer.
+        Unavailable: the database is unavailable.
     """
     async with database.connect() as connection:
         return await list_units_on(connection)
@@ -82,7 +82,7 @@ async def find_mismatches(database: Database, unit: VerificationUnit) -> list[Ro
     """Return the roll-ups of a unit that differ from a recount.
 
     Raises:
-        Unavailable: the database cannot answer.
+        Unavailable: the database is unavailable.
     """
     counted: dict[Any, tuple[int, ...]] = {}
     stored: dict[Any, tuple[int, ...]] = {}

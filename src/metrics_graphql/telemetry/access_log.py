@@ -49,7 +49,7 @@ class AccessLog:
         """The event loop in which a flush is scheduled."""
 
     def add(self, record: RequestRecord) -> None:
-        """Add a line for a request. Its query string is left out: it contains ids, or worse."""
+        """Add a line for a request, without its query string, which may contain secrets."""
         if not logger.isEnabledFor(logging.INFO):
             return
         if self._flush_loop is None or self._flush_loop.is_closed():

@@ -11,14 +11,14 @@ from typing import Final, Literal, NamedTuple
 
 from starlette.types import Scope
 
-from metrics_graphql.core.organizations import ENTERPRISE, Tenant
+from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 
 DataSource = Literal["none", "cache", "rollups", "raw"]
 """Where a response's numbers came from. Raw sessions at the ends of roll-ups count as `rollups`."""
 Rejection = Literal["", "rate_limit", "overload"]
 """Why a request was refused before anything of it ran."""
 
-COST: Final[dict[DataSource, int]] = {"none": 0, "cache": 1, "rollups": 2, "raw": 3}
+SOURCE_RANK: Final[dict[DataSource, int]] = {"none": 0, "cache": 1, "rollups": 2, "raw": 3}
 SCOPE_KEY: Final = "metrics_graphql.request"
 CLIENT_CLOSED_REQUEST: Final = 499
 """The status recorded when the client disconnected before the response; nginx's number for it."""
@@ -73,7 +73,7 @@ class RequestRecord:
 
     def record_data_source(self, source: DataSource) -> None:
         """Record a source; the most expensive one stands."""
-        if COST[source] > COST[self.data_source]:
+        if SOURCE_RANK[source] > SOURCE_RANK[self.data_source]:
             self.data_source = source
 
     def record_tenants(self, tenants: Iterable[Tenant]) -> None:

@@ -119,7 +119,7 @@ class ClickHouseClient:
         have every row that was not merged yet.
 
         Raises:
-            Unavailable: ClickHouse, or a shard of it, cannot be reached or cannot answer.
+            Unavailable: ClickHouse, or a shard of it, is unavailable.
             TimedOut: the request passed its deadline.
         """
         started_at = time.perf_counter()
@@ -141,7 +141,7 @@ class ClickHouseClient:
         """Return the steps of a statement.
 
         Raises:
-            Unavailable: ClickHouse cannot be reached or cannot answer.
+            Unavailable: ClickHouse is unavailable.
         """
         explained = statement._replace(sql=f"EXPLAIN {statement.sql}")
         return [str(row[0]) for row in await self._query(explained, values)]
@@ -165,7 +165,7 @@ class ClickHouseClient:
         """Return the time of the server, in Unix seconds.
 
         Raises:
-            Unavailable: ClickHouse cannot be reached or cannot answer.
+            Unavailable: ClickHouse is unavailable.
         """
         statement = self.dialect.compile(sa.select(self.dialect.current_time()))
         return float((await self.fetch(statement, {}))[0][0])
@@ -208,7 +208,7 @@ class ClickHouseClient:
         """Return the names of the columns of the sessions table; none if there is no table.
 
         Raises:
-            Unavailable: ClickHouse cannot be reached or cannot answer.
+            Unavailable: ClickHouse is unavailable.
         """
 
         def describe(client: Any, _settings: QuerySettings) -> list[str]:  # noqa: ANN401 - the driver's class

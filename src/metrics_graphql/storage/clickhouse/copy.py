@@ -35,7 +35,7 @@ async def copied_periods(source: Database) -> dict[str, list[TimePeriod]]:
     """Return the periods to compare for each organization with sessions: all time, each 30 days.
 
     Raises:
-        Unavailable: the database cannot answer.
+        Unavailable: the database is unavailable.
     """
     return {
         org_id: [ALL_TIME, *(TimePeriod(unit.start, unit.end) for unit in units)]
@@ -47,7 +47,7 @@ async def count_sessions(source: Database, org_id: str) -> int:
     """Return the number of an organization's sessions.
 
     Raises:
-        Unavailable: the database cannot answer.
+        Unavailable: the database is unavailable.
     """
     (result,) = await fetch_results(source, org_id, [ALL_TIME])
     return result[SESSIONS_CREATED]
@@ -63,7 +63,7 @@ async def copy_organization(
     page after it is copied.
 
     Raises:
-        Unavailable: an engine cannot be reached or cannot answer; the pages before are copied.
+        Unavailable: an engine is unavailable; the pages before are copied.
     """
     after, is_complete = FIRST, False
     while not is_complete:
@@ -94,7 +94,7 @@ async def compare_organization(
     """Describe each measure whose result for a period differs between the two.
 
     Raises:
-        Unavailable: an engine cannot be reached or cannot answer.
+        Unavailable: an engine is unavailable.
     """
     expected = await fetch_results(source, org_id, periods)
     actual = await fetch_results(target, org_id, periods)
@@ -123,7 +123,7 @@ async def fetch_results(
     """Return all measures of an organization in some periods.
 
     Raises:
-        Unavailable: the engine cannot answer.
+        Unavailable: the engine is unavailable.
     """
     requests = [MetricsRequest(SessionMetricsQuery(org_id, period)) for period in periods]
     results = []
@@ -144,7 +144,7 @@ async def read_page(
     """Return the first sessions after a cursor and up to another, with their versions, in order.
 
     Raises:
-        Unavailable: the engine cannot answer.
+        Unavailable: the engine is unavailable.
     """
     values = {
         "org_id": org_id,

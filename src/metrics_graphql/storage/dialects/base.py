@@ -131,7 +131,7 @@ class DatabaseDialect(Dialect, Protocol):
         """The file of an embedded database; None for one on a server."""
 
     def is_unavailable(self, error: BaseException) -> bool:
-        """Return whether an error means that the database cannot answer now.
+        """Return whether an error means that the database is unavailable.
 
         Other errors of the driver are bugs.
         """

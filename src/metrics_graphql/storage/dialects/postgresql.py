@@ -53,7 +53,7 @@ UNAVAILABLE_SQLSTATES: Final = (
     *("25006", "25P03", "40", "55"),  # read-only standby, timeouts, conflicting transactions
     *("42501", "42703", "42P01"),  # missing privileges, tables of another schema revision
 )
-"""Prefixes of the SQLSTATEs with which the database cannot answer now, or not this client."""
+"""Prefixes of the SQLSTATEs with which the database is unavailable, or not this client."""
 URL_PARAMETERS: Final = frozenset(
     {"host", "port", "user", "password", "dbname", "passfile", "target_session_attrs"}
     | {"sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation"}
