@@ -64,7 +64,7 @@ def create_app(
     shutting_down = Event()
     telemetry = RequestTelemetry(settings)
     storage = open_storage(settings.database_url, settings.sessions_url, telemetry.record_statement)
-    service = MetricsService(storage, settings.cache_ttl)
+    service = MetricsService(storage, settings.cache_stage_ttl)
     pipeline = RequestPipeline(service, settings)
     graphiql = pages.graphiql(strawberry_graphiql(), demo_token)
     routes: list[BaseRoute] = [

@@ -161,3 +161,12 @@ class Settings(BaseSettings):
     max_response_fields: PositiveInt = 50_000
     """Fields in the rows of a GraphQL response: those of each series and breakdown, times its
     rows."""
+
+    @property
+    def cache_stage_ttl(self) -> float:
+        """Seconds that each of two stages may add to the staleness of a response.
+
+        Credentials and data versions are cached for that long, and a response that was validated
+        by them is replayed for that long: together, `cache_ttl`.
+        """
+        return self.cache_ttl / 2

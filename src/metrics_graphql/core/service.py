@@ -45,17 +45,13 @@ class MetricsService:
     """Answers queries of callers from a repository."""
 
     def __init__(self, repository: Repository, cache_ttl: float) -> None:
-        """Cache credentials and data versions for `cache_ttl / 2` seconds; 0 caches neither.
-
-        The other half is the response cache's, so that what a client sees is at most `cache_ttl`
-        seconds old.
-        """
+        """Cache credentials and data versions for `cache_ttl` seconds; 0 caches neither."""
         self._repository = repository
         self._credentials: RefreshAheadCache[bytes, Credential] = RefreshAheadCache(
-            repository.fetch_credentials, cache_ttl / 2
+            repository.fetch_credentials, cache_ttl
         )
         self._data_versions: RefreshAheadCache[Tenant, int] = RefreshAheadCache(
-            repository.fetch_data_versions, cache_ttl / 2
+            repository.fetch_data_versions, cache_ttl
         )
         self._recording: dict[str, asyncio.Task[None]] = {}
         self._recorded: TTLCache[str, None] = TTLCache(MAX_ENTRIES, LAST_USED_RESOLUTION)

@@ -34,7 +34,8 @@ class AdmissionController:
     def __init__(self, service: MetricsService, settings: Settings) -> None:
         self._service = service
         self._timeout = settings.timeout
-        self._max_replay = min(settings.cache_ttl / 2, LAST_USED_RESOLUTION)
+        # A replay skips authentication, which records the last use.
+        self._max_replay = min(settings.cache_stage_ttl, LAST_USED_RESOLUTION)
         self._load_shedder = LoadShedder(settings.max_concurrency, settings.max_queue)
         self._rate_limiter = (
             RateLimiter(parse(settings.rate_limit)) if settings.rate_limit else None

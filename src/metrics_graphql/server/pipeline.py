@@ -41,7 +41,7 @@ class RequestPipeline:
         self._responses = ResponseCache(
             service.data_versions,
             max_bytes=settings.cache_bytes,
-            max_flight_age=settings.cache_ttl / 2,
+            max_flight_age=settings.cache_stage_ttl,
         )
 
     async def respond(
