@@ -1,7 +1,6 @@
 """Loading: stored sessions and counts after files, replays, newer versions and rejected rows."""
 
 import gzip
-import io
 import json
 from collections.abc import Callable, Iterable
 from itertools import count as numbers
@@ -13,15 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics_graphql.core.sessions import Session, SessionUpdate
-from metrics_graphql.ingestion.formats import (
-    RejectedRow,
-    Row,
-    UnreadableFile,
-    parse_file,
-    parse_lines,
-)
-from metrics_graphql.ingestion.loader import Loader, StrictLoadFailed
-from metrics_graphql.ingestion.reader import FileReader
+from metrics_graphql.ingestion.formats import RejectedRow, Row
+from metrics_graphql.ingestion.loader import Loader, LoadSummary, StrictLoadFailed
+from metrics_graphql.ingestion.reader import FileReader, parse_file
+from metrics_graphql.ingestion.row_parser import RowParser
 from metrics_graphql.storage.database_sessions import DatabaseSessionStore
 from metrics_graphql.storage.ingest import read_stored
 from tests import oracle, strategies
@@ -77,10 +71,15 @@ def load(gateway: Gateway, rows: Iterable[Row], *, strict: bool = False) -> Load
     return Loaded(summary.inserted, summary.updated, summary.unchanged, fields)
 
 
+def parse(data: bytes, org_id: str = "org-1") -> Iterable[Row]:
+    """Return the rows of a file with this data."""
+    return parse_file(open_bytes(data), RowParser(org_id))
+
+
 def lines(*rows: dict[str, Any] | str) -> Iterable[Row]:
     """Return the rows of newline-delimited JSON; org-1 is the default organization."""
     texts = (row if isinstance(row, str) else json.dumps(row) for row in rows)
-    return parse_lines(io.BytesIO("\n".join(texts).encode()), "org-1")
+    return parse("\n".join(texts).encode())
 
 
 def many(rows: int) -> Iterable[Row]:
@@ -309,32 +308,51 @@ def test_a_strict_load_of_valid_rows(gateway: Gateway) -> None:
     assert count(gateway) == BATCH_SIZE + 1
 
 
-def test_a_truncated_file_is_loaded_up_to_its_end(gateway: Gateway) -> None:
+def test_a_strict_load_that_is_incomplete_stores_nothing(gateway: Gateway) -> None:
+    """Though no row is rejected."""
+    loader = Loader(gateway.storage.sessions)
+
+    with pytest.raises(StrictLoadFailed):
+        gateway.run(loader.load_strict(many(BATCH_SIZE + 1), lambda: False))
+
+    assert loader.summary.read == BATCH_SIZE + 1
+    assert count(gateway) == 0
+
+
+def test_a_dry_run_counts_and_stores_nothing(gateway: Gateway) -> None:
+    """Sessions of an earlier batch are seen by a later one."""
+    load(gateway, lines(FULL))
+    rejections: list[RejectedRow] = []
+    loader = Loader(gateway.storage.sessions, on_rejection=rejections.append)
+    rows = [
+        *lines({"session_id": "a", "size": "xl"}, "junk"),
+        *many(BATCH_SIZE),
+        *lines({"session_id": "s000000", "size": "xl"}, {"session_id": "new"}),
+    ]
+
+    gateway.run(loader.dry_run(rows))
+
+    assert loader.summary == LoadSummary(
+        read=BATCH_SIZE + 4, inserted=BATCH_SIZE, updated=2, unchanged=0, rejected=2
+    )
+    assert [row.location for row in rejections] == ["line 2", "line 2"]
+    assert stored(gateway, "a", "s000000") == [STORED]
+    assert count(gateway) == 1
+
+
+def test_a_truncated_file_is_loaded_up_to_its_end(gateway: Gateway, tmp_path: Path) -> None:
     """Loading the whole file completes it."""
     compressed = gzip.compress(as_ndjson(MANY))
+    file = tmp_path / "rows.gz"
+    file.write_bytes(compressed[: len(compressed) * 3 // 4])
+    reader = FileReader([file], RowParser("org-1"))
 
-    with pytest.raises(UnreadableFile):
-        load(gateway, parse_file(open_bytes(compressed[: len(compressed) * 3 // 4]), "org-1"))
+    load(gateway, reader)
     kept = count(gateway)
+
+    assert [(error.path, error.rows) for error in reader.errors] == [(file, kept)]
     assert BATCH_SIZE <= kept < len(MANY)
-
-    assert load(gateway, parse_file(open_bytes(compressed), "org-1")) == Loaded(
-        len(MANY) - kept, 0, kept, []
-    )
-
-
-def test_a_strict_load_of_a_truncated_file_stores_nothing(gateway: Gateway) -> None:
-    """Not even its complete batches."""
-    compressed = gzip.compress(as_ndjson(MANY))
-
-    with pytest.raises(UnreadableFile):
-        load(
-            gateway,
-            parse_file(open_bytes(compressed[: len(compressed) * 3 // 4]), "org-1"),
-            strict=True,
-        )
-
-    assert count(gateway) == 0
+    assert load(gateway, parse(compressed)) == Loaded(len(MANY) - kept, 0, kept, [])
 
 
 def test_several_files(gateway: Gateway, tmp_path: Path) -> None:
@@ -347,38 +365,16 @@ def test_several_files(gateway: Gateway, tmp_path: Path) -> None:
     }
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
-    paths = [tmp_path / name for name in files]
-    reader = FileReader(paths, "org-1")
 
-    loaded = load(gateway, reader)
+    loaded = load(gateway, FileReader([tmp_path / name for name in files], RowParser("org-1")))
 
     assert loaded[:3] == (4, 0, 0)
     assert sorted(location for location, _ in loaded.rejected) == [
         f"{tmp_path / 'a.ndjson'}: line 2",
-        f"{tmp_path / 'b.json.gz'}: item 2",
+        f"{tmp_path / 'b.json.gz'}: line 1: item 2",
         f"{tmp_path / 'c.csv'}: line 4",
     ]
     assert (count(gateway), count(gateway, "org-2")) == (3, 1)
-    assert reader.bytes_read == reader.total_bytes == sum(map(len, files.values()))
-
-
-def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
-    """The error begins with its path; rows of earlier files are yielded before."""
-    (tmp_path / "a.csv").write_bytes(b"session_id\na\n")
-    (tmp_path / "b.csv").write_bytes(b"id\na\n")
-    rows = iter(FileReader([tmp_path / "a.csv", tmp_path / "b.csv"], "org-1"))
-
-    assert next(rows).location == f"{tmp_path / 'a.csv'}: line 2"
-    with pytest.raises(UnreadableFile, match=r"b\.csv: .*session_id"):
-        next(rows)
-
-
-def test_the_size_of_standard_input_is_unknown(tmp_path: Path) -> None:
-    """So there is no total with standard input."""
-    (tmp_path / "a.csv").write_bytes(b"session_id\n")
-
-    assert FileReader([tmp_path / "a.csv", Path("-")], None).total_bytes is None
-    assert FileReader([tmp_path / "a.csv"], None).total_bytes == 11
 
 
 @given(data=st.data())
@@ -390,7 +386,7 @@ def test_loaded_files_match_the_oracle(gateway: Gateway, data: st.DataObject) ->
     formats: list[Callable[[list[dict[str, Any]]], bytes]] = [as_ndjson, as_page, as_csv]
     for part in data.draw(st.lists(st.lists(rows, min_size=1, max_size=10), max_size=3)):
         write = data.draw(st.sampled_from(formats))
-        load(gateway, parse_file(open_bytes(write([as_file_row(row) for row in part])), org_id))
+        load(gateway, parse(write([as_file_row(row) for row in part]), org_id))
         last |= {row["session_id"]: row for row in part}
 
     response = gateway.rest(org_id, gateway.token(org_id), **ALL_TIME)

@@ -1,5 +1,6 @@
 """The schema of a row: accepted spellings, and errors that name the field."""
 
+import io
 import json
 from collections.abc import Callable
 from fractions import Fraction
@@ -10,12 +11,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics_graphql.core.sessions import SessionUpdate
-from metrics_graphql.ingestion.row_schema import InvalidRow, parse_json_row, parse_row
+from metrics_graphql.ingestion.formats import InvalidRow, RejectedRow
+from metrics_graphql.ingestion.reader import parse_file
+from metrics_graphql.ingestion.row_parser import RowParser
 
 Values = dict[str, Any]
 Parse = Callable[[Values], SessionUpdate]
 
 MILLION = 1_000_000
+
+
+def parse_row(value: object, default_org_id: str | None) -> SessionUpdate:
+    """Parse an item of a page, which is parsed JSON."""
+    return RowParser(default_org_id).parse_object(value)
+
+
+def parse_json_row(text: str | bytes, default_org_id: str | None) -> SessionUpdate:
+    """Parse the second line of newline-delimited JSON."""
+    data = text.encode() if isinstance(text, str) else text
+    raw: Any = io.BytesIO(b'{"session_id": "first", "org_id": "org-1"}\n' + data)
+    _, row = parse_file(io.BufferedReader(raw), RowParser(default_org_id))
+    if isinstance(row, RejectedRow):
+        raise InvalidRow(row.reason)
+    return row.update
 
 
 def from_json(row: Values) -> SessionUpdate:
@@ -70,6 +88,26 @@ def decimal_text(number: int, digits: int) -> str:
         ({"merged_pr_count": 2}, {"has_merged_pr": True}),
         ({"merged_pr_count": "2"}, {"has_merged_pr": True}),
         ({"title": "x", "tags": ["a"], "status": 5, "url": None}, {}),
+        ({"origin": "Slack"}, {"origin": "slack"}),
+        ({"origin": " TEAMS\t"}, {"origin": "teams"}),
+        ({"origin": "VSCode_Extension"}, {"origin": "vscode_extension"}),
+        ({"origin": "Slack bot "}, {"origin": "Slack bot "}),
+        ({"session_size": " XL "}, {"size": "xl"}),
+        ({"session_size": "Small"}, {"size": "Small"}),
+        ({"user_id": " user-1\n"}, {"user_id": "user-1"}),
+        ({"user_id": "  "}, {"user_id": None}),
+        ({"pull_requests": [{"pr_state": "MERGED"}]}, {"has_merged_pr": True}),
+        ({"pull_requests": [{"pr_state": " Merged "}]}, {"has_merged_pr": True}),
+        ({"pull_requests": [{"PrState": "merged"}]}, {"has_merged_pr": True}),
+        ({"pull_requests": [{"prState": "merged", "prUrl": "u"}]}, {"has_merged_pr": True}),
+        ({"pull_requests": [{"state": "merged"}]}, {"has_merged_pr": False}),
+        ({"pull_requests": [{"pr_state": "closed_unmerged"}]}, {"has_merged_pr": False}),
+        ({"pull_requests": '[{"pr_state": "merged"}]'}, {"has_merged_pr": True}),
+        ({"Origin": "api"}, {"origin": "api"}),
+        ({"sessionSize": "m"}, {"size": "m"}),
+        ({"Session Size": "m"}, {"size": "m"}),
+        ({"SESSION-SIZE": "m"}, {"size": "m"}),
+        ({"ACUs Consumed": 1, "createdAt": 5}, {"acus": MILLION, "created_at": 5}),
     ],
 )
 def test_accepted_values(parse: Parse, given_fields: Values, values: Values) -> None:
@@ -91,6 +129,19 @@ def test_accepted_values(parse: Parse, given_fields: Values, values: Values) -> 
         ("2025-01-01T05:45:00+05:45", 1735689600),
         ("2024-12-31 19:00:00-05:00", 1735689600),
         ("2025-01-01T00:00:00.999999Z", 1735689600),
+        ("2025-01-01T00:00:00,5Z", 1735689600),
+        ("2025-01-01T00:00Z", 1735689600),
+        ("2025-01-01t00:00z", 1735689600),
+        ("2025-01-01 00:00+0000", 1735689600),
+        ("2025-01-01T00:00:00+0000", 1735689600),
+        ("2025-01-01T05:45:00.25+0545", 1735689600),
+        ("2025-01-01 00:00:00+00", 1735689600),
+        (" 2025-01-01T00:00:00Z ", 1735689600),
+        (1735689600.0, 1735689600),
+        (1735689600.75, 1735689600),
+        ("1735689600.75", 1735689600),
+        ("1735689600.", 1735689600),
+        (" 1735689600 ", 1735689600),
         ("1970-01-01T00:00:00Z", 0),
     ],
     ids=repr,
@@ -204,8 +255,9 @@ INVALID_VALUES: dict[str, list[object]] = {
     "session_size": ["a\0b", "x" * 257, 5],
     "created_at": [
         *(1735689600000, "1735689600000", 253402300799, -1, "-1", "1969-12-31T23:59:59Z"),
-        *(1735689600.5, "1735689600.5", 10**30, "9" * 5_000, float("inf"), float("nan")),
+        *(10**30, "9" * 5_000, 1e300, float("inf"), float("nan"), "1e9", True, "1_0"),
         *("soon", "2025-01-01", "2025-01-01T00:00:00", "2025-13-01T00:00:00Z", [], {}),
+        *("01/02/2025 10:00", "2025-01-01T00Z", "2025-01-01T00:00.5Z", "20250101T000000Z"),
     ],
     "used_search": ["maybe", 2, -1, 0.5, []],
     "acus_consumed": [
@@ -232,9 +284,55 @@ def test_invalid_values(parse: Parse, field: str, value: object) -> None:
         parse({"session_id": "a", "created_at": 5, field: value})
 
     reason = str(refused.value)
-    assert reason.startswith((f"{field}: ", f"{field}."))
+    named = "session_size" if field == "size" else field
+    assert reason.startswith((f"{named}: ", f"{named}."))
     assert "\n" not in reason
     assert len(reason) < 200
+
+
+@pytest.mark.parametrize(
+    "created_at", [1735689600000, "1735689600000", 1.7e12, "1735689600000.5"], ids=repr
+)
+def test_milliseconds_are_named(parse: Parse, created_at: object) -> None:
+    """They are the usual mistake: read as seconds, they are after the year 9999."""
+    with pytest.raises(InvalidRow, match="Unix seconds are expected, not milliseconds"):
+        parse({"session_id": "a", "created_at": created_at})
+
+
+@pytest.mark.parametrize(
+    "created_at", ["soon", "2025-01-01", "2025-01-01T00:00:00", "31.01.2025 10:00", True, [], "1e9"]
+)
+def test_other_dates_are_refused_with_the_accepted_formats(
+    parse: Parse, created_at: object
+) -> None:
+    """Local times are among them: their offset is unknown."""
+    with pytest.raises(InvalidRow, match=r"Unix seconds, or ISO 8601 with an offset, like 2025-"):
+        parse({"session_id": "a", "created_at": created_at})
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"origin": "slack", "Origin": "slack"},
+        {"size": "s", "session_size": "s"},
+        {"Created At": 5, "CREATED_AT": 5},
+    ],
+)
+def test_a_field_that_is_given_twice_is_invalid(parse: Parse, row: Values) -> None:
+    """Whichever value was meant; the error has both names."""
+    with pytest.raises(InvalidRow, match=r"given twice, by '\w.*' and '\w.*'"):
+        parse({"session_id": "a", **row})
+
+
+def test_bytes_that_are_not_utf_8_are_named() -> None:
+    """The most common other encoding is recognized."""
+    with pytest.raises(
+        InvalidRow, match=r"^user_id: not UTF-8: looks like Windows-1252; save the file as UTF-8$"
+    ):
+        parse_json_row(b'{"session_id": "a", "user_id": "J\xf6rg"}', "org-1")
+    with pytest.raises(InvalidRow, match=r"^user_id: not UTF-8; save the file as UTF-8$"):
+        parse_json_row(b'{"session_id": "a", "user_id": "J\x81rg"}', "org-1")
+    assert parse_json_row(b'{"session_id": "a", "title": "J\xf6rg"}', "org-1").values == {}
 
 
 def test_session_id_is_required(parse: Parse) -> None:
@@ -274,9 +372,9 @@ def test_surrogate_pairs_are_decoded() -> None:
     [
         pytest.param(text, id=repr(text[:30]))
         for text in (
-            *(b"", b"{", b"}", b"nul", b"{'session_id': 'a'}", b'{"session_id": "a"', b"\xff"),
-            *(b'{"session_id": "\xff"}', b'{"session_id": "a"} {}', b'{"session_id": "a",}'),
-            *(b"5", b'"a"', b"null", b"true", b"[]", b'[{"session_id": "a"}]'),
+            *(b"{", b"}", b"nul", b"{'session_id': 'a'}", b'{"session_id": "a"', b"\xff"),
+            *(b'{"session_id": "\xff"}', b'{"session_id": "a"} {', b'{"session_id": "a",}'),
+            *(b"5", b'"a"', b"null", b"true", b"[5]", b"{}"),
             *(b"[" * 100_000, b'{"a": ' * 100_000, b'{"session_id": "a\0"}'),
         )
     ],

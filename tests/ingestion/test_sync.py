@@ -22,7 +22,7 @@ from tests.ingestion.v3_server import ORDERS, START, TOKEN, V3Server, error_resp
 from tests.serving import STARTING_SECONDS
 
 KILLS = int(os.environ.get("METRICS_TEST_KILLS", "2"))
-"""Times that a pull is killed; `scripts/kills` sets 100."""
+"""Times that a pull is killed; `scripts/crash-test` sets 100."""
 
 
 def run_pull(

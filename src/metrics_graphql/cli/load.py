@@ -1,8 +1,12 @@
 """`load`: upserts sessions from files."""
 
+import json
 import time
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final, TextIO
 
 import typer
 
@@ -12,65 +16,182 @@ from metrics_graphql.cli.runner import (
     fail,
     format_counts,
     progress_bar,
-    run_with_schema,
+    run_with_storage,
 )
 from metrics_graphql.core.identifiers import check_new_id
-from metrics_graphql.ingestion.formats import RejectedRow, UnreadableFile
+from metrics_graphql.ingestion.field_names import FIELDS, FieldNames, normalize
+from metrics_graphql.ingestion.formats import RejectedRow
 from metrics_graphql.ingestion.loader import Loader, LoadSummary, StrictLoadFailed
 from metrics_graphql.ingestion.reader import FileReader
+from metrics_graphql.ingestion.row_parser import RowParser
 from metrics_graphql.storage.repository import Storage
+from metrics_graphql.storage.schema import SchemaStatus
+
+MAX_PRINTED: Final = 10
+"""Rejected rows that are printed."""
 
 
-def load(
+@dataclass(frozen=True, slots=True)
+class LoadOptions:
+    """The arguments of `load`."""
+
+    files: Sequence[Path]
+    org: str | None
+    columns: Mapping[str, str]
+    strict: bool
+    dry_run: bool
+    rejects: Path | None
+
+
+def load(  # noqa: PLR0913 - one parameter per option
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="`-`: standard input.")],
     org: Annotated[str | None, typer.Option(help="Organization of rows without an org_id.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Load all rows or none.")] = False,  # noqa: FBT002 - a flag
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FROM=TO", help="Read the column FROM as the field TO. Repeatable."),
+    ] = None,
+    *,
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Load all rows or none. Unknown columns fail, too."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check all rows, and store nothing.")
+    ] = False,
+    rejects: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write all rejected rows, as JSON, to this file."),
+    ] = None,
 ) -> None:
-    """Load sessions from newline-delimited JSON, a JSON page of the v3 API, or CSV.
+    """Load sessions from JSON (one a line, an array, or pages of the v3 API) or from CSV.
 
-    Files may be gzipped. Exits with 1 if rows were rejected.
+    Files may be gzipped. Exits with 1 if rows were rejected, or a file was not read to its end.
     """
-    run_with_schema(
-        configure(),
-        lambda storage: load_files(storage, files, org, strict=strict),
-        upgrade_embedded=True,
-    )
+    if rejects is not None and any(is_same_file(rejects, file) for file in files):
+        raise typer.BadParameter("this file is to be loaded.", param_hint="--rejects")
+    columns = parse_columns(column or ())
+    options = LoadOptions(files, org, columns, strict, dry_run, rejects)
+    run_with_storage(configure(), lambda storage: run_load(storage, options))
 
 
-async def load_files(storage: Storage, files: list[Path], org: str | None, *, strict: bool) -> None:
-    """Load the files in order, print rejected rows to standard error, and print a summary."""
-    if org is not None:
-        check_new_id(("org_id",), org)
+def parse_columns(mappings: Sequence[str]) -> dict[str, str]:
+    """Return the fields that columns are read as. Unusable mappings end the command."""
+    names = FieldNames()
+    columns: dict[str, str] = {}
+    for mapping in mappings:
+        name, separator, target = mapping.rpartition("=")
+        field = names.field(target)
+        if not separator or not normalize(name):
+            raise typer.BadParameter(f"{mapping!r} is not FROM=TO.", param_hint="--column")
+        if field is None:
+            raise typer.BadParameter(
+                f"{target!r} is no field. The fields are {', '.join(FIELDS)}.",
+                param_hint="--column",
+            )
+        if normalize(name) in map(normalize, columns):
+            raise typer.BadParameter(f"{name!r} is given twice.", param_hint="--column")
+        columns[name] = field
+    return columns
+
+
+async def run_load(storage: Storage, options: LoadOptions) -> None:
+    """Load the files, and print what was loaded, rejected and ignored."""
+    if options.org is not None:
+        check_new_id(("org_id",), options.org)
+    # A dry run creates the tables of a new SQLite file, but does not migrate existing ones.
+    is_new = options.dry_run and await storage.schema_status() is SchemaStatus.MISSING
+    await storage.ensure_schema(upgrade_embedded=is_new or not options.dry_run)
     started = time.perf_counter()
-    reader = FileReader(files, org)
-    read_error = None
-    with progress_bar(*ROW_COLUMNS) as bar:
+    parser = RowParser(options.org, options.columns)
+    reader = FileReader(options.files, parser)
+    with open_rejects(options.rejects) as file, progress_bar(*ROW_COLUMNS) as bar:
         task = bar.add_task("Loading", total=reader.total_bytes)
 
         def show_progress(summary: LoadSummary) -> None:
             bar.update(task, completed=reader.bytes_read, description=f"{summary.read:,} rows")
 
-        loader = Loader(storage.sessions, on_batch=show_progress, on_rejection=print_rejection)
-        try:
-            await (loader.load_strict(reader) if strict else loader.load(reader))
-        except StrictLoadFailed:
-            raise fail("nothing was loaded: rows were rejected, and --strict is given") from None
-        except (UnreadableFile, OSError) as error:
-            if strict:
-                raise fail(f"{error}; nothing was loaded") from None
-            read_error = error
+        rejections = RejectionPrinter(file)
+        loader = Loader(storage.sessions, show_progress, rejections)
+        failures = await store(loader, reader, parser, options)
+    rejections.print_rest()
+    for line in parser.report():
+        typer.echo(line, err=True)
     summary = loader.summary
-    rows_per_second = summary.read / (time.perf_counter() - started)
-    typer.echo(
-        f"{summary.read:,} rows read: {format_counts(summary)}, {summary.rejected:,} rejected; "
-        f"{rows_per_second:,.0f} rows/s"
-    )
-    if read_error:
-        raise fail(f"{read_error}; the rows before it were loaded")
-    if summary.rejected:
+    if options.dry_run or not failures:
+        seconds = time.perf_counter() - started
+        speed = f"{summary.read / seconds:,.0f} rows/s"
+        typer.echo(
+            f"{summary.read:,} rows read: {format_counts(summary)}, {summary.rejected:,} rejected; "
+            + ("dry run, nothing was stored" if options.dry_run else speed)
+        )
+    for error in reader.errors:
+        before = "" if failures or not error.rows else "; the rows before it were loaded"
+        fail(f"{error.path}: {error.reason}{before}")
+    if failures:
+        raise fail(f"nothing was loaded: {' and '.join(failures)}, and --strict is given")
+    if summary.rejected or reader.errors:
         raise typer.Exit(1)
 
 
-def print_rejection(row: RejectedRow) -> None:
-    """Print the location of a rejected row and the reason to standard error."""
-    typer.echo(f"{row.location}: {row.reason}", err=True)
+async def store(
+    loader: Loader, reader: FileReader, parser: RowParser, options: LoadOptions
+) -> list[str]:
+    """Load all rows. Return why nothing was loaded, which `--strict` may cause."""
+
+    def is_complete() -> bool:
+        return not (reader.errors or parser.ignores_input)
+
+    if options.dry_run:
+        await loader.dry_run(reader)
+    elif options.strict:
+        with suppress(StrictLoadFailed):
+            await loader.load_strict(reader, is_complete)
+    else:
+        await loader.load(reader)
+    conditions = {
+        "rows were rejected": loader.summary.rejected,
+        "files were not read to their end": reader.errors,
+        "columns or fields were ignored": parser.ignores_input,
+    }
+    return [text for text, applies in conditions.items() if applies and options.strict]
+
+
+def is_same_file(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to the same existing file."""
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+@contextmanager
+def open_rejects(path: Path | None) -> Generator[TextIO | None]:
+    """Open the file of rejected rows, if there is one. An error ends the command."""
+    if path is None:
+        yield None
+        return
+    try:
+        file = path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise fail(f"--rejects: {path}: {error.strerror}") from None
+    with file:
+        yield file
+
+
+class RejectionPrinter:
+    """Prints the first rejected rows to standard error, and writes all of them to a file."""
+
+    def __init__(self, file: TextIO | None) -> None:
+        self._file = file
+        self._count = 0
+
+    def __call__(self, row: RejectedRow) -> None:
+        """Print or count a row."""
+        self._count += 1
+        if self._count <= MAX_PRINTED:
+            typer.echo(f"{row.location}: {row.reason}", err=True)
+        if self._file is not None:
+            self._file.write(json.dumps({"location": row.location, "reason": row.reason}) + "\n")
+
+    def print_rest(self) -> None:
+        """Print the number of the rows that were not printed."""
+        if (more := self._count - MAX_PRINTED) > 0:
+            hint = f"; all are in {self._file.name}" if self._file else " (--rejects FILE has all)"
+            typer.echo(f"and {more:,} more{hint}", err=True)

@@ -2,16 +2,22 @@
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 
-from metrics_graphql.ingestion.formats import ParsedRow, RejectedRow, Row, UnreadableFile
+from metrics_graphql.ingestion.formats import ParsedRow, RejectedRow, Row
 from metrics_graphql.storage.session_store import SessionStore, Upsert
 
 logger = logging.getLogger(__name__)
 
 
 class StrictLoadFailed(Exception):
-    """A strict load had rejected rows. Nothing of it was stored."""
+    """A strict load had rejected rows, or was incomplete. Nothing of it was stored."""
+
+
+class _DryRunEnded(Exception):
+    """Rolls the transaction of a dry run back."""
 
 
 @dataclass(slots=True)
@@ -49,7 +55,6 @@ class Loader:
         again.
 
         Raises:
-            UnreadableFile: a file is truncated; the rows before are stored.
             Unavailable: the database cannot be written to; the batches before are stored.
         """
         for batch in self._batches(rows):
@@ -71,21 +76,39 @@ class Loader:
         """Update the planner statistics of the database, once a bulk load is complete."""
         await self.sessions.analyze()
 
-    async def load_strict(self, rows: Iterable[Row]) -> None:
+    async def load_strict(
+        self, rows: Iterable[Row], is_complete: Callable[[], bool] = lambda: True
+    ) -> None:
         """Load all rows in one transaction, or none if any is rejected. Other writers wait.
 
+        `is_complete` is called after the last row. If it returns False, none is loaded.
+
         Raises:
-            StrictLoadFailed: rows were rejected; each was passed to `on_rejection`.
-            UnreadableFile: a file is truncated; nothing is stored.
+            StrictLoadFailed: nothing is stored. Each rejected row was passed to `on_rejection`.
             Unavailable: the database cannot be written to; nothing is stored.
         """
         async with self.sessions.transaction(exclusive=True) as upsert:
-            for batch in self._batches(rows):
-                await self._upsert(upsert, batch)
-                self.on_batch(self.summary)
-            if self.summary.rejected:
+            await self._upsert_all(upsert, rows)
+            if self.summary.rejected or not is_complete():
                 raise StrictLoadFailed
         await self.finish()
+
+    async def dry_run(self, rows: Iterable[Row]) -> None:
+        """Count what `load` would do, in a transaction that is rolled back. Other writers wait.
+
+        Raises:
+            Unavailable: the database cannot be written to.
+        """
+        with suppress(_DryRunEnded):
+            async with self.sessions.transaction(exclusive=True) as upsert:
+                await self._upsert_all(upsert, rows)
+                raise _DryRunEnded
+
+    async def _upsert_all(self, upsert: Upsert, rows: Iterable[Row]) -> None:
+        """Upsert rows, batch by batch."""
+        for batch in self._batches(rows):
+            await self._upsert(upsert, batch)
+            self.on_batch(self.summary)
 
     async def _upsert(self, upsert: Upsert, batch: Sequence[Row]) -> None:
         """Upsert the valid rows of a batch, count all of them, and report the rejected ones."""
@@ -106,18 +129,8 @@ class Loader:
             self.on_rejection(row)
 
     def _batches(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
-        """Cut rows into lists of at most the batch size, also those before a read error."""
+        """Cut rows into lists of at most the batch size."""
         size = self.batch_size or self.sessions.batch_size
-        batch: list[Row] = []
-        try:
-            for row in rows:
-                batch.append(row)
-                if len(batch) == size:
-                    yield batch
-                    batch = []
-        except (UnreadableFile, OSError):
-            if batch:
-                yield batch
-            raise
-        if batch:
+        rows = iter(rows)
+        while batch := list(islice(rows, size)):
             yield batch

@@ -1,46 +1,101 @@
 """Opens files and reads their rows as one stream."""
 
+import gzip
+import io
+import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from metrics_graphql.ingestion.formats import Row, UnreadableFile, parse_file
+from metrics_graphql.ingestion.csv_format import parse_csv
+from metrics_graphql.ingestion.encoding import read_lines
+from metrics_graphql.ingestion.formats import ParsedRow, Row, UnreadableFile
+from metrics_graphql.ingestion.json_format import parse_json
+from metrics_graphql.ingestion.row_parser import RowParser
 
 STDIN: Final = Path("-")
 
 
-class FileReader:
-    """Iterates over the rows of several files, in order, and counts the bytes read.
+@dataclass(frozen=True, slots=True)
+class FileError:
+    """A file that was not read to its end."""
 
-    `default_org_id` is the organization of rows without an `org_id`. The path `-` is standard
-    input.
+    path: Path
+    reason: str
+    rows: int
+    """Valid rows before the error."""
+
+
+class FileReader:
+    """Iterates over the rows of several files, in order. The path `-` is standard input.
+
+    A file that cannot be read, or not to its end, is added to `errors`, and the next one is read.
     """
 
-    def __init__(self, paths: Sequence[Path], default_org_id: str | None) -> None:
+    def __init__(self, paths: Sequence[Path], parser: RowParser) -> None:
         self._paths = paths
-        self._default_org_id = default_org_id
+        self._parser = parser
+        self._stream: io.BufferedReader | None = None
+        self._sizes = {path: path.stat().st_size for path in paths if path.is_file()}
+        self._bytes_before = 0
+        """Bytes of the files before the current one."""
         self.total_bytes = (
-            None if STDIN in paths else sum(path.stat().st_size for path in paths if path.is_file())
+            None if STDIN in paths else sum(self._sizes.get(each, 0) for each in paths)
         )
         """Bytes of all files, as stored (compressed or not); None with standard input."""
-        self.bytes_read = 0
+        self.errors: list[FileError] = []
+
+    @property
+    def bytes_read(self) -> int:
         """Bytes read so far, of `total_bytes`."""
+        stream = self._stream
+        if stream is None or stream.closed or not stream.seekable():
+            return self._bytes_before
+        return self._bytes_before + stream.tell()
 
     def __iter__(self) -> Iterator[Row]:
-        """Yield each row; its location begins with the path of its file.
-
-        Raises:
-            UnreadableFile: a file is in none of the formats, or truncated.
-            OSError: a file cannot be opened or read.
-        """
+        """Yield each row; its location begins with the path of its file."""
         for path in self._paths:
-            offset = self.bytes_read
+            rows = 0
             source = 0 if path == STDIN else path
-            with open(source, "rb", closefd=source != 0) as stream:
-                try:
-                    for row in parse_file(stream, self._default_org_id):
-                        if stream.seekable():
-                            self.bytes_read = offset + stream.tell()
-                        yield row._replace(location=f"{path}: {row.location}")
-                except UnreadableFile as error:
-                    raise UnreadableFile(f"{path}: {error}") from None
+            try:
+                with open(source, "rb", closefd=source != 0) as self._stream:
+                    for row in parse_file(self._stream, self._parser, f"{path}: "):
+                        rows += isinstance(row, ParsedRow)
+                        yield row
+            except UnreadableFile as error:
+                self.errors.append(FileError(path, str(error), rows))
+            except OSError as error:
+                self.errors.append(FileError(path, describe_os_error(error), rows))
+            self._bytes_before += self._sizes.get(path, 0)
+
+
+def parse_file(stream: io.BufferedReader, parser: RowParser, prefix: str = "") -> Iterator[Row]:
+    """Yield the rows of a file in order. Each location begins with `prefix`.
+
+    The first line that is not blank shows whether the file is JSON or CSV.
+
+    Raises:
+        UnreadableFile: it is in none of the formats, or the rest of it cannot be parsed.
+        OSError: it cannot be read.
+    """
+    lines = enumerate(read_lines(stream), start=1)
+    try:
+        first = next((each for each in lines if not each[1].isspace()), None)
+        if first is None:
+            return
+        parse = parse_json if first[1].lstrip().startswith(("{", "[")) else parse_csv
+        yield from parse(chain([first], lines), parser, prefix)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UnreadableFile(f"not a whole gzip file: {error}") from None
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return why a file cannot be opened or read."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "is a directory"
+    return (error.strerror or str(error)).lower()

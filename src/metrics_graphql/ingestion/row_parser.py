@@ -1,0 +1,155 @@
+"""Parses the rows of all formats, and counts the names and values that are unknown."""
+
+import json
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any, Final
+
+from pydantic import ConfigDict, ValidationError
+
+from metrics_graphql.core.sessions import PUBLIC_SIZES, SessionUpdate
+from metrics_graphql.ingestion.field_names import FieldNames
+from metrics_graphql.ingestion.formats import InvalidRow
+from metrics_graphql.ingestion.row_schema import (
+    KNOWN_ORIGINS,
+    PULL_REQUEST_STATES,
+    SessionRow,
+    format_validation_error,
+)
+from metrics_graphql.ingestion.unknown_input import UnknownInput
+
+EXPECTED_JSON: Final = (
+    'a JSON file has one session a line, an array of them, or a page {"items": [...]}'
+)
+MAX_FAST_PATH: Final = 32 * 1024
+"""Characters of a session. A longer text may be a page, which is expensive to refuse."""
+
+
+class SessionRowWithExtra(SessionRow):
+    """A session with its unknown fields, in `model_extra`."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class RowParser:
+    """Converts rows to updates.
+
+    `default_org_id` is the organization of rows without an `org_id`. `columns` maps names that a
+    file has to fields.
+    """
+
+    def __init__(
+        self, default_org_id: str | None, columns: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self._default_org_id = default_org_id
+        self.names = FieldNames(columns=columns)
+        self._pull_request_names = FieldNames({"pr_state": "pr_state"}, unused=["pr_url"])
+        self.unknown = UnknownInput()
+
+    @property
+    def ignores_input(self) -> bool:
+        """Whether columns or fields were ignored, or `columns` that no file has."""
+        return bool(self.unknown.names or self.names.unmatched)
+
+    def report(self) -> Iterator[str]:
+        """Yield a line for each name that was ignored, and each unknown value."""
+        for name, field in self.names.unmatched.items():
+            yield f"ignored: --column {name}={field} (there is no such column)"
+        yield from self.unknown.report()
+
+    def parse_json(self, text: str) -> SessionUpdate | None:
+        """Return the update of a JSON object with exactly the names of the fields.
+
+        Returns None for everything else: `parse_object` then has the result, or the error. This
+        one is fast.
+
+        Raises:
+            InvalidRow: the row has no organization, or names a field twice.
+        """
+        if self.names.columns or len(text) > MAX_FAST_PATH:
+            return None
+        try:
+            row = SessionRowWithExtra.model_validate_json(text)
+        except ValidationError:
+            return None
+        unknown: tuple[str, ...] = ()
+        if row.model_extra:
+            fields, unknown = self.names.resolve(tuple(row.model_extra))
+            if fields:
+                return None
+        for pull_request in row.pull_requests or ():
+            if pull_request.model_extra:
+                fields, names = self._pull_request_names.resolve(tuple(pull_request.model_extra))
+                if fields:
+                    return None
+                unknown += tuple(f"pull_requests.{name}" for name in names)
+        if unknown:
+            self.unknown.count_names("field", dict.fromkeys(unknown))
+        return self._to_update(row)
+
+    def parse_object(self, value: object) -> SessionUpdate:
+        """Return the update that a parsed JSON object describes.
+
+        Raises:
+            InvalidRow: it is no object, or does not match the schema.
+        """
+        if not isinstance(value, dict):
+            raise InvalidRow("must be an object")
+        fields, unknown = self.names.resolve(tuple(value))
+        self.unknown.count_names("field", unknown)
+        if "session_id" not in fields:
+            raise InvalidRow("session_id: missing" + ("" if fields else f"; {EXPECTED_JSON}"))
+        return self.parse_values({field: value[name] for field, name in fields.items()})
+
+    def parse_values(self, values: dict[str, Any]) -> SessionUpdate:
+        """Return the update of a row whose names are fields.
+
+        Raises:
+            InvalidRow: it does not match the schema.
+        """
+        if values.get("pull_requests"):
+            values["pull_requests"] = self._parse_pull_requests(values["pull_requests"])
+        try:
+            row = SessionRow.model_validate(values)
+        except ValidationError as error:
+            raise InvalidRow(format_validation_error(error)) from None
+        return self._to_update(row)
+
+    def has_session_id(self, value: Mapping[str, object]) -> bool:
+        """Return whether a JSON object is a session rather than a page."""
+        return "session_id" in self.names.resolve(tuple(value)).fields
+
+    def _parse_pull_requests(self, value: object) -> object:
+        """Return pull requests with the names of their fields. CSV has them as JSON."""
+        if isinstance(value, str) and value.strip():
+            try:
+                value = json.loads(value, parse_float=Decimal)
+            except (ValueError, RecursionError):
+                raise InvalidRow(
+                    'pull_requests: must be JSON, like [{"pr_state": "merged"}]'
+                ) from None
+        if not isinstance(value, list):
+            return value
+        renamed = []
+        unknown: dict[str, None] = {}
+        for item in value:
+            if isinstance(item, dict):
+                fields, names = self._pull_request_names.resolve(tuple(item))
+                unknown |= dict.fromkeys(f"pull_requests.{name}" for name in names)
+                renamed.append({field: item[name] for field, name in fields.items()})
+            else:
+                renamed.append(item)
+        self.unknown.count_names("field", unknown)
+        return renamed
+
+    def _to_update(self, row: SessionRow) -> SessionUpdate:
+        if row.origin is not None and row.origin not in KNOWN_ORIGINS:
+            self.unknown.count_value("origin", row.origin)
+        if row.size is not None and row.size not in PUBLIC_SIZES:
+            self.unknown.count_value("session_size", row.size)
+        states = dict.fromkeys(each.pr_state for each in row.pull_requests or ())
+        for state in states:
+            if state is not None and state not in PULL_REQUEST_STATES:
+                self.unknown.count_value("pr_state", state)
+        return row.to_update(self._default_org_id)

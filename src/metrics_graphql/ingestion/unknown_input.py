@@ -1,0 +1,74 @@
+"""Counts names and values of the input that are not known, so that they can be reported."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+from metrics_graphql.core.errors import shorten
+from metrics_graphql.ingestion.field_names import FIELDS, suggest
+from metrics_graphql.ingestion.row_schema import KNOWN_VALUES
+
+MAX_DISTINCT: Final = 10_000
+"""Different names, and values, that are counted. Later ones are not, to bound the memory."""
+MAX_LINES: Final = 10
+"""Names, and values, that a report lists."""
+MAX_CHOICES: Final = 5
+"""If there are at most so many known values, a report lists them, and else a similar one."""
+
+
+class UnknownInput:
+    """Unknown columns and fields, which are ignored, and unknown values of origins and sizes."""
+
+    def __init__(self) -> None:
+        self.names: Counter[tuple[str, str]] = Counter()
+        """Rows by kind (`column` or `field`) and name."""
+        self.values: Counter[tuple[str, str]] = Counter()
+        """Rows by field and value."""
+
+    def count_names(self, kind: str, names: Iterable[str], rows: int = 1) -> None:
+        """Count rows that have these columns or fields."""
+        for name in names:
+            _count(self.names, (kind, name), rows)
+
+    def count_value(self, field: str, value: str) -> None:
+        """Count a row with this value of a field."""
+        _count(self.values, (field, value), 1)
+
+    def report(self) -> Iterator[str]:
+        """Yield a line for each name and value, the most frequent first."""
+        for (kind, name), rows in self.names.most_common(MAX_LINES):
+            yield f"ignored: {kind} {quote(name)} ({_rows(rows)}{_name_hint(name)})"
+        if (more := len(self.names) - MAX_LINES) > 0:
+            yield f"ignored: {more:,} more names"
+        for (field, value), rows in self.values.most_common(MAX_LINES):
+            hint = _value_hint(value, KNOWN_VALUES[field])
+            yield f"unknown: {field} {quote(value)} ({_rows(rows)}{hint})"
+        if (more := len(self.values) - MAX_LINES) > 0:
+            yield f"unknown: {more:,} more values"
+
+
+def quote(text: str) -> str:
+    """Return a text that can be printed on one line."""
+    return '"{}"'.format("".join(c if c.isprintable() else "\ufffd" for c in shorten(text)))
+
+
+def _count(counter: Counter[tuple[str, str]], key: tuple[str, str], rows: int) -> None:
+    if key in counter or len(counter) < MAX_DISTINCT:
+        counter[key] += rows
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _name_hint(name: str) -> str:
+    parent, _, last = name.rpartition(".")
+    meant = suggest(last, ("pr_state", "pr_url") if parent == "pull_requests" else FIELDS)
+    return f"; did you mean {meant}?" if meant else ""
+
+
+def _value_hint(value: str, known: Sequence[str]) -> str:
+    if len(known) <= MAX_CHOICES:
+        return f"; known are {', '.join(known)}"
+    meant = suggest(value, known)
+    return f"; did you mean {meant}?" if meant else ""
