@@ -43,11 +43,11 @@ def programs(tmp_path: Path) -> Path:
 
 def setup(checkout: Path, path: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run the script with a PATH."""
-    kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    pip_settings = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     return subprocess.run(
         ["scripts/setup"],  # noqa: S607 - relative to the checkout
         cwd=checkout,
-        env={**kept, "HOME": str(checkout.parent), "PATH": path, **variables},
+        env={**pip_settings, "HOME": str(checkout.parent), "PATH": path, **variables},
         capture_output=True,
         text=True,
         check=False,

@@ -38,7 +38,7 @@ GC_THRESHOLD: Final = 20_000
 
 
 class Application(Starlette):
-    """Starlette with `ErrorMiddleware` in place of its own two, which cost more."""
+    """Starlette with `ErrorMiddleware` in place of its own two (docs/decisions/0013)."""
 
     def build_middleware_stack(self) -> ASGIApp:
         """Return the router inside the middleware, outermost first."""

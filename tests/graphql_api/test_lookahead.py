@@ -19,8 +19,9 @@ from metrics_graphql.core.measures import MEASURES, Measure, in_order
 from metrics_graphql.core.queries import MetricsRequest
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.service import MetricsService
+from metrics_graphql.graphql_api.document_limits import Fragments
 from metrics_graphql.graphql_api.document_store import Operation
-from metrics_graphql.graphql_api.lookahead import Fragments, look_ahead, measures_read
+from metrics_graphql.graphql_api.lookahead import look_ahead, measures_read
 from metrics_graphql.graphql_api.schema import graphql_schema
 from tests.graphql_api.conftest import Execute
 from tests.graphql_api.selections import metrics_statements

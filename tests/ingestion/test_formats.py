@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics_graphql.ingestion.formats import ParsedRow, RejectedRow, Row, UnreadableFile
 from metrics_graphql.ingestion.reader import parse_file
 from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.rows import ParsedRow, RejectedRow, Row, UnreadableFile
 
 Values = dict[str, Any]
 Compress = Callable[[bytes], bytes]

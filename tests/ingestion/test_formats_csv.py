@@ -9,9 +9,9 @@ import pytest
 
 from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion import csv_format
-from metrics_graphql.ingestion.formats import ParsedRow, Row, UnreadableFile
 from metrics_graphql.ingestion.reader import parse_file
 from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.rows import ParsedRow, Row, UnreadableFile
 from tests.ingestion.test_formats import open_bytes, parsed, read, rejected
 
 HEADER = "session_id,org_id,created_at,first_message,acus_consumed"

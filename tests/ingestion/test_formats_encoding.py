@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from metrics_graphql.ingestion import encoding
-from metrics_graphql.ingestion.formats import UnreadableFile
+from metrics_graphql.ingestion.rows import UnreadableFile
 from tests.ingestion.test_formats import parsed, read, rejected
 
 CSV = "session_id,created_at,origin,user_id,title\na,5,slack,J\xf6rg,\u2028\U0001f600\n"

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from metrics_graphql.ingestion import json_format
-from metrics_graphql.ingestion.formats import ParsedRow, Row, UnreadableFile
 from metrics_graphql.ingestion.reader import parse_file
 from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.rows import ParsedRow, Row, UnreadableFile
 from tests.ingestion.test_formats import open_bytes, parsed, read, rejected
 
 A: dict[str, Any] = {"session_id": "a", "created_at": 1, "tags": [{"x": []}]}

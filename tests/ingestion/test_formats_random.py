@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics_graphql.core.sessions import SessionUpdate
-from metrics_graphql.ingestion.formats import ParsedRow, Row, UnreadableFile
 from metrics_graphql.ingestion.reader import parse_file
 from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.rows import ParsedRow, Row, UnreadableFile
 from tests.ingestion.test_formats import open_bytes, rejected
 
 FIELDS = ("session_id", "org_id", "created_at", "origin", "acus_consumed")
 GHOST = {"session_id": "ghost", "org_id": "org-b", "created_at": 1, "acus_consumed": 999}
-"""A session that nobody wrote. It is in the text of cells only."""
+"""A session that no row describes. It is in the text of cells only."""
 PIECES = ["a", ",", ";", "|", "\t", '"', '""', "\\", "\n", "\r\n", "\r", " ", "é", "\u2028"]
 ENDS = ["\n", "\r\n", "\r"]
 LONG = "x" * 140_000

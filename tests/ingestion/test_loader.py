@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics_graphql.core.sessions import Session, SessionUpdate
-from metrics_graphql.ingestion.formats import RejectedRow, Row
 from metrics_graphql.ingestion.loader import Loader, LoadSummary, StrictLoadFailed
 from metrics_graphql.ingestion.reader import FileReader, parse_file
 from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.rows import RejectedRow, Row
 from metrics_graphql.storage.database_sessions import DatabaseSessionStore
 from metrics_graphql.storage.ingest import read_stored
 from tests import oracle, strategies
@@ -320,7 +320,7 @@ def test_a_strict_load_that_is_incomplete_stores_nothing(gateway: Gateway) -> No
 
 
 def test_a_dry_run_counts_and_stores_nothing(gateway: Gateway) -> None:
-    """Sessions of an earlier batch are seen by a later one."""
+    """A later batch reads the sessions of an earlier one."""
     load(gateway, lines(FULL))
     rejections: list[RejectedRow] = []
     loader = Loader(gateway.storage.sessions, on_rejection=rejections.append)
@@ -348,11 +348,11 @@ def test_a_truncated_file_is_loaded_up_to_its_end(gateway: Gateway, tmp_path: Pa
     reader = FileReader([file], RowParser("org-1"))
 
     load(gateway, reader)
-    kept = count(gateway)
+    stored = count(gateway)
 
-    assert [(error.path, error.rows) for error in reader.errors] == [(file, kept)]
-    assert BATCH_SIZE <= kept < len(MANY)
-    assert load(gateway, parse(compressed)) == Loaded(len(MANY) - kept, 0, kept, [])
+    assert [(error.path, error.rows) for error in reader.errors] == [(file, stored)]
+    assert BATCH_SIZE <= stored < len(MANY)
+    assert load(gateway, parse(compressed)) == Loaded(len(MANY) - stored, 0, stored, [])
 
 
 def test_several_files(gateway: Gateway, tmp_path: Path) -> None:

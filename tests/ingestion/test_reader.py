@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from metrics_graphql.ingestion.field_names import FIELDS, suggest
-from metrics_graphql.ingestion.formats import ParsedRow
 from metrics_graphql.ingestion.reader import FileReader, parse_file
 from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.rows import ParsedRow
 from metrics_graphql.ingestion.unknown_input import MAX_LINES
 from tests.ingestion.test_formats import open_bytes, parsed
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics_graphql.core.sessions import SessionUpdate
-from metrics_graphql.ingestion.formats import InvalidRow, RejectedRow
 from metrics_graphql.ingestion.reader import parse_file
 from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.rows import InvalidRow, RejectedRow
 
 Values = dict[str, Any]
 Parse = Callable[[Values], SessionUpdate]

@@ -17,8 +17,8 @@ from metrics_graphql.cli.serve import UVICORN_OPTIONS, configure_server
 from metrics_graphql.core.periods import DAY
 from metrics_graphql.core.tenants import ENTERPRISE
 from metrics_graphql.ingestion.demo_data import DEMO_ORGANIZATIONS, demo_sessions
-from metrics_graphql.ingestion.formats import ParsedRow
 from metrics_graphql.ingestion.loader import Loader
+from metrics_graphql.ingestion.rows import ParsedRow
 from metrics_graphql.storage.repository import Storage
 from metrics_graphql.storage.service_users import IssuedToken, create_service_user
 

@@ -15,15 +15,16 @@ from metrics_graphql.cli.runner import (
     configure,
     fail,
     format_counts,
+    print_error,
     progress_bar,
     run_with_storage,
 )
 from metrics_graphql.core.identifiers import check_new_id
 from metrics_graphql.ingestion.field_names import FIELDS, FieldNames, normalize
-from metrics_graphql.ingestion.formats import RejectedRow
 from metrics_graphql.ingestion.loader import Loader, LoadSummary, StrictLoadFailed
 from metrics_graphql.ingestion.reader import FileReader
 from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.rows import RejectedRow
 from metrics_graphql.storage.repository import Storage
 from metrics_graphql.storage.schema import SchemaStatus
 
@@ -126,7 +127,7 @@ async def run_load(storage: Storage, options: LoadOptions) -> None:
         )
     for error in reader.errors:
         before = "" if failures or not error.rows else "; the rows before it were loaded"
-        fail(f"{error.path}: {error.reason}{before}")
+        print_error(f"{error.path}: {error.reason}{before}")
     if failures:
         raise fail(f"nothing was loaded: {' and '.join(failures)}, and --strict is given")
     if summary.rejected or reader.errors:

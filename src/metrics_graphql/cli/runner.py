@@ -36,9 +36,14 @@ class InvalidSettings(Exception):
     """Settings cannot be read. The message names each of them."""
 
 
-def fail(message: str) -> typer.Exit:
-    """Print an error as one line. Raise the result to exit with status 1."""
+def print_error(message: object) -> None:
+    """Print an error as one line to standard error."""
     typer.echo(f"metrics-graphql: {message}", err=True)
+
+
+def fail(message: str) -> typer.Exit:
+    """Print an error. Raise the result to exit with status 1."""
+    print_error(message)
     return typer.Exit(1)
 
 

@@ -15,6 +15,7 @@ from metrics_graphql.cli.runner import (
     describe_error,
     fail,
     format_counts,
+    print_error,
     progress_bar,
     run_with_schema,
 )
@@ -96,10 +97,10 @@ async def pull_repeatedly(storage: Storage, client: V3Client, interval: int) -> 
         try:
             await pull_once(storage, client)
         except V3ClientError as error:
-            typer.echo(f"metrics-graphql: {error}", err=True)
+            print_error(error)
             delay = max(interval, error.retry_after)
         except Unavailable as error:
-            typer.echo(f"metrics-graphql: {describe_error(error)}", err=True)
+            print_error(describe_error(error))
         await asyncio.sleep(delay)
 
 

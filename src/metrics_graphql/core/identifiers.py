@@ -1,7 +1,6 @@
 """Checks of ids: which can be compared, and which may be stored."""
 
 import re
-import unicodedata
 from typing import Final
 
 from metrics_graphql.core.errors import BadUserInput, FieldPath
@@ -10,6 +9,8 @@ MAX_ID_LENGTH: Final = 256
 """Characters of a stored id."""
 UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 """NUL, which PostgreSQL text cannot hold, and unpaired surrogates, which UTF-8 cannot encode."""
+CONTROL_CHARACTER: Final = re.compile("[\0-\x1f\x7f-\x9f]")
+"""The category Cc of Unicode."""
 
 
 def check_id(path: FieldPath, value: str) -> str:
@@ -30,12 +31,12 @@ def check_new_id(path: FieldPath, value: str) -> str:
         BadUserInput: as `check_id`; or it is empty, longer than `MAX_ID_LENGTH`, or contains a
             comma (the REST API joins ids with commas) or a control character.
     """
-    if not value.strip():
+    if not value or value.isspace():
         raise BadUserInput(path, "must not be empty")
     if len(value) > MAX_ID_LENGTH:
         raise BadUserInput(path, f"must have at most {MAX_ID_LENGTH} characters")
     if "," in value:
         raise BadUserInput(path, "must not contain a comma")
-    if any(unicodedata.category(character) == "Cc" for character in value):
+    if CONTROL_CHARACTER.search(value):
         raise BadUserInput(path, "must not contain control characters")
     return check_id(path, value)

@@ -23,8 +23,8 @@ class Repository(Protocol):
     async def fetch_metrics(self, requests: Sequence[MetricsRequest]) -> list[MetricsResult]:
         """Return the result of each request, in order.
 
-        A result may contain measures of other requests of the batch. A failed
-        statement fails only the requests that it served.
+        A result may contain measures of other requests of the batch. A failed statement
+        fails only the requests that it served.
         """
 
     async def fetch_breakdown(self, query: BreakdownQuery) -> Breakdown:

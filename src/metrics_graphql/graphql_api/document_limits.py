@@ -17,6 +17,8 @@ from graphql import (
 from metrics_graphql.graphql_api.errors import QueryTooExpensive
 from metrics_graphql.settings import Settings
 
+Fragments = Mapping[str, FragmentDefinitionNode]
+
 MAX_COUNT: Final = 2**53 - 1
 """Where counts saturate: the largest integer that every client of JSON reads exactly."""
 
@@ -66,11 +68,7 @@ class DocumentLimits(NamedTuple):
         Raises:
             QueryTooExpensive: naming a limit that is exceeded.
         """
-        fragments = {
-            definition.name.value: definition
-            for definition in document.definitions
-            if isinstance(definition, FragmentDefinitionNode)
-        }
+        fragments = fragments_of(document)
         visitor = ComplexityVisitor(fragments, costs)
         for definition in document.definitions:
             if isinstance(definition, OperationDefinitionNode):
@@ -87,6 +85,15 @@ class DocumentLimits(NamedTuple):
                 raise QueryTooExpensive(name, value, maximum)
 
 
+def fragments_of(document: DocumentNode) -> Fragments:
+    """Return the fragments that a document defines, by name."""
+    return {
+        definition.name.value: definition
+        for definition in document.definitions
+        if isinstance(definition, FragmentDefinitionNode)
+    }
+
+
 class ComplexityVisitor:
     """Measures the parts of a document. `costs` are those of fields, by name.
 
@@ -94,9 +101,7 @@ class ComplexityVisitor:
     cycle of fragments, which validation refuses, the repeated one counts as empty.
     """
 
-    def __init__(
-        self, fragments: Mapping[str, FragmentDefinitionNode], costs: Mapping[str, int]
-    ) -> None:
+    def __init__(self, fragments: Fragments, costs: Mapping[str, int]) -> None:
         self._fragments = fragments
         self._costs = costs
         self._fragment_complexity: dict[str, Complexity] = {}

@@ -16,7 +16,6 @@ from typing import Final, NamedTuple, Self
 from cachetools import LRUCache
 from graphql import (
     DocumentNode,
-    FragmentDefinitionNode,
     GraphQLError,
     GraphQLSyntaxError,
     OperationDefinitionNode,
@@ -28,7 +27,7 @@ from graphql import (
 from graphql.execution.values import VariableValues
 
 from metrics_graphql.core.errors import BadUserInput
-from metrics_graphql.graphql_api.document_limits import DocumentLimits
+from metrics_graphql.graphql_api.document_limits import DocumentLimits, Fragments, fragments_of
 from metrics_graphql.graphql_api.errors import (
     InvalidDocument,
     PersistedQueryNotFound,
@@ -39,7 +38,7 @@ from metrics_graphql.graphql_api.fast_path_compiler import (
     UnsupportedSelection,
     compile_operation,
 )
-from metrics_graphql.graphql_api.lookahead import Fragments, condition_variables
+from metrics_graphql.graphql_api.lookahead import condition_variables
 from metrics_graphql.graphql_api.request import GraphQLRequest
 from metrics_graphql.graphql_api.schema import COSTS, graphql_schema
 from metrics_graphql.settings import Settings
@@ -91,11 +90,7 @@ class Document:
 
     @cached_property
     def _fragments(self) -> Fragments:
-        return {
-            definition.name.value: definition
-            for definition in self.ast.definitions
-            if isinstance(definition, FragmentDefinitionNode)
-        }
+        return fragments_of(self.ast)
 
     def operation(self, name: str | None) -> Operation:
         """Return an operation; without a name, the only one.

@@ -39,10 +39,11 @@ from strawberry.types.field import StrawberryField
 
 from metrics_graphql.graphql_api.aggregates import MEASURE, MEMBER_MEASURES
 from metrics_graphql.graphql_api.argument_converters import arguments_converter
+from metrics_graphql.graphql_api.document_limits import Fragments
 from metrics_graphql.graphql_api.fast_path import CompiledFetch, CompiledOperation
 from metrics_graphql.graphql_api.fetch_spec import FETCH_SPEC
 from metrics_graphql.graphql_api.json_template import ObjectTemplate, TemplateBuilder, Writer
-from metrics_graphql.graphql_api.lookahead import Fragments, look_ahead
+from metrics_graphql.graphql_api.lookahead import look_ahead
 from metrics_graphql.graphql_api.schema import graphql_schema
 
 Reader = Callable[[Any], Any]

@@ -1,7 +1,7 @@
 """GraphQL over HTTP: reads a request, executes it, and responds, with errors in GraphQL's shape."""
 
 from collections.abc import Awaitable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from graphql import ExecutionResult, execute
 from graphql.execution import get_variable_values
@@ -44,7 +44,7 @@ from metrics_graphql.server.request_key import RequestKey
 from metrics_graphql.settings import Settings
 from metrics_graphql.telemetry.request_record import RequestRecord
 
-MAX_COERCION_ERRORS = 50
+MAX_COERCION_ERRORS: Final = 50
 """Errors in variables that are reported; graphql-core's own default."""
 
 

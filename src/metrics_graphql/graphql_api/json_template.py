@@ -22,7 +22,7 @@ class ObjectTemplate:
     """The JSON of an object, with `%s` for each field that differs between objects.
 
     Measures are read in one step, because an object has up to 23 of them and a series up to 1,000
-    objects: that makes a series a third faster (docs/decisions/0014).
+    objects: docs/decisions/0014 has the gain.
     """
 
     text: str

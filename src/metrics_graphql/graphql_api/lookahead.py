@@ -1,12 +1,11 @@
 """Lookahead: what the selection under a field reads, known before anything is fetched."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, cast
 
 from graphql import (
     ArgumentNode,
     FieldNode,
-    FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLObjectType,
     InlineFragmentNode,
@@ -18,9 +17,7 @@ from graphql import (
 
 from metrics_graphql.core.measures import Measure, in_order
 from metrics_graphql.graphql_api.aggregates import MEASURE, MEMBER_MEASURES, READS
-from metrics_graphql.graphql_api.document_limits import ComplexityVisitor
-
-Fragments = Mapping[str, FragmentDefinitionNode]
+from metrics_graphql.graphql_api.document_limits import ComplexityVisitor, Fragments
 
 
 class Lookahead(NamedTuple):

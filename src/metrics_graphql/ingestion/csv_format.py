@@ -12,14 +12,14 @@ from itertools import chain
 from typing import Final
 
 from metrics_graphql.ingestion.field_names import FieldNames
-from metrics_graphql.ingestion.formats import (
+from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.rows import (
     InvalidRow,
     ParsedRow,
     RejectedRow,
     Row,
     UnreadableFile,
 )
-from metrics_graphql.ingestion.row_parser import RowParser
 from metrics_graphql.ingestion.unknown_input import quote
 
 SEPARATORS: Final = (",", ";", "\t", "|")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Final
 
-from metrics_graphql.ingestion.formats import UnreadableFile
+from metrics_graphql.ingestion.rows import UnreadableFile
 
 MAX_LINE: Final = 128_000_000
 """Characters of a line, and of a JSON document. They are held in memory."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
-from metrics_graphql.ingestion.formats import InvalidRow
+from metrics_graphql.ingestion.rows import InvalidRow
 
 FIELDS: Final = (
     "session_id",
@@ -125,9 +125,10 @@ class FieldNames:
             elif (key := normalize(name)) and key not in self._unused:
                 unknown.append(name)
         fields = {field: self._choose(field, candidates) for field, candidates in given.items()}
-        for name in list(self.unmatched):
-            if any(normalize(name) == normalize(each) for each in names):
-                del self.unmatched[name]
+        keys = set(map(normalize, names))
+        self.unmatched = {
+            name: field for name, field in self.unmatched.items() if normalize(name) not in keys
+        }
         return Resolution(fields, tuple(dict.fromkeys(unknown)))
 
     def _choose(self, field: str, names: Sequence[str]) -> str:

@@ -8,14 +8,14 @@ from decimal import Decimal
 from typing import Final
 
 from metrics_graphql.ingestion.encoding import MAX_LINE
-from metrics_graphql.ingestion.formats import (
+from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.rows import (
     InvalidRow,
     ParsedRow,
     RejectedRow,
     Row,
     UnreadableFile,
 )
-from metrics_graphql.ingestion.row_parser import RowParser
 
 DECODER: Final = json.JSONDecoder(parse_float=Decimal)
 NON_BLANK: Final = re.compile(r"\S")
@@ -50,19 +50,11 @@ def parse_json(lines: Iterator[tuple[int, str]], parser: RowParser, prefix: str)
     for number, line in lines:
         if line.isspace():
             continue
-        location = f"{prefix}line {number}"
         try:
-            update = parser.parse_json(line)
-            if update is not None:
-                yield ParsedRow(location, update)
-                continue
             documents = decode(line)
-        except InvalidRow as error:
-            yield RejectedRow(location, str(error))
-            continue
         except NotJSON as error:
             if not (error.is_incomplete and is_continued(line, lines.peek())):
-                yield RejectedRow(location, str(error))
+                yield RejectedRow(f"{prefix}line {number}", str(error))
                 continue
             documents = decode_rest(number, line, lines)
         for line_breaks, document in documents:

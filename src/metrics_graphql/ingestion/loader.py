@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
-from metrics_graphql.ingestion.formats import ParsedRow, RejectedRow, Row
+from metrics_graphql.ingestion.rows import ParsedRow, RejectedRow, Row
 from metrics_graphql.storage.session_store import SessionStore, Upsert
 
 logger = logging.getLogger(__name__)

@@ -11,9 +11,9 @@ from typing import Final
 
 from metrics_graphql.ingestion.csv_format import parse_csv
 from metrics_graphql.ingestion.encoding import read_lines
-from metrics_graphql.ingestion.formats import ParsedRow, Row, UnreadableFile
 from metrics_graphql.ingestion.json_format import parse_json
 from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.rows import ParsedRow, Row, UnreadableFile
 
 STDIN: Final = Path("-")
 

@@ -6,30 +6,22 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, Final
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from metrics_graphql.core.sessions import PUBLIC_SIZES, SessionUpdate
 from metrics_graphql.ingestion.field_names import FieldNames
-from metrics_graphql.ingestion.formats import InvalidRow
 from metrics_graphql.ingestion.row_schema import (
     KNOWN_ORIGINS,
     PULL_REQUEST_STATES,
     SessionRow,
     format_validation_error,
 )
+from metrics_graphql.ingestion.rows import InvalidRow
 from metrics_graphql.ingestion.unknown_input import UnknownInput
 
 EXPECTED_JSON: Final = (
     'a JSON file has one session a line, an array of them, or a page {"items": [...]}'
 )
-MAX_FAST_PATH: Final = 32 * 1024
-"""Characters of a session. A longer text may be a page, which is expensive to refuse."""
-
-
-class SessionRowWithExtra(SessionRow):
-    """A session with its unknown fields, in `model_extra`."""
-
-    model_config = ConfigDict(extra="allow")
 
 
 class RowParser:
@@ -57,36 +49,6 @@ class RowParser:
         for name, field in self.names.unmatched.items():
             yield f"ignored: --column {name}={field} (there is no such column)"
         yield from self.unknown.report()
-
-    def parse_json(self, text: str) -> SessionUpdate | None:
-        """Return the update of a JSON object with exactly the names of the fields.
-
-        Returns None for everything else: `parse_object` then has the result, or the error. This
-        one is fast.
-
-        Raises:
-            InvalidRow: the row has no organization, or names a field twice.
-        """
-        if self.names.columns or len(text) > MAX_FAST_PATH:
-            return None
-        try:
-            row = SessionRowWithExtra.model_validate_json(text)
-        except ValidationError:
-            return None
-        unknown: tuple[str, ...] = ()
-        if row.model_extra:
-            fields, unknown = self.names.resolve(tuple(row.model_extra))
-            if fields:
-                return None
-        for pull_request in row.pull_requests or ():
-            if pull_request.model_extra:
-                fields, names = self._pull_request_names.resolve(tuple(pull_request.model_extra))
-                if fields:
-                    return None
-                unknown += tuple(f"pull_requests.{name}" for name in names)
-        if unknown:
-            self.unknown.count_names("field", dict.fromkeys(unknown))
-        return self._to_update(row)
 
     def parse_object(self, value: object) -> SessionUpdate:
         """Return the update that a parsed JSON object describes.

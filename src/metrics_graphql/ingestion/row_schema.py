@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from metrics_graphql.core.errors import BadUserInput, FieldPath
-from metrics_graphql.core.identifiers import MAX_ID_LENGTH, check_id, check_new_id
+from metrics_graphql.core.identifiers import check_id, check_new_id
 from metrics_graphql.core.iso8601 import parse_iso8601
 from metrics_graphql.core.periods import MAX_INSTANT
 from metrics_graphql.core.sessions import (
@@ -30,7 +30,7 @@ from metrics_graphql.core.sessions import (
     SessionUpdate,
 )
 from metrics_graphql.ingestion.encoding import describe_undecoded
-from metrics_graphql.ingestion.formats import InvalidRow
+from metrics_graphql.ingestion.rows import InvalidRow
 
 MAX_TEXT: Final = 256
 """Characters of an origin or a size."""
@@ -50,8 +50,6 @@ NULLABLE_FIELDS: Final = ("origin", "size", "user_id", "service_user_id", "playb
 """Fields that null clears. In the others, which are never null in storage, null means absent."""
 NOT_AN_OBJECT: Final = frozenset({"model_type", "model_attributes_type"})
 """Types of pydantic's errors for a value that is no JSON object."""
-PLAIN_ID: Final = re.compile(rf"[!-+\--~]{{1,{MAX_ID_LENGTH}}}")
-"""An id of printable ASCII without commas and blanks."""
 UNIX_SECONDS: Final = re.compile(r"([+-]?\d+)(?:\.\d*)?", re.ASCII)
 MAX_DIGITS: Final = 20
 """A longer number is beyond the year 9999."""
@@ -70,11 +68,6 @@ def core_check(check: Callable[[FieldPath, str], str]) -> AfterValidator:
             raise PydanticCustomError("refused", "{reason}", {"reason": error.reason}) from None
 
     return AfterValidator(validate)
-
-
-def _check_stored_id(path: FieldPath, value: str) -> str:
-    """Do as `check_new_id`, in a fraction of its time for plain ids."""
-    return value if PLAIN_ID.fullmatch(value) else check_new_id(path, value)
 
 
 def normalizer(known: Collection[str]) -> AfterValidator:
@@ -132,7 +125,7 @@ Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), core_check(check_i
 Origin = Annotated[Text, normalizer(KNOWN_ORIGINS)]
 Size = Annotated[Text, normalizer(PUBLIC_SIZES)]
 PullRequestState = Annotated[str, normalizer(PULL_REQUEST_STATES)]
-Id = Annotated[str, StringConstraints(strip_whitespace=True), core_check(_check_stored_id)]
+Id = Annotated[str, StringConstraints(strip_whitespace=True), core_check(check_new_id)]
 OptionalId = Annotated[Id | None, BeforeValidator(empty_to_none)]
 Instant = Annotated[int, AfterValidator(_check_instant)]
 Acus = Annotated[Decimal, Field(ge=0, le=MAX_ACUS_PER_SESSION, allow_inf_nan=False)]
@@ -143,10 +136,7 @@ ParseNumber = BeforeValidator(_parse_number)
 class PullRequest(BaseModel):
     """A pull request. Only its state is used."""
 
-    model_config = ConfigDict(extra="allow")
-
     pr_state: Annotated[PullRequestState | None, BeforeValidator(empty_to_none)] = None
-    pr_url: Any = None
 
 
 class SessionRow(BaseModel):

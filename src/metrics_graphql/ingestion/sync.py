@@ -8,8 +8,8 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from metrics_graphql.ingestion.formats import ParsedRow
 from metrics_graphql.ingestion.loader import Loader, ignore
+from metrics_graphql.ingestion.rows import ParsedRow
 from metrics_graphql.ingestion.v3_client import CursorRejected, V3Client
 from metrics_graphql.ingestion.v3_schema import SessionPage
 from metrics_graphql.storage.database import Database

@@ -25,8 +25,8 @@ class InvalidDatabaseURL(ValueError):
 class Storage:
     """Implements `core.repository.Repository`, and manages the tables.
 
-    Every method raises `Unavailable` when an engine is unavailable. Reads also
-    raise `TimedOut` at the deadline, if there is one.
+    Every method raises `Unavailable` when an engine is unavailable. Reads also raise
+    `TimedOut` at the deadline, if there is one.
     """
 
     def __init__(self, database: Database, sessions: SessionStore) -> None:

@@ -41,8 +41,8 @@ class VerificationUnit(NamedTuple):
 class SessionStore(StatementReader, Protocol):
     """Stores sessions, and everything derived from them.
 
-    Every method raises `Unavailable` when an engine is unavailable. Reads also
-    raise `TimedOut` at the deadline, if there is one.
+    Every method raises `Unavailable` when an engine is unavailable. Reads also raise
+    `TimedOut` at the deadline, if there is one.
     """
 
     @property

@@ -86,9 +86,11 @@ class UpsertBuffer:
                 if before is not None and before.created_at != session.created_at:
                     replaced.append(before)
         # A session may have moved back to the time of a row that needs a tombstone no more.
-        kept = {table_key(session) for session in changed}
+        inserted = {table_key(session) for session in changed}
         rows = [(*session, version, 0) for session in changed]
-        rows += [(*session, version, 1) for session in replaced if table_key(session) not in kept]
+        rows += [
+            (*session, version, 1) for session in replaced if table_key(session) not in inserted
+        ]
         await self.client.insert(rows)
 
     async def _known_organizations(self, updates: Iterable[SessionUpdate]) -> set[str]:

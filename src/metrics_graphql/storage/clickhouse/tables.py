@@ -28,7 +28,7 @@ from metrics_graphql.storage.dialects.clickhouse import COMPILER
 from metrics_graphql.storage.tables import sessions
 
 VERSION: Final = "version"
-"""Of rows with the same key, the one with the highest version is kept. It is a time in
+"""Of rows with the same key, the one with the highest version counts. It is a time in
 microseconds, later than the versions of all rows before it."""
 IS_DELETED: Final = "is_deleted"
 """Marks a tombstone: the session with this key has another `created_at` now."""
