@@ -24,8 +24,8 @@ exits. `scripts/write-settings-page` generates this page from
 NOTES: Final = """
 Time, rate and concurrency limits apply to each process.
 
-`serve`, `demo`, `load` and `sync` create or upgrade a SQLite file and an embedded ClickHouse. The
-tables of a database server are created and upgraded by `metrics-graphql migrate` alone.
+`serve`, `demo`, `load` and `sync` create or upgrade a SQLite file. On a server, only
+`metrics-graphql migrate` does: see [Upgrading](upgrading.md).
 """
 
 

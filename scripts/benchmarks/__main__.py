@@ -149,7 +149,6 @@ def run_cluster(json_file: Json = None) -> None:
     print_lines(cluster.conclusions(rows))
 
 
-@app.command("budget", hidden=True)  # the earlier name
 @app.command("document-limits")
 def run_document_limits(json_file: Json = None) -> None:
     """Time until hostile documents are refused or valid, in process."""

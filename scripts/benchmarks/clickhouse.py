@@ -37,7 +37,7 @@ MAX_SECONDS: Final = 10.0
 REPEATS: Final = 7
 LATE: Final = 10
 """One in so many sessions is updated later."""
-QUERY_TIMES: Final = "Queries of periods with ragged ends, medians"
+QUERY_TIMES: Final = "Queries of unaligned periods, medians"
 
 
 class Engines(NamedTuple):

@@ -1,4 +1,4 @@
-"""Time of queries with ragged ends in storage: roll-ups, raw sessions, and the bare driver."""
+"""Time of queries of unaligned periods in storage: roll-ups, raw sessions, and the bare driver."""
 
 import sqlite3
 import time
@@ -34,10 +34,10 @@ async def measure(url: str, size: int) -> list[Row]:
         await ensure_filled(database, size)
         rows = []
         for days in (1, 30, 365):
-            ragged, aligned = list(queries(days, 1)), list(queries(days, HOUR))
-            storage = await time_storage(database, ragged)
-            driver = await time_driver(database, url, ragged)
-            raw = await time_driver(database, url, ragged, has_rollups=False)
+            unaligned, aligned = list(queries(days, 1)), list(queries(days, HOUR))
+            storage = await time_storage(database, unaligned)
+            driver = await time_driver(database, url, unaligned)
+            raw = await time_driver(database, url, unaligned, has_rollups=False)
             rows.append(
                 {
                     "sessions": size,

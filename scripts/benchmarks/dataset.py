@@ -70,7 +70,7 @@ def batched(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 
 def year_query(*user_ids: str) -> SessionMetricsQuery:
-    """Return a query for the year without its first and last minutes: both ends are ragged."""
+    """Return a query for the year without its first and last minutes: both ends are unaligned."""
     return SessionMetricsQuery.from_params(
         tenant=ORG,
         time_after=START + 1_234,

@@ -78,7 +78,7 @@ request = function()
   return wrk.format(nil, REQUEST)
 end
 """
-"""A wrk script whose every request has another period of about a year, with ragged ends."""
+"""A wrk script whose every request has another period of about a year, with unaligned ends."""
 
 
 class Cell(NamedTuple):

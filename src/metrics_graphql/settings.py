@@ -99,8 +99,8 @@ class Settings(BaseSettings):
     """Requests of one service user to one process, like `6000/minute`. Empty: no limit."""
 
     drain_seconds: float = Field(5.0, ge=0, le=86_400, allow_inf_nan=False)
-    """Seconds between SIGTERM and the end of a process. Meanwhile it serves, and `/readyz` responds
-    503."""
+    """Seconds for which a process still accepts requests after SIGTERM. Meanwhile `/readyz`
+    responds 503."""
 
     keep_alive_seconds: int = Field(75, ge=1, le=86_400)
     """Seconds for which an idle connection stays open: more than a proxy in front keeps its own."""
@@ -129,7 +129,8 @@ class Settings(BaseSettings):
     """Reject documents that are not in the trusted file."""
 
     cache_ttl: float = Field(1.0, ge=0, le=86_400, allow_inf_nan=False)
-    """Maximum staleness, in seconds, of credentials and data versions. 0 disables caching."""
+    """Maximum staleness of a response, in seconds. With 0, credentials and data versions are read
+    for each request, and nothing is replayed."""
 
     cache_bytes: int = Field(16_000_000, ge=0)
     """Size of the response cache of a process, in bytes. 0 disables it."""
@@ -156,7 +157,8 @@ class Settings(BaseSettings):
     """Directives of a GraphQL operation, fragments expanded."""
 
     max_cost: PositiveInt = 30
-    """Total `@cost` of a GraphQL operation: an upper bound of its SQL statements."""
+    """Total `@cost` of a GraphQL operation: an upper bound of the SQL statements that compute its
+    response."""
 
     max_response_fields: PositiveInt = 50_000
     """Fields in the rows of a GraphQL response: those of each series and breakdown, times its

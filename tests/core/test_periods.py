@@ -77,7 +77,7 @@ def test_segments_are_few_and_of_whole_buckets(
             assert end - start < 2 * grains[-1]
 
 
-def test_segments_of_a_year_with_ragged_ends() -> None:
+def test_segments_of_an_unaligned_year() -> None:
     """Raw seconds, hours, days, months of 30 days, then days, hours and raw seconds again."""
     start, end = 100 * THIRTY_DAYS - DAY - HOUR - 1, 112 * THIRTY_DAYS + 2 * DAY + HOUR + 1
     first, last = 100 * THIRTY_DAYS, 112 * THIRTY_DAYS

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
 from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -50,9 +51,11 @@ def doctor() -> None:
 
     async def run() -> bool:
         failed = False
-        async for check in run_checks():
-            typer.echo(check)
-            failed = failed or check.level == "fail"
+        # Closed at once, and the databases with it, also when the output is closed, as by `head`.
+        async with aclosing(run_checks()) as checks:
+            async for check in checks:
+                typer.echo(check)
+                failed = failed or check.level == "fail"
         return failed
 
     if asyncio.run(run()):
@@ -74,8 +77,8 @@ async def run_checks() -> AsyncGenerator[Check]:
         except InvalidDatabaseURL as error:
             yield Check("fail", "database", str(error), FIX_SETTING)
         else:
-            async with storage:
-                async for check in check_storage(storage):
+            async with storage, aclosing(check_storage(storage)) as checks:
+                async for check in checks:
                     yield check
     yield check_pages()
     yield check_time_zones()

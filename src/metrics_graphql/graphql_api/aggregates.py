@@ -100,9 +100,9 @@ class SessionCountsBySize:
 
 @strawberry.type(
     description=(
-        "Session counts by where the session was started. Sessions from the CLI, the VS Code\n"
-        "extension and Spaces are in none of these counts, which can therefore add up to less\n"
-        "than the total."
+        "Session counts by where the session was started. Origins without a field, like\n"
+        "`cli`, `vscode_extension` and `devin_spaces`, are in none of these counts, which can\n"
+        "therefore add up to less than the total."
     )
 )
 @category_fields("sessions_created_by_origin")

@@ -8,10 +8,10 @@ from metrics_graphql.graphql_api.aggregates import SessionAggregates
 from metrics_graphql.graphql_api.enums import CreatorKind
 
 NODES: Final = "The highest ranked rows."
-TOTAL_COUNT: Final = "How many rows there are, whether or not in `nodes`."
+TOTAL_COUNT: Final = "The number of all rows, including those that are not in `nodes`."
 
 
-@strawberry.type(description="Someone who creates sessions.")
+@strawberry.type(description="A user or a service user that creates sessions.")
 class SessionUser:
     """A user or a service user."""
 
@@ -21,7 +21,7 @@ class SessionUser:
     kind: CreatorKind = strawberry.field(description="Whether this is a user or a service user.")
 
 
-@strawberry.type(description="A prompt that sessions are created from.")
+@strawberry.type(description="A reusable instruction that sessions can be created from.")
 class Playbook:
     """A playbook."""
 
@@ -39,21 +39,21 @@ class Organization:
 class UserSessionMetrics(SessionAggregates):
     """A row of `UserBreakdown`."""
 
-    user: SessionUser = strawberry.field(description="Who created the sessions.")
+    user: SessionUser = strawberry.field(description="The creator of the sessions.")
 
 
 @strawberry.type(description="Metrics of one playbook.")
 class PlaybookSessionMetrics(SessionAggregates):
     """A row of `PlaybookBreakdown`."""
 
-    playbook: Playbook = strawberry.field(description="What the sessions were created from.")
+    playbook: Playbook = strawberry.field(description="The playbook of the sessions.")
 
 
 @strawberry.type(description="Metrics of one organization.")
 class OrganizationSessionMetrics(SessionAggregates):
     """A row of `OrganizationBreakdown`."""
 
-    organization: Organization = strawberry.field(description="Whose sessions they are.")
+    organization: Organization = strawberry.field(description="The organization of the sessions.")
 
 
 @strawberry.type(

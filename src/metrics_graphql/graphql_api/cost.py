@@ -11,9 +11,9 @@ from strawberry.schema_directive import Location
     locations=[Location.FIELD_DEFINITION],
     name="cost",
     description=(
-        "How many SQL statements selecting this field adds to the request, at most. Those\n"
-        "that authenticate the caller are not counted. A request over the server's limit is\n"
-        "refused before any of them runs."
+        "The maximum number of SQL statements that this field adds to a request. Statements\n"
+        "that read credentials or data versions are not counted. An operation over the\n"
+        "server's limit is refused before it is executed."
     ),
 )
 class Cost:

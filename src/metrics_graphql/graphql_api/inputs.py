@@ -71,7 +71,9 @@ class SessionMetricsOrder:
     """A field and a direction."""
 
     field: OrderField = strawberry.field(description="The measure to rank by.")
-    direction: OrderDirection = strawberry.field(description="Which end comes first.")
+    direction: OrderDirection = strawberry.field(
+        description="Whether the smallest or the largest value comes first."
+    )
 
     def to_ranking(self, first: int) -> Ranking:
         """Return the ranking of so many rows.

@@ -52,7 +52,7 @@ class SessionMetricsBucket(SessionAggregates):
 
     period: TimePeriod = strawberry.field(
         description=(
-            "The part of the interval inside the requested time range. The first and the last\n"
+            "The part of the interval inside the requested period. The first and the last\n"
             "bucket can be shorter than the interval."
         )
     )
@@ -89,7 +89,7 @@ class PreviousPeriodMetrics(SessionAggregates):
     """The same query for the previous period."""
 
     current: strawberry.Private[Sums]
-    period: TimePeriod = strawberry.field(description="The time range covered.")
+    period: TimePeriod = strawberry.field(description="The period covered.")
 
     @strawberry.field(description="How the requested period compares with this one.")
     def change(self) -> SessionMetricsChange:

@@ -42,7 +42,7 @@ class QueryResult(SessionAggregates):
 
     query: strawberry.Private[SessionMetricsQuery]
 
-    @strawberry.field(description="The time range covered.")
+    @strawberry.field(description="The period of the query.")
     def period(self) -> TimePeriod:
         """Return the query's period."""
         return TimePeriod.of(self.query.period)
@@ -50,7 +50,7 @@ class QueryResult(SessionAggregates):
     @strawberry.field(
         description=(
             "The same measures for each interval of the period, oldest first. Intervals\n"
-            "without sessions are there too, as zeros. Refused if the interval would cut the\n"
+            "without sessions are included, as zeros. Refused if the interval would cut the\n"
             "period into more than 1,000 buckets."
         ),
         directives=[ONE_STATEMENT],
@@ -118,15 +118,13 @@ class QueryResult(SessionAggregates):
         return previous
 
 
-@strawberry.type(description="Metrics of the sessions an organization created in a time range.")
+@strawberry.type(description="Metrics of the sessions an organization created in a period.")
 class SessionMetrics(QueryResult):
     """Metrics of one organization."""
 
 
 @strawberry.type(
-    description=(
-        "Metrics of the sessions the organizations of an enterprise created in a time range."
-    )
+    description=("Metrics of the sessions the organizations of an enterprise created in a period.")
 )
 class EnterpriseSessionMetrics(QueryResult):
     """Metrics of all organizations, or of some."""

@@ -83,8 +83,8 @@ DATE_TIME: Final = strawberry.scalar(
     description=(
         "An instant in time. Returned as ISO 8601 in UTC, like `2025-01-31T00:00:00Z`.\n"
         "Given as ISO 8601 with an offset, or as integer Unix seconds, the form the REST\n"
-        "API takes. Fractions of a second round up. Instants outside the years 1 to 9999,\n"
-        "where no session lies, count as the nearest inside."
+        "API takes. Fractions of a second round up. Instants outside the years 1 to 9999, in\n"
+        "which no session was created, are moved to the nearest instant inside."
     ),
     serialize=serialize_instant,
     parse_value=parse_instant,

@@ -16,16 +16,18 @@ from metrics_graphql.graphql_api.scalars import DATE_TIME, Instant
 from metrics_graphql.graphql_api.viewer import Viewer
 
 
-@strawberry.type(description="Metrics of an organization's sessions, and who may read them.")
+@strawberry.type(
+    description="Session metrics of organizations and of the enterprise, and the caller."
+)
 class Query:
     """The root. Its value is the caller."""
 
     @strawberry.field(
         description=(
-            "Metrics of the sessions an organization created in a time range.\n\n"
+            "Metrics of the sessions an organization created in a period.\n\n"
             "Null if they could not be read, for a reason given in `errors`; other fields of\n"
             "the request are still resolved.\n\n"
-            "Requires the `ViewAccountMetrics` permission on the organization."
+            "Requires the permission `ViewAccountMetrics` or `ViewOrgMetrics` on the organization."
         ),
         directives=[ONE_STATEMENT],
         metadata={FETCH_SPEC: OrganizationMetrics},
@@ -48,11 +50,11 @@ class Query:
 
     @strawberry.field(
         description=(
-            "Metrics of the sessions that all organizations, or some of them, created in a time\n"
-            "range.\n\n"
+            "Metrics of the sessions that all organizations, or some of them, created in a\n"
+            "period.\n\n"
             "Null if they could not be read, for a reason given in `errors`; other fields of\n"
             "the request are still resolved.\n\n"
-            "Requires the `ViewAccountMetrics` permission at enterprise level."
+            "Requires the permission `ViewAccountMetrics` or `ViewOrgMetrics` at enterprise level."
         ),
         directives=[ONE_STATEMENT],
         metadata={FETCH_SPEC: EnterpriseMetrics},

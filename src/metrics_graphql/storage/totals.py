@@ -1,4 +1,4 @@
-"""Totals of queries. Queries that differ in their period only share one statement."""
+"""Totals of queries. Queries that differ only in their period share one statement."""
 
 import asyncio
 from collections import defaultdict
