@@ -4,7 +4,8 @@ It counts plain rows (dicts) one at a time. It imports nothing of the product an
 with it, and is written to be obviously correct rather than fast.
 
 A row has the keys org_id, session_id, created_at (Unix seconds), origin, size, user_id,
-service_user_id, playbook_id, used_search, has_merged_pr and acus (millionths).
+service_user_id, playbook_id, used_search, has_merged_pr, acus (millionths), pr_count,
+open_pr_count, merged_pr_count and closed_pr_count.
 """
 
 import re
@@ -20,11 +21,28 @@ Rows = Sequence[Row]
 Result = dict[str, Any]
 
 SIZES = ("xs", "s", "m", "l", "xl")
+SESSION_FIELDS = (
+    "sessions_created_count",
+    "sessions_created_by_size",
+    "sessions_created_by_origin",
+    "sessions_created_with_playbook_count",
+    "sessions_created_with_search_count",
+    "sessions_with_merged_prs_count",
+    "sessions_with_merged_prs_by_size",
+    "avg_acus_per_session",
+)
+PULL_REQUEST_FIELDS = (
+    "prs_created_count",
+    "prs_opened_count",
+    "prs_merged_count",
+    "prs_closed_count",
+)
 ORIGINS = ("api", "automation", "desktop", "jira", "linear", "slack", "teams", "webapp")
-COLUMNS: dict[str, list[tuple[str, dict[str, str]]]] = {
-    "user": [("user_id", {"kind": "USER"}), ("service_user_id", {"kind": "SERVICE_USER"})],
-    "playbook": [("playbook_id", {})],
-    "organization": [("org_id", {})],
+COLUMNS = {
+    "user": "user_id",
+    "serviceUser": "service_user_id",
+    "playbook": "playbook_id",
+    "organization": "org_id",
 }
 
 MINUTE, QUARTER_HOUR, TWO_DAYS = 60, 15 * 60, 2 * 24 * 60 * 60
@@ -36,21 +54,37 @@ class Filters(TypedDict, total=False):
     org_ids: Sequence[str] | None
     user_ids: Sequence[str] | None
     service_user_ids: Sequence[str] | None
-    playbook_id: str | None
+    playbook_ids: Sequence[str] | None
+    origins: Sequence[str] | None
+    sizes: Sequence[str] | None
+    has_merged_pr: bool | None
 
 
 def rest(
     rows: Rows, org_id: str | None, time_after: int, time_before: int, **filters: Unpack[Filters]
 ) -> Result:
     """Return the body of a SessionMetricsResponse; without an organization, of all of them."""
-    return _measures(_matching(rows, org_id, time_after, time_before, filters))
+    matching = _matching(rows, org_id, time_after, time_before, filters)
+    measures = {name: _measures(matching)[name] for name in SESSION_FIELDS}
+    for name, counts in measures.items():
+        if isinstance(counts, dict):
+            measures[name] = {member: counts[member] for member in counts if member != "other"}
+    return measures
+
+
+def rest_pull_requests(
+    rows: Rows, org_id: str | None, time_after: int, time_before: int, **filters: Unpack[Filters]
+) -> Result:
+    """Return the body of a PrMetricsResponse; without an organization, of all of them."""
+    matching = _matching(rows, org_id, time_after, time_before, filters)
+    return {name: _measures(matching)[name] for name in PULL_REQUEST_FIELDS}
 
 
 def graphql(
     rows: Rows, org_id: str | None, time_after: int, time_before: int, **filters: Unpack[Filters]
 ) -> Result:
     """Return the same measures under their GraphQL names."""
-    return _camel_case(rest(rows, org_id, time_after, time_before, **filters))
+    return _camel_case(_measures(_matching(rows, org_id, time_after, time_before, filters)))
 
 
 def select(result: Result, selection: dict[str, Any]) -> Result:
@@ -93,31 +127,35 @@ def breakdown(  # noqa: PLR0913 - a period, and the arguments of byUser and byPl
     *,
     by: str = "user",
     first: int = 25,
+    skip: int = 0,
     order_field: str = "SESSIONS_CREATED_COUNT",
     direction: str = "DESC",
     **filters: Unpack[Filters],
 ) -> Result:
-    """Return the measures of each creator ("user"), "playbook" or "organization", ranked.
+    """Return the measures of each "user", "serviceUser", "playbook", "organization", "origin", "size".
 
-    A session with both a user and a service user counts in the rows of both, whatever the filters.
-    Ties are ranked by ID, ascending, users before service users.
+    They are ranked, from the row after the first `skip` on. Ties are ranked by ID, ascending.
     """
-    measure = {
-        "SESSIONS_CREATED_COUNT": len,
-        "SESSIONS_WITH_MERGED_PRS_COUNT": lambda group: sum(r["has_merged_pr"] for r in group),
-        "AVG_ACUS_PER_SESSION": _average,
-    }[order_field]
-    matching = _matching(rows, org_id, time_after, time_before, filters)
-    found = []
-    for column, kind in COLUMNS[by]:
-        for name in {row[column] for row in matching if row[column] is not None}:
-            group = [row for row in matching if row[column] == name]
-            found.append(({"id": name, **kind}, group))
+    groups: dict[str, list[Row]] = {}
+    for row in _matching(rows, org_id, time_after, time_before, filters):
+        key = {"origin": _origin, "size": _size}[by](row) if by not in COLUMNS else row[COLUMNS[by]]
+        if key is not None:
+            groups.setdefault(key, []).append(row)
     # Sorting is stable: the second sort keeps the order of the first among equals.
-    found.sort(key=lambda row: (row[0]["id"], row[0].get("kind") == "SERVICE_USER"))
-    found.sort(key=lambda row: measure(row[1]), reverse={"ASC": False, "DESC": True}[direction])
-    nodes = [{**_camel_case(_measures(group)), by: identity} for identity, group in found]
-    return {"nodes": nodes[:first], "totalCount": len(nodes)}
+    found = sorted(groups.items())
+    found.sort(
+        key=lambda item: _order_value(item[1], order_field),
+        reverse={"ASC": False, "DESC": True}[direction],
+    )
+    nodes = [
+        {**_camel_case(_measures(group)), by: {"id": key} if by in COLUMNS else key.upper()}
+        for key, group in found
+    ]
+    return {
+        "nodes": nodes[skip : skip + first],
+        "totalCount": len(nodes),
+        "hasNextPage": skip + first < len(nodes),
+    }
 
 
 def previous_period(
@@ -128,9 +166,17 @@ def previous_period(
     current = _matching(rows, org_id, time_after, time_before, filters)
     previous = _matching(rows, org_id, start, time_after, filters)
     after, before = _camel_case(_measures(current)), _camel_case(_measures(previous))
-    counts = [name for name in after if name.endswith("Count")]
-    change = {name: _change(Fraction(before[name]), Fraction(after[name])) for name in counts}
+    change: Result = {}
+    for name, value in after.items():
+        if isinstance(value, dict):
+            change[name] = {
+                member: _change(Fraction(before[name][member]), Fraction(count))
+                for member, count in value.items()
+            }
+        else:
+            change[name] = _change(Fraction(before[name]), Fraction(value))
     change["avgAcusPerSession"] = _change(_average(previous), _average(current))
+    change["acusConsumed"] = _change(_acus(previous), _acus(current))
     return {**before, "period": _period(start, time_after), "change": change}
 
 
@@ -140,7 +186,8 @@ def _matching(
     """Return the matching sessions of an organization, or of all, in [time_after, time_before)."""
     org_ids = filters.get("org_ids")
     users, service_users = filters.get("user_ids"), filters.get("service_user_ids")
-    playbook = filters.get("playbook_id")
+    playbooks, merged = filters.get("playbook_ids"), filters.get("has_merged_pr")
+    origins, sizes = filters.get("origins"), filters.get("sizes")
     any_creator = users is None and service_users is None
     return [
         row
@@ -148,7 +195,10 @@ def _matching(
         if org_id in (row["org_id"], None)
         and (org_ids is None or row["org_id"] in org_ids)
         and time_after <= row["created_at"] < time_before
-        and (playbook is None or row["playbook_id"] == playbook)
+        and (playbooks is None or row["playbook_id"] in playbooks)
+        and (origins is None or _origin(row) in origins)
+        and (sizes is None or _size(row) in sizes)
+        and (merged is None or bool(row["has_merged_pr"]) == merged)
         and (
             any_creator
             or row["user_id"] in (users or ())
@@ -158,24 +208,67 @@ def _matching(
 
 
 def _measures(rows: Rows) -> Result:
-    """Return every measure of these sessions, under its REST name."""
+    """Return every measure of these sessions, under its name in snake case."""
     merged = [row for row in rows if row["has_merged_pr"]]
-    origins = ["automation" if row["origin"] == "scheduled" else row["origin"] for row in rows]
+    origins = [_origin(row) for row in rows]
     return {
         "sessions_created_count": len(rows),
         "sessions_created_by_size": _by_size(rows),
-        "sessions_created_by_origin": {origin: origins.count(origin) for origin in ORIGINS},
+        "sessions_created_by_origin": {
+            origin: origins.count(origin) for origin in (*ORIGINS, "other")
+        },
         "sessions_created_with_playbook_count": sum(r["playbook_id"] is not None for r in rows),
         "sessions_created_with_search_count": sum(bool(row["used_search"]) for row in rows),
         "sessions_with_merged_prs_count": len(merged),
         "sessions_with_merged_prs_by_size": _by_size(merged),
+        "prs_created_count": sum(row["pr_count"] for row in rows),
+        "prs_opened_count": sum(row["open_pr_count"] for row in rows),
+        "prs_merged_count": sum(row["merged_pr_count"] for row in rows),
+        "prs_closed_count": sum(row["closed_pr_count"] for row in rows),
+        "acus_consumed": float(_acus(rows)),
         "avg_acus_per_session": float(_average(rows)),
     }
 
 
 def _by_size(rows: Rows) -> dict[str, int]:
-    """Return the number of sessions of each size. Unknown sizes and no size count in none."""
-    return {size: sum(row["size"] == size for row in rows) for size in SIZES}
+    """Return the number of sessions of each size. Unknown sizes and no size count as "other"."""
+    return {size: sum(_size(row) == size for row in rows) for size in (*SIZES, "other")}
+
+
+def _size(row: Row) -> str:
+    """Return the public size of a session."""
+    return str(row["size"]) if row["size"] in SIZES else "other"
+
+
+def _origin(row: Row) -> str:
+    """Return the public origin of a session."""
+    if row["origin"] == "scheduled":
+        return "automation"
+    return str(row["origin"]) if row["origin"] in ORIGINS else "other"
+
+
+def _order_value(rows: Rows, order_field: str) -> Fraction:
+    """Return the exact value of a measure, whose name is that of the enum's value."""
+    if order_field == "AVG_ACUS_PER_SESSION":
+        return _average(rows)
+    if order_field == "ACUS_CONSUMED":
+        return _acus(rows)
+    measures = _measures(rows)
+    values = {
+        **{
+            f"{name}_{member}".upper(): count
+            for name, counts in measures.items()
+            if isinstance(counts, dict)
+            for member, count in counts.items()
+        },
+        **{name.upper(): value for name, value in measures.items()},
+    }
+    return Fraction(values[order_field])
+
+
+def _acus(rows: Rows) -> Fraction:
+    """Return the exact number of ACUs."""
+    return Fraction(sum(row["acus"] for row in rows), 1_000_000)
 
 
 def _average(rows: Rows) -> Fraction:

@@ -11,7 +11,15 @@ ORIGINS = [
     *("cli", "vscode_extension", "devin_spaces", "other", None),
 ]
 SIZES = ["xs", "s", "m", "l", "xl", "huge", None]
+SIZE_MEMBERS = ["xs", "s", "m", "l", "xl", "other"]
+ORIGIN_MEMBERS = [
+    *("api", "automation", "desktop", "jira", "linear", "slack", "teams", "webapp", "other")
+]
 USERS = ["email|aa", "email|bb", "google-oauth2|1", None]
+SIZE_MEMBERS = ["xs", "s", "m", "l", "xl", "other"]
+ORIGIN_MEMBERS = [
+    *("api", "automation", "desktop", "jira", "linear", "slack", "teams", "webapp", "other")
+]
 SERVICE_USERS = ["service-1", "service-2", "email|aa", None]
 PLAYBOOKS = ["playbook-1", "playbook-ü", None]
 
@@ -50,6 +58,10 @@ def session_rows(
             "used_search": st.booleans(),
             "has_merged_pr": st.booleans(),
             "acus": st.integers(0, 50_000_000) | st.sampled_from([1, 333_333, 10**12]),
+            "pr_count": st.integers(0, 9),
+            "open_pr_count": st.integers(0, 3),
+            "merged_pr_count": st.integers(0, 3),
+            "closed_pr_count": st.sampled_from([0, 1, 100_000]),
         }
     )
 
@@ -69,13 +81,23 @@ def filters() -> st.SearchStrategy[dict[str, Any]]:
         optional={
             "user_ids": st.lists(st.sampled_from(["email|aa", "email|bb", "unknown"])),
             "service_user_ids": st.lists(st.sampled_from(["service-1", "service-2", "email|aa"])),
-            "playbook_id": st.sampled_from(["playbook-1", "playbook-ü", "nothing"]),
+            "playbook_ids": st.lists(st.sampled_from(["playbook-1", "playbook-ü", "nothing"])),
+            "origins": st.lists(st.sampled_from(ORIGIN_MEMBERS)),
+            "sizes": st.lists(st.sampled_from(SIZE_MEMBERS)),
+            "has_merged_pr": st.booleans(),
         },
     )
 
 
-SIZE_MEMBERS = ["xs", "s", "m", "l", "xl"]
-ORIGIN_MEMBERS = ["api", "automation", "desktop", "jira", "linear", "slack", "teams", "webapp"]
+def rest_filters(filters: dict[str, Any]) -> dict[str, Any]:
+    """Return those of some filters that the REST API has, with at most one playbook."""
+    names = ("org_ids", "user_ids", "service_user_ids")
+    playbooks = {"playbook_ids": filters.get("playbook_ids", [])[:1]}
+    return {name: filters[name] for name in names if name in filters} | (
+        playbooks if playbooks["playbook_ids"] else {}
+    )
+
+
 AGGREGATES: dict[str, list[str]] = {
     "sessionsCreatedCount": [],
     "sessionsCreatedBySize": SIZE_MEMBERS,
@@ -84,8 +106,19 @@ AGGREGATES: dict[str, list[str]] = {
     "sessionsCreatedWithSearchCount": [],
     "sessionsWithMergedPrsCount": [],
     "sessionsWithMergedPrsBySize": SIZE_MEMBERS,
+    "prsCreatedCount": [],
+    "prsOpenedCount": [],
+    "prsMergedCount": [],
+    "prsClosedCount": [],
+    "acusConsumed": [],
     "avgAcusPerSession": [],
 }
+
+
+ALL_AGGREGATES: dict[str, Any] = {
+    name: dict.fromkeys(members) if members else None for name, members in AGGREGATES.items()
+}
+"""The selection of every field of `SessionAggregates`."""
 
 
 @st.composite
@@ -115,17 +148,31 @@ def graphql_filters(period: dict[str, Any], filters: dict[str, Any]) -> dict[str
         "time_before": "timeBefore",
         "user_ids": "userIds",
         "service_user_ids": "serviceUserIds",
-        "playbook_id": "playbookId",
+        "playbook_ids": "playbookIds",
+        "origins": "origins",
+        "sizes": "sizes",
+        "has_merged_pr": "hasMergedPr",
     }
-    return {names[name]: value for name, value in {**period, **filters}.items()}
+    return {
+        names[name]: [each.upper() for each in value] if name in {"origins", "sizes"} else value
+        for name, value in {**period, **filters}.items()
+    }
 
 
 def rest_parameters(period: dict[str, Any], filters: dict[str, Any]) -> dict[str, Any]:
     """Return them as the official Python SDK sends them, with ids joined by commas."""
     return {
         name: ",".join(value) if isinstance(value, list) else value
-        for name, value in {**period, **filters}.items()
+        for name, value in {**period, **sdk_filters(filters)}.items()
     }
+
+
+def sdk_filters(filters: dict[str, Any]) -> dict[str, Any]:
+    """Return filters of the REST API as the official Python SDK names them."""
+    given = dict(filters)
+    if "playbook_ids" in given:
+        (given["playbook_id"],) = given.pop("playbook_ids")
+    return given
 
 
 def quoted(text: str) -> str:

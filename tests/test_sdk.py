@@ -53,10 +53,13 @@ def test_every_field_equals_the_oracle(
     loaded.load(stored)
     with DevinSDK(api_key=loaded.token(org_id), base_url=server.url) as sdk:
         for _ in range(4):
-            parameters = {**data.draw(strategies.periods()), **data.draw(strategies.filters())}
-            metrics = sdk.organizations.metrics.get_session_metrics(org_id, **parameters)
+            period: dict[str, Any] = data.draw(strategies.periods())
+            filters = strategies.rest_filters(data.draw(strategies.filters()))
+            metrics = sdk.organizations.metrics.get_session_metrics(
+                org_id, **period, **strategies.sdk_filters(filters)
+            )
 
-            assert metrics.to_dict() == oracle.rest(stored, org_id, **parameters)
+            assert metrics.to_dict() == oracle.rest(stored, org_id, **period, **filters)
 
 
 def test_lists_of_ids_filter_sessions(loaded: Gateway, server: Server) -> None:

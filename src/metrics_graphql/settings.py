@@ -160,7 +160,7 @@ class Settings(BaseSettings):
     """Total `@cost` of a GraphQL operation: an upper bound of the SQL statements that compute its
     response."""
 
-    max_response_fields: PositiveInt = 50_000
+    max_response_fields: PositiveInt = 100_000
     """Fields in the rows of a GraphQL response: those of each series and breakdown, times its
     rows."""
 

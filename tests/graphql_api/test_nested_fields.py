@@ -1,5 +1,6 @@
 """Series, breakdowns and the previous period equal those of the oracle, in any time zone."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -24,20 +25,23 @@ ZONES = {
     "Pacific/Apia": 1_325_239_200,
 }
 SPANS = {"HOUR": 40, "DAY": 45 * 24, "WEEK": 120 * 24, "MONTH": 300 * 24}
-MEASURES = """
-    sessionsCreatedCount sessionsCreatedBySize { xs s m l xl }
-    sessionsCreatedByOrigin { api automation desktop jira linear slack teams webapp }
-    sessionsCreatedWithPlaybookCount sessionsCreatedWithSearchCount sessionsWithMergedPrsCount
-    sessionsWithMergedPrsBySize { xs s m l xl } avgAcusPerSession
-"""
-FRAGMENT = f"fragment Measures on SessionAggregates {{ {MEASURES} }}"
+FRAGMENT = (
+    f"fragment Measures on SessionAggregates {strategies.in_graphql(strategies.ALL_AGGREGATES)}"
+)
 PERIOD = "period { startsAt endsAt }"
-CHANGE = """
-    change {
-      sessionsCreatedCount sessionsCreatedWithPlaybookCount sessionsCreatedWithSearchCount
-      sessionsWithMergedPrsCount avgAcusPerSession
-    }
-"""
+CHANGE = f"change {strategies.in_graphql(strategies.ALL_AGGREGATES)}"
+KEYS = {
+    "user": "user { id }",
+    "serviceUser": "serviceUser { id }",
+    "playbook": "playbook { id }",
+    "origin": "origin",
+    "size": "size",
+}
+BREAKDOWNS = "\n".join(
+    f"by{name[0].upper()}{name[1:]}(first: $first, orderBy: $order) {{"
+    f" nodes {{ ...Measures {key} }} totalCount pageInfo {{ hasNextPage endCursor }} }}"
+    for name, key in KEYS.items()
+)
 DASHBOARD = (
     """
     query ($org: ID!, $filters: SessionMetricsFilters!, $interval: TimeInterval!, $zone: String!,
@@ -45,16 +49,16 @@ DASHBOARD = (
       sessionMetrics(orgId: $org, filters: $filters) {
         ...Measures
         timeSeries(interval: $interval, timeZone: $zone) { ...Measures PERIOD }
-        byUser(first: $first, orderBy: $order) {
-          nodes { ...Measures user { id kind } } totalCount
+        BREAKDOWNS
+        previousPeriod {
+          ...Measures PERIOD CHANGE
+          timeSeries(interval: $interval, timeZone: $zone) { ...Measures PERIOD }
         }
-        byPlaybook(first: $first, orderBy: $order) {
-          nodes { ...Measures playbook { id } } totalCount
-        }
-        previousPeriod { ...Measures PERIOD CHANGE }
       }
     }
-    """.replace("PERIOD", PERIOD).replace("CHANGE", CHANGE)
+    """.replace("PERIOD", PERIOD)
+    .replace("CHANGE", CHANGE)
+    .replace("BREAKDOWNS", BREAKDOWNS)
     + FRAGMENT
 )
 
@@ -92,7 +96,13 @@ def test_every_field_equals_that_of_the_oracle(gateway: Gateway, data: st.DataOb
     first = data.draw(st.integers(1, 5))
     field = data.draw(
         st.sampled_from(
-            ["SESSIONS_CREATED_COUNT", "SESSIONS_WITH_MERGED_PRS_COUNT", "AVG_ACUS_PER_SESSION"]
+            [
+                "SESSIONS_CREATED_COUNT",
+                "SESSIONS_WITH_MERGED_PRS_BY_SIZE_OTHER",
+                "AVG_ACUS_PER_SESSION",
+                "ACUS_CONSUMED",
+                "PRS_CLOSED_COUNT",
+            ]
         )
     )
     direction = data.draw(st.sampled_from(["ASC", "DESC"]))
@@ -122,10 +132,39 @@ def test_every_field_equals_that_of_the_oracle(gateway: Gateway, data: st.DataOb
     ranked = {**query, "first": first, "order_field": field, "direction": direction}
     expected = oracle.time_series(**query, interval=interval, time_zone=zone)
     assert metrics.pop("timeSeries") == expected
-    assert metrics.pop("byUser") == oracle.breakdown(**ranked, by="user")
-    assert metrics.pop("byPlaybook") == oracle.breakdown(**ranked, by="playbook")
-    assert metrics.pop("previousPeriod") == oracle.previous_period(**query)
+    for by in KEYS:
+        page = metrics.pop(f"by{by[0].upper()}{by[1:]}")
+        assert flattened(page) == oracle.breakdown(**ranked, by=by)
+    previous = metrics.pop("previousPeriod")
+    assert previous.pop("timeSeries") == moved_series(query, expected)
+    assert previous == oracle.previous_period(**query)
     assert metrics == oracle.graphql(**query)
+
+
+def flattened(page: dict[str, Any]) -> dict[str, Any]:
+    """Return a page of a breakdown as the oracle has it; its cursor is that of its last row."""
+    info = page.pop("pageInfo")
+    assert (info["endCursor"] is None) == (page["nodes"] == [])
+    return {**page, "hasNextPage": info["hasNextPage"]}
+
+
+def moved_series(query: dict[str, Any], series: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the buckets of a series, each moved by the length of the period."""
+    length = query["time_before"] - query["time_after"]
+    filters = {name: query[name] for name in query if name not in {"time_after", "time_before"}}
+    moved = []
+    for bucket in series:
+        start, end = (
+            int(datetime.fromisoformat(bucket["period"][name]).timestamp()) - length
+            for name in ("startsAt", "endsAt")
+        )
+        measures = oracle.graphql(**filters, time_after=start, time_before=end)
+        bounds = {
+            name: f"{datetime.fromtimestamp(at, UTC).replace(tzinfo=None).isoformat()}Z"
+            for name, at in (("startsAt", start), ("endsAt", end))
+        }
+        moved.append({**measures, "period": bounds})
+    return moved
 
 
 def variables_of(org_id: str, after: int, before: int, **changed: Any) -> dict[str, Any]:  # noqa: ANN401 - any variable
@@ -141,15 +180,15 @@ def variables_of(org_id: str, after: int, before: int, **changed: Any) -> dict[s
     }
 
 
-def test_a_dashboard_takes_three_statements(gateway: Gateway, statements: list[str]) -> None:
-    """Totals with the series and the previous period, users, and playbooks.
+def test_a_dashboard_takes_six_statements(gateway: Gateway, statements: list[str]) -> None:
+    """Totals with both series and the previous period, and one for each of five breakdowns.
 
     Without those that read credentials and data versions.
     """
     token = gateway.token("org-1")
     execute(gateway, token, variables_of("org-1", 0, 30 * 86_400))
 
-    assert len([sql for sql in statements if "created_at" in sql and "sessions" in sql]) == 3
+    assert len([sql for sql in statements if "created_at" in sql and "sessions" in sql]) == 6
 
 
 def test_buckets_and_rows_add_up_to_the_totals(gateway: Gateway) -> None:
@@ -191,7 +230,7 @@ def error_of(gateway: Gateway, **changed: Any) -> dict[str, Any]:  # noqa: ANN40
     assert all(other["extensions"] == error["extensions"] for other in more)
     metrics = body["data"]["sessionMetrics"]
     assert metrics["sessionsCreatedCount"] == 0
-    failed = {entry["path"][1] for entry in body["errors"]}
+    failed = {entry["path"][1] for entry in body["errors"] if len(entry["path"]) == 2}
     assert failed == {name for name, value in metrics.items() if value is None}
     found: dict[str, Any] = error
     return found

@@ -70,10 +70,14 @@ def test_roll_ups_equal_a_recount_after_any_batches(gateway: Gateway) -> None:
         @rule(period=strategies.periods(), filters=st.just({}) | strategies.filters())
         def query(self, period: dict[str, Any], filters: dict[str, Any]) -> None:
             rows = list(self.model.values())
-            response = gateway.rest(
-                self.org_id, self.token, **strategies.rest_parameters(period, filters)
+            selection = strategies.ALL_AGGREGATES
+            metrics = gateway.metrics(
+                strategies.in_graphql(selection),
+                self.org_id,
+                self.token,
+                strategies.graphql_filters(period, filters),
             )
-            assert response.json() == oracle.rest(rows, self.org_id, **period, **filters)
+            assert metrics == oracle.graphql(rows, self.org_id, **period, **filters)
 
         def teardown(self) -> None:
             assert inconsistencies(gateway) == []

@@ -71,7 +71,7 @@ def test_queries_with_different_filters_take_a_statement_each(
         metrics_request(user_ids=["a"]),
         metrics_request(user_ids=[]),
         metrics_request(service_user_ids=["a"]),
-        metrics_request(playbook_id="p"),
+        metrics_request(playbook_ids=["p"]),
     ]
 
     assert count_statements(gateway, monkeypatch, *requests, *requests) == len(requests)

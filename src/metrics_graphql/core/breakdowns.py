@@ -1,57 +1,40 @@
-"""Breakdowns: the same measures for each user, playbook or organization, ranked by one of them."""
+"""Breakdowns: the same measures for each user, playbook, origin..., ranked by one of them."""
 
 from dataclasses import dataclass
 from enum import Enum
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 from metrics_graphql.core.errors import BadUserInput
 from metrics_graphql.core.measures import (
     ACUS_CONSUMED,
     AVERAGE_ACUS,
+    MEASURES,
     SESSIONS_CREATED,
-    SESSIONS_WITH_MERGED_PRS,
     Measure,
 )
 from metrics_graphql.core.queries import SessionMetricsQuery
 from metrics_graphql.core.results import SessionMetrics
 
 MAX_ROWS: Final = 100
-"""Rows that one breakdown may return."""
+"""Rows that one page of a breakdown may have."""
+
+ORDER_MEASURES: Final = {
+    **{measure.name: (measure,) for measure in MEASURES},
+    AVERAGE_ACUS: (ACUS_CONSUMED, SESSIONS_CREATED),
+}
+"""The fields that rows can be ranked by, and the measures that each reads."""
 
 
 class Dimension(Enum):
-    """What sessions are grouped by. `USER` has a row for each user and each service user."""
+    """What sessions are grouped by: a field of a session, of which origins and sizes are public."""
 
-    USER = "user"
-    PLAYBOOK = "playbook"
-    ORGANIZATION = "organization"
-
-
-class CreatorKind(Enum):
-    """The kinds of users that create sessions."""
-
-    USER = "user"
-    SERVICE_USER = "service_user"
-
-
-class OrderField(Enum):
-    """The fields that rows can be ranked by, as the REST API names them."""
-
-    SESSIONS_CREATED_COUNT = SESSIONS_CREATED.name
-    SESSIONS_WITH_MERGED_PRS_COUNT = SESSIONS_WITH_MERGED_PRS.name
-    AVG_ACUS_PER_SESSION = AVERAGE_ACUS
-
-    @property
-    def measures(self) -> tuple[Measure, ...]:
-        """The measures that the ranking reads."""
-        return ORDER_MEASURES[self]
-
-
-ORDER_MEASURES: Final = {
-    OrderField.SESSIONS_CREATED_COUNT: (SESSIONS_CREATED,),
-    OrderField.SESSIONS_WITH_MERGED_PRS_COUNT: (SESSIONS_WITH_MERGED_PRS,),
-    OrderField.AVG_ACUS_PER_SESSION: (ACUS_CONSUMED, SESSIONS_CREATED),
-}
+    USER = "user_id"
+    SERVICE_USER = "service_user_id"
+    PLAYBOOK = "playbook_id"
+    ORGANIZATION = "org_id"
+    ORIGIN = "origin"
+    SIZE = "size"
 
 
 class OrderDirection(Enum):
@@ -61,21 +44,37 @@ class OrderDirection(Enum):
     DESC = "desc"
 
 
+class Position(NamedTuple):
+    """The place of a row in a ranking: its value, and its id, which decides between equal ones."""
+
+    value: Fraction
+    """A sum, or ACUs in millionths per session."""
+    id: str
+
+
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """The order of rows, and how many to return. Ties are ranked by id, users first.
+    """The order of rows, how many to return, and after which.
 
     Raises:
         BadUserInput: `first` is not from 1 to `MAX_ROWS`.
     """
 
-    field: OrderField
+    field: str
+    """A key of `ORDER_MEASURES`. Rows with equal values are ranked by id."""
     direction: OrderDirection
     first: int
+    after: Position | None = None
+    """Return the rows after this place; None: from the first one on."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.first <= MAX_ROWS:
             raise BadUserInput(("first",), f"must be from 1 to {MAX_ROWS}, not {self.first}")
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """The measures that the ranking reads."""
+        return ORDER_MEASURES[self.field]
 
 
 class BreakdownQuery(NamedTuple):
@@ -85,19 +84,30 @@ class BreakdownQuery(NamedTuple):
     dimension: Dimension
     ranking: Ranking
     measures: tuple[Measure, ...]
+    with_total_count: bool = True
+    with_names: bool = False
 
 
 class BreakdownRow(NamedTuple):
-    """The sessions of one user, service user, playbook or organization."""
+    """The sessions of one user, service user, playbook, organization, origin or size."""
 
     id: str
-    creator_kind: CreatorKind | None
-    """Whether the id is a user's or a service user's; None in other dimensions."""
     metrics: SessionMetrics
+    name: str | None = None
+    """None if it has none, or names were not requested."""
+
+    def position(self, ranking: Ranking) -> Position:
+        """Return the place of the row in a ranking."""
+        value, *count = (self.metrics[measure] for measure in ranking.measures)
+        return Position(Fraction(value, *count), self.id)
 
 
 class Breakdown(NamedTuple):
-    """The highest ranked rows, and the number of all rows."""
+    """A page of ranked rows."""
 
     rows: tuple[BreakdownRow, ...]
-    total_count: int
+    has_next_page: bool
+    total_count: int | None
+    """The number of all rows; None if it was not requested."""
+    data_version: int = 0
+    """The rows are at least as new as this data version of the tenant."""

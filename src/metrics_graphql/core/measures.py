@@ -1,16 +1,17 @@
 """The table of measures: each is declared once, as a row of plain data.
 
-The SQL, the deltas of roll-ups, the counts by category and the REST response are derived from these
-rows. The columns of the roll-ups need a migration, and a GraphQL field one line in
-`SessionAggregates`.
+The SQL, the deltas of roll-ups, the counts by category, the orders of breakdowns and the REST
+responses are derived from these rows. The columns of the roll-ups need a migration, and a GraphQL
+field one line in `SessionAggregates`.
 """
 
 import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from functools import lru_cache
+from typing import Final, Literal, NamedTuple
 
-from metrics_graphql.core.sessions import PUBLIC_ORIGINS, PUBLIC_SIZES
+from metrics_graphql.core.sessions import CATEGORIES, OTHER
 
 
 class Present:
@@ -19,8 +20,16 @@ class Present:
 
 PRESENT: Final = Present()
 
-Condition = Mapping[str, tuple[str, ...] | Literal[True] | Present]
-"""Fields of a session, and what each must be: one of these texts, true, or non-null."""
+
+class NoneOf(NamedTuple):
+    """Matches null, and any text but these."""
+
+    texts: tuple[str, ...]
+
+
+Expected = tuple[str, ...] | NoneOf | Literal[True] | Present
+"""What a field of a session must be: one of these texts, none of them, true, or non-null."""
+Condition = Mapping[str, Expected]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,8 +42,8 @@ class Measure:
     """The key inside `field`, for a field that counts by category."""
     description: str
     condition: Condition
-    adds: Literal["sessions", "acus"] = "sessions"
-    """One per session, or the session's ACUs in millionths."""
+    adds: str | None = None
+    """The field of a session whose values are added up; None to count sessions."""
 
     name: str = dataclasses.field(init=False)
     """Unique in the table; also the name of a column that holds it."""
@@ -44,34 +53,55 @@ class Measure:
         name = self.field if self.member is None else f"{self.field}_{self.member}"
         object.__setattr__(self, "name", name)
 
+    @property
+    def is_remainder(self) -> bool:
+        """Whether it counts what no other member of its field counts."""
+        return self.member == OTHER
 
-SIZE_NAMES: Final = dict(
-    zip(PUBLIC_SIZES, ("Extra small", "Small", "Medium", "Large", "Extra large"), strict=True)
-)
-ORIGIN_DESCRIPTIONS: Final = {
-    "api": "Started through the API.",
-    "automation": "Started by an automation or a schedule.",
-    "desktop": "Started in the desktop app.",
-    "jira": "Started from Jira.",
-    "linear": "Started from Linear.",
-    "slack": "Started from Slack.",
-    "teams": "Started from Microsoft Teams.",
-    "webapp": "Started in the web app.",
+
+MEMBER_DESCRIPTIONS: Final = {
+    "size": {
+        "xs": "Extra small sessions.",
+        "s": "Small sessions.",
+        "m": "Medium sessions.",
+        "l": "Large sessions.",
+        "xl": "Extra large sessions.",
+        OTHER: "Sessions without a size, or with one that is not public.",
+    },
+    "origin": {
+        "api": "Started through the API.",
+        "automation": "Started by an automation or a schedule.",
+        "desktop": "Started in the desktop app.",
+        "jira": "Started from Jira.",
+        "linear": "Started from Linear.",
+        "slack": "Started from Slack.",
+        "teams": "Started from Microsoft Teams.",
+        "webapp": "Started in the web app.",
+        OTHER: "Started elsewhere, as from the command line, or in an unknown place.",
+    },
 }
 
 
-def by_size(field: str, condition: Condition) -> tuple[Measure, ...]:
-    """Return a row for each size, smallest first."""
+def by_category(field: str, category: str, condition: Condition) -> tuple[Measure, ...]:
+    """Return a row for each value of a category, and one for the remainder."""
+    public = CATEGORIES[category]
+    stored = NoneOf(tuple(text for texts in public.values() for text in texts))
     return tuple(
-        Measure(field, size, f"{SIZE_NAMES[size]} sessions.", {**condition, "size": (size,)})
-        for size in PUBLIC_SIZES
+        Measure(
+            field,
+            member,
+            MEMBER_DESCRIPTIONS[category][member],
+            {**condition, category: public.get(member, stored)},
+        )
+        for member in (*public, OTHER)
     )
 
 
 SESSIONS_CREATED: Final = Measure("sessions_created_count", None, "Sessions created.", {})
-ACUS_CONSUMED: Final = Measure("acus_consumed", None, "ACUs consumed, in millionths.", {}, "acus")
-"""Not in the responses itself: `avg_acus_per_session` is derived from it."""
-
+ACUS_CONSUMED: Final = Measure(
+    "acus_consumed", None, "ACUs that the sessions consumed, in total.", {}, "acus"
+)
+"""In millionths. GraphQL has it in ACUs; `avg_acus_per_session` is derived from it."""
 SESSIONS_WITH_PLAYBOOK: Final = Measure(
     "sessions_created_with_playbook_count",
     None,
@@ -90,23 +120,42 @@ SESSIONS_WITH_MERGED_PRS: Final = Measure(
     "Sessions with at least one merged pull request.",
     {"has_merged_pr": True},
 )
+PULL_REQUEST_MEASURES: Final = (
+    Measure(
+        "prs_created_count", None, "Pull requests of the sessions, in any state.", {}, "pr_count"
+    ),
+    Measure(
+        "prs_opened_count", None, "Pull requests of the sessions, open now.", {}, "open_pr_count"
+    ),
+    Measure(
+        "prs_merged_count", None, "Pull requests of the sessions, merged.", {}, "merged_pr_count"
+    ),
+    Measure(
+        "prs_closed_count",
+        None,
+        "Pull requests of the sessions, closed and not merged.",
+        {},
+        "closed_pr_count",
+    ),
+)
 
 MEASURES: Final[tuple[Measure, ...]] = (
     SESSIONS_CREATED,
-    *by_size("sessions_created_by_size", {}),
-    *(
-        Measure(
-            "sessions_created_by_origin", origin, ORIGIN_DESCRIPTIONS[origin], {"origin": stored}
-        )
-        for origin, stored in PUBLIC_ORIGINS.items()
-    ),
+    *by_category("sessions_created_by_size", "size", {}),
+    *by_category("sessions_created_by_origin", "origin", {}),
     SESSIONS_WITH_PLAYBOOK,
     SESSIONS_WITH_SEARCH,
     SESSIONS_WITH_MERGED_PRS,
-    *by_size("sessions_with_merged_prs_by_size", {"has_merged_pr": True}),
+    *by_category("sessions_with_merged_prs_by_size", "size", {"has_merged_pr": True}),
     ACUS_CONSUMED,
+    *PULL_REQUEST_MEASURES,
 )
 """All measures, in the order of both APIs."""
+
+SESSION_MEASURES: Final = tuple(
+    measure for measure in MEASURES if measure.adds is None and not measure.is_remainder
+)
+"""The measures of the v3 API's session metrics."""
 
 AVERAGE_ACUS: Final = "avg_acus_per_session"
 """The field derived from `ACUS_CONSUMED` and `SESSIONS_CREATED`."""
@@ -115,3 +164,18 @@ AVERAGE_ACUS: Final = "avg_acus_per_session"
 def in_order(measures: Collection[Measure]) -> tuple[Measure, ...]:
     """Return distinct measures in the order of the table, so that equal sets share a statement."""
     return tuple(measure for measure in MEASURES if measure in measures)
+
+
+@lru_cache
+def whole_and_parts(remainder: Measure) -> tuple[Measure, tuple[Measure, ...]]:
+    """Return the measure that counts all categories, and those that a remainder leaves out."""
+    parts = tuple(
+        each for each in MEASURES if each.field == remainder.field and not each.is_remainder
+    )
+    unrestricted = {
+        name: value for name, value in remainder.condition.items() if not isinstance(value, NoneOf)
+    }
+    (whole,) = (
+        each for each in MEASURES if each.condition == unrestricted and each.adds == remainder.adds
+    )
+    return whole, parts

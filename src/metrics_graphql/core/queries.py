@@ -24,7 +24,12 @@ class Filters:
 
     user_ids: frozenset[str] | None = None
     service_user_ids: frozenset[str] | None = None
-    playbook_id: str | None = None
+    playbook_ids: frozenset[str] | None = None
+    origins: frozenset[str] | None = None
+    """Public origins, and `OTHER` for the rest."""
+    sizes: frozenset[str] | None = None
+    """Public sizes, and `OTHER` for the rest."""
+    has_merged_pr: bool | None = None
     org_ids: frozenset[str] | None = None
     """Some organizations of the enterprise. An unknown one has no sessions."""
 
@@ -49,10 +54,13 @@ class SessionMetricsQuery:
         time_before: int,
         user_ids: Iterable[str] | None = None,
         service_user_ids: Iterable[str] | None = None,
-        playbook_id: str | None = None,
+        playbook_ids: Iterable[str] | None = None,
+        origins: Iterable[str] | None = None,
+        sizes: Iterable[str] | None = None,
+        has_merged_pr: bool | None = None,
         org_ids: Iterable[str] | None = None,
     ) -> "SessionMetricsQuery":
-        """Return the query with these arguments, which are named as in the REST API.
+        """Return the query with these arguments.
 
         Raises:
             BadUserInput: naming the argument that was refused.
@@ -63,7 +71,10 @@ class SessionMetricsQuery:
             filters=Filters(
                 check_ids(("filters", "user_ids"), user_ids),
                 check_ids(("filters", "service_user_ids"), service_user_ids),
-                None if playbook_id is None else check_id(("filters", "playbook_id"), playbook_id),
+                check_ids(("filters", "playbook_ids"), playbook_ids),
+                None if origins is None else frozenset(origins),
+                None if sizes is None else frozenset(sizes),
+                has_merged_pr,
                 check_ids(("org_ids",), org_ids),
             ),
         )

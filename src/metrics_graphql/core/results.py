@@ -23,6 +23,11 @@ class SessionMetrics:
         sessions = self[SESSIONS_CREATED]
         return self[ACUS_CONSUMED] / (sessions * MICROS_PER_ACU) if sessions else 0.0
 
+    @property
+    def acus_consumed(self) -> float:
+        """ACUs in total: the exact sum, rounded once to a float."""
+        return self[ACUS_CONSUMED] / MICROS_PER_ACU
+
     def change_since(self, previous: "SessionMetrics", measure: Measure) -> float | None:
         """Return the relative change of a measure: 0.25 is a quarter more. None from 0."""
         before = previous[measure]

@@ -119,7 +119,9 @@ class MetricsService:
         try:
             if tenant not in await self._permitted(caller, {tenant}):
                 return forbidden(tenant)
-            return await self._repository.fetch_breakdown(query)
+            versions = await self._data_versions.get({tenant})
+            breakdown = await self._repository.fetch_breakdown(query)
+            return breakdown._replace(data_version=versions.get(tenant, 0))
         except (Unavailable, TimedOut) as error:
             return error
 

@@ -28,6 +28,15 @@ PUBLIC_ORIGINS: Final[dict[str, tuple[str, ...]]] = {
 PUBLIC_SIZES: Final = ("xs", "s", "m", "l", "xl")
 """Size categories, smallest first. They are stored, never computed: the rule is not public."""
 
+OTHER: Final = "other"
+"""The category of sessions in none of the public ones, including those without a value."""
+
+CATEGORIES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "origin": PUBLIC_ORIGINS,
+    "size": {size: (size,) for size in PUBLIC_SIZES},
+}
+"""Fields of a session with categories: the public ones, and the stored values of each."""
+
 
 class Session(NamedTuple):
     """One session. `(org_id, session_id)` identifies it; the other fields may change."""
@@ -48,6 +57,23 @@ class Session(NamedTuple):
     """At least one of its pull requests is merged, whenever that happened."""
     acus: int = 0
     """ACUs consumed, in millionths."""
+    pr_count: int = 0
+    """Its pull requests, in any state."""
+    open_pr_count: int = 0
+    merged_pr_count: int = 0
+    closed_pr_count: int = 0
+    """Closed and not merged."""
+
+
+def category_of(field: str, stored: str | None) -> str:
+    """Return the category of a stored origin or size; `OTHER` for one that is not public."""
+    return _CATEGORY_OF[field].get(stored, OTHER)
+
+
+_CATEGORY_OF: Final[Mapping[str, Mapping[str | None, str]]] = {
+    field: {stored: category for category, values in categories.items() for stored in values}
+    for field, categories in CATEGORIES.items()
+}
 
 
 @dataclass(frozen=True, slots=True)

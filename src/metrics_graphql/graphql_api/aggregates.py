@@ -13,6 +13,7 @@ import strawberry
 from metrics_graphql.core.measures import (
     ACUS_CONSUMED,
     MEASURES,
+    PULL_REQUEST_MEASURES,
     SESSIONS_CREATED,
     SESSIONS_WITH_MERGED_PRS,
     SESSIONS_WITH_PLAYBOOK,
@@ -29,6 +30,8 @@ MEMBER_MEASURES: Final = "member_measures"
 """The metadata key of the measures of a field that counts by category, by member."""
 READS: Final = "reads"
 """The metadata key of the measures that a field is derived from."""
+
+PRS_CREATED, PRS_OPENED, PRS_MERGED, PRS_CLOSED = PULL_REQUEST_MEASURES
 
 
 def measure_field(measure: Measure) -> Any:  # noqa: ANN401 - a field, where a class annotates its value
@@ -89,7 +92,7 @@ def category_counts(cls: type, field: str, description: str) -> Any:  # noqa: AN
     )
 
 
-@strawberry.type(description="Session counts by size.")
+@strawberry.type(description="Session counts by size. They add up to the total.")
 @category_fields("sessions_created_by_size")
 class SessionCountsBySize:
     """One field for each size."""
@@ -100,9 +103,8 @@ class SessionCountsBySize:
 
 @strawberry.type(
     description=(
-        "Session counts by where the session was started. Origins without a field, like\n"
-        "`cli`, `vscode_extension` and `devin_spaces`, are in none of these counts, which can\n"
-        "therefore add up to less than the total."
+        "Session counts by where the session was started. They add up to the total: origins\n"
+        "without a field of their own, like `cli`, are in `other`."
     )
 )
 @category_fields("sessions_created_by_origin")
@@ -138,6 +140,16 @@ class SessionAggregates:
         "sessions_with_merged_prs_by_size",
         "Sessions with at least one merged pull request, by size.",
     )
+
+    prs_created_count = measure_field(PRS_CREATED)
+    prs_opened_count = measure_field(PRS_OPENED)
+    prs_merged_count = measure_field(PRS_MERGED)
+    prs_closed_count = measure_field(PRS_CLOSED)
+
+    @strawberry.field(description=ACUS_CONSUMED.description, metadata={READS: (ACUS_CONSUMED,)})
+    def acus_consumed(self) -> float:
+        """Convert the exact sum."""
+        return self.sums.acus_consumed
 
     @strawberry.field(
         description="ACUs consumed per session, on average. 0 if there are no sessions.",

@@ -23,6 +23,7 @@ class Cost:
 
 
 ONE_STATEMENT: Final = Cost(weight=1)
+TWO_STATEMENTS: Final = Cost(weight=2)
 
 
 def costs_of(schema: GraphQLSchema) -> dict[str, int]:

@@ -1,28 +1,36 @@
-"""The enums of the core as types of the schema. To be imported from here for the schema."""
+"""The enums of the schema. Those with a class in the core are to be imported from here."""
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import TypeVar
+from typing import Any, Final, TypeVar
 
 import strawberry
+from strawberry.utils.str_converters import to_camel_case
 
-from metrics_graphql.core.breakdowns import CreatorKind, OrderDirection, OrderField
+from metrics_graphql.core.breakdowns import ORDER_MEASURES, OrderDirection
 from metrics_graphql.core.intervals import TimeInterval
+from metrics_graphql.core.measures import MEMBER_DESCRIPTIONS
 
-__all__ = ["CreatorKind", "OrderDirection", "OrderField", "TimeInterval"]
+__all__ = ["OrderDirection", "OrderField", "SessionOrigin", "SessionSize", "TimeInterval"]
 
 E = TypeVar("E", bound=Enum)
 
 
-def describe(
-    enum: type[E], description: str, values: Mapping[E, str], name: str | None = None
-) -> None:
-    """Make an enum of the core a type of the schema, with a description for each value."""
-    strawberry.enum(enum, name=name, description=description)
+def describe(enum: type[E], description: str, values: Mapping[E, str]) -> type[E]:
+    """Make an enum a type of the schema, with a description for each value."""
+    strawberry.enum(enum, description=description)
     definition = enum.__strawberry_definition__  # type: ignore[attr-defined] # added by Strawberry
     by_name = {member.name: text for member, text in values.items()}
     for value in definition.values:
         value.description = by_name[value.name]
+    return enum
+
+
+def enum_of(name: str, description: str, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - an enum
+    """Return an enum of texts of the core, which are its values in lower case."""
+    members = {value.upper(): value for value in values}
+    enum: type[Enum] = Enum(name, members)  # type: ignore[misc] # mypy wants the members spelled out
+    return describe(enum, description, {enum(value): text for value, text in values.items()})
 
 
 describe(
@@ -36,26 +44,18 @@ describe(
     },
 )
 describe(
-    OrderField,
-    "The measures a breakdown can be ranked by.",
-    {
-        OrderField.SESSIONS_CREATED_COUNT: "By `sessionsCreatedCount`.",
-        OrderField.SESSIONS_WITH_MERGED_PRS_COUNT: "By `sessionsWithMergedPrsCount`.",
-        OrderField.AVG_ACUS_PER_SESSION: "By `avgAcusPerSession`.",
-    },
-    name="SessionMetricsOrderField",
-)
-describe(
     OrderDirection,
     "The two directions of a ranking.",
     {OrderDirection.ASC: "The smallest first.", OrderDirection.DESC: "The largest first."},
 )
-describe(
-    CreatorKind,
-    "The kinds of users that create sessions.",
-    {
-        CreatorKind.USER: "A person.",
-        CreatorKind.SERVICE_USER: "A program with its own credential.",
-    },
-    name="SessionUserKind",
+SessionOrigin: Final = enum_of(
+    "SessionOrigin", "Where sessions are started.", MEMBER_DESCRIPTIONS["origin"]
+)
+SessionSize: Final = enum_of(
+    "SessionSize", "The sizes of sessions, as they were loaded.", MEMBER_DESCRIPTIONS["size"]
+)
+OrderField: Final = enum_of(
+    "SessionMetricsOrderField",
+    "The measures a breakdown can be ranked by.",
+    {name: f"By `{to_camel_case(name)}`." for name in ORDER_MEASURES},
 )

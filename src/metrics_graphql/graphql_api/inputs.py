@@ -1,13 +1,14 @@
 """The input types of the schema, and the queries that they stand for."""
 
-from typing import Final, TypeVar
+from collections.abc import Iterable
+from enum import Enum
+from typing import Any, Final, TypeVar
 
 import strawberry
 
-from metrics_graphql.core.breakdowns import Ranking
 from metrics_graphql.core.queries import SessionMetricsQuery
 from metrics_graphql.core.tenants import Tenant
-from metrics_graphql.graphql_api.enums import OrderDirection, OrderField
+from metrics_graphql.graphql_api.enums import OrderDirection, OrderField, SessionOrigin, SessionSize
 from metrics_graphql.graphql_api.scalars import Instant
 
 T = TypeVar("T")
@@ -43,8 +44,23 @@ class SessionMetricsFilters:
             "users. At most 1,000."
         ),
     )
-    playbook_id: strawberry.ID | None = strawberry.field(
-        default=strawberry.UNSET, description="Created from this playbook."
+    playbook_ids: list[strawberry.ID] | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="Created from any of these playbooks. At most 1,000.",
+    )
+    origins: Any = strawberry.field(
+        graphql_type=list[SessionOrigin] | None,
+        default=strawberry.UNSET,
+        description="Started in any of these places.",
+    )
+    sizes: Any = strawberry.field(
+        graphql_type=list[SessionSize] | None,
+        default=strawberry.UNSET,
+        description="Of any of these sizes.",
+    )
+    has_merged_pr: bool | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="With at least one merged pull request if true, without one if false.",
     )
 
     def to_query(
@@ -61,7 +77,10 @@ class SessionMetricsFilters:
             time_before=self.time_before,
             user_ids=none_if_unset(self.user_ids),
             service_user_ids=none_if_unset(self.service_user_ids),
-            playbook_id=none_if_unset(self.playbook_id),
+            playbook_ids=none_if_unset(self.playbook_ids),
+            origins=enum_values(none_if_unset(self.origins)),
+            sizes=enum_values(none_if_unset(self.sizes)),
+            has_merged_pr=none_if_unset(self.has_merged_pr),
             org_ids=none_if_unset(org_ids),
         )
 
@@ -70,23 +89,20 @@ class SessionMetricsFilters:
 class SessionMetricsOrder:
     """A field and a direction."""
 
-    field: OrderField = strawberry.field(description="The measure to rank by.")
+    field: Any = strawberry.field(graphql_type=OrderField, description="The measure to rank by.")
     direction: OrderDirection = strawberry.field(
         description="Whether the smallest or the largest value comes first."
     )
-
-    def to_ranking(self, first: int) -> Ranking:
-        """Return the ranking of so many rows.
-
-        Raises:
-            BadUserInput: `first` is out of bounds.
-        """
-        return Ranking(self.field, self.direction, first)
 
 
 MOST_SESSIONS: Final = SessionMetricsOrder(
     field=OrderField.SESSIONS_CREATED_COUNT, direction=OrderDirection.DESC
 )
+
+
+def enum_values(members: Iterable[Enum] | None) -> list[str] | None:
+    """Return the values of enum members; None stays None."""
+    return None if members is None else [each.value for each in members]
 
 
 def none_if_unset(value: T | None) -> T | None:

@@ -1,7 +1,7 @@
 """Lookahead: what the selection under a field reads, known before anything is fetched."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 from graphql import (
     ArgumentNode,
@@ -19,12 +19,19 @@ from metrics_graphql.core.measures import Measure, in_order
 from metrics_graphql.graphql_api.aggregates import MEASURE, MEMBER_MEASURES, READS
 from metrics_graphql.graphql_api.document_limits import ComplexityVisitor, Fragments
 
+REQUIRES: Final = "requires"
+"""The metadata key of something else than measures that a field reads: one of these two."""
+NAMES: Final = "names"
+TOTAL_COUNT: Final = "total_count"
+
 
 class Lookahead(NamedTuple):
     """The measures that a selection reads, and how many fields it has, fragments expanded."""
 
     measures: tuple[Measure, ...]
     fields: int
+    requires: frozenset[str] = frozenset()
+    """What else the selection reads: `NAMES`, `TOTAL_COUNT`."""
 
 
 def look_ahead(
@@ -36,16 +43,19 @@ def look_ahead(
     """
     nodes = list(nodes)
     visitor = ComplexityVisitor(fragments, {})
+    read = set(values_read(object_type, nodes, fragments))
+    measures = {each for each in read if isinstance(each, Measure)}
     return Lookahead(
-        in_order(set(measures_read(object_type, nodes, fragments))),
+        in_order(measures),
         sum(visitor.selections(node.selection_set).fields for node in nodes),
+        frozenset(each for each in read if isinstance(each, str)),
     )
 
 
-def measures_read(
+def values_read(
     object_type: GraphQLObjectType, nodes: Iterable[FieldNode], fragments: Fragments
-) -> Iterator[Measure]:
-    """Yield the measures that are read under some nodes, but for fields with their own lookahead.
+) -> Iterator[Measure | str]:
+    """Yield what is read under some nodes, but for fields with their own lookahead.
 
     Those are the fields that fetch: they are resolved asynchronously.
     """
@@ -62,8 +72,10 @@ def measures_read(
             yield from (members[name] for name in names if name in members)
         elif measures := metadata.get(READS):
             yield from measures
+        elif required := metadata.get(REQUIRES):
+            yield required
         elif isinstance(named := get_named_type(field.type), GraphQLObjectType):
-            yield from measures_read(named, [node], fragments)
+            yield from values_read(named, [node], fragments)
 
 
 def selected_fields(nodes: Iterable[FieldNode], fragments: Fragments) -> Iterator[FieldNode]:

@@ -12,21 +12,21 @@ from metrics_graphql.graphql_api.inputs import SessionMetricsFilters
 from metrics_graphql.graphql_api.lookahead import Lookahead
 from metrics_graphql.graphql_api.query_types import (
     EnterpriseSessionMetrics,
-    QueryResult,
     SessionMetrics,
+    SessionMetricsResult,
 )
 
 
 class RootField(FetchSpec):
     """The totals of a query. Fields below are bound to the same query."""
 
-    result_type: ClassVar[Callable[..., QueryResult]]
+    result_type: ClassVar[Callable[..., SessionMetricsResult]]
 
     def __init__(self, query: SessionMetricsQuery, lookahead: Lookahead) -> None:
         self.query = query
         self.requests = (MetricsRequest(query, lookahead.measures),)
 
-    def render(self, fetched: Fetched) -> QueryResult:
+    def render(self, fetched: Fetched) -> SessionMetricsResult:
         """Return the result of the query."""
         (sums,) = fetched
         return type(self).result_type(sums=sums, query=self.query)

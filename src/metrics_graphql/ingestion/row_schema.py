@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Any, Final
@@ -32,6 +33,8 @@ from metrics_graphql.core.sessions import (
 from metrics_graphql.ingestion.encoding import describe_undecoded
 from metrics_graphql.ingestion.rows import InvalidRow
 
+MAX_PULL_REQUESTS: Final = 100_000
+"""Pull requests of one session."""
 MAX_TEXT: Final = 256
 """Characters of an origin or a size."""
 KNOWN_ORIGINS: Final = (
@@ -131,6 +134,7 @@ Instant = Annotated[int, AfterValidator(_check_instant)]
 Acus = Annotated[Decimal, Field(ge=0, le=MAX_ACUS_PER_SESSION, allow_inf_nan=False)]
 ParseInstant = BeforeValidator(_parse_instant)
 ParseNumber = BeforeValidator(_parse_number)
+PullRequestCount = Annotated[Annotated[int, Field(ge=0, le=MAX_PULL_REQUESTS)] | None, ParseNumber]
 
 
 class PullRequest(BaseModel):
@@ -158,7 +162,10 @@ class SessionRow(BaseModel):
     used_search: Annotated[bool | None, BeforeValidator(empty_to_none)] = None
     acus_consumed: Annotated[Acus | None, ParseNumber] = None
     pull_requests: Annotated[list[PullRequest] | None, BeforeValidator(empty_to_none)] = None
-    merged_pr_count: Annotated[int | None, Field(ge=0), ParseNumber] = None
+    pr_count: PullRequestCount = None
+    open_pr_count: PullRequestCount = None
+    merged_pr_count: PullRequestCount = None
+    closed_pr_count: PullRequestCount = None
 
     def to_update(self, default_org_id: str | None) -> SessionUpdate:
         """Return the update that the row describes. Only fields that it gives are in it.
@@ -182,11 +189,27 @@ class SessionRow(BaseModel):
             values["used_search"] = self.used_search
         if self.acus_consumed is not None:
             values["acus"] = to_micros(self.acus_consumed)
-        if self.pull_requests is not None or self.merged_pr_count is not None:
-            values["has_merged_pr"] = bool(self.merged_pr_count) or any(
-                pull_request.pr_state == "merged" for pull_request in self.pull_requests or ()
-            )
-        return values
+        return values | self._pull_request_counts()
+
+    def _pull_request_counts(self) -> dict[str, int | bool]:
+        """Return the counts of pull requests, all of them if the row gives any.
+
+        A count is that of the list or that of its own field, whichever is higher.
+        """
+        given = (self.pr_count, self.open_pr_count, self.merged_pr_count, self.closed_pr_count)
+        if self.pull_requests is None and all(count is None for count in given):
+            return {}
+        states = Counter(each.pr_state for each in self.pull_requests or ())
+        is_open = max(states["open"] + states["draft"], self.open_pr_count or 0)
+        merged = max(states["merged"], self.merged_pr_count or 0)
+        closed = max(states["closed"], self.closed_pr_count or 0)
+        return {
+            "has_merged_pr": merged > 0,
+            "pr_count": max(states.total(), is_open + merged + closed, self.pr_count or 0),
+            "open_pr_count": is_open,
+            "merged_pr_count": merged,
+            "closed_pr_count": closed,
+        }
 
 
 def to_micros(acus: Decimal) -> int:

@@ -73,7 +73,13 @@ def parse_query(tenant: Tenant, params: QueryParams) -> SessionMetricsQuery:
     }
     try:
         parameters = model.model_validate(values)
-        return SessionMetricsQuery.from_params(tenant=tenant, **dict(parameters))
+        arguments = dict(parameters)
+        playbook_id = arguments.pop("playbook_id")
+        return SessionMetricsQuery.from_params(
+            tenant=tenant,
+            playbook_ids=None if playbook_id is None else [playbook_id],
+            **arguments,
+        )
     except ValidationError as error:
         raise InvalidParameters([_pydantic_entry(each) for each in error.errors()]) from None
     except BadUserInput as error:

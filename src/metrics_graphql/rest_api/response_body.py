@@ -6,7 +6,11 @@ from importlib.resources import files
 from typing import Any, Final
 
 from metrics_graphql.core.callers import ServiceUser
-from metrics_graphql.core.measures import AVERAGE_ACUS, MEASURES
+from metrics_graphql.core.measures import (
+    AVERAGE_ACUS,
+    PULL_REQUEST_MEASURES,
+    SESSION_MEASURES,
+)
 from metrics_graphql.core.results import SessionMetrics
 
 
@@ -18,10 +22,15 @@ def openapi_document(path_prefix: str = "") -> dict[str, Any]:
     return document
 
 
-def metrics_body(metrics: SessionMetrics) -> bytes:
+def sessions_body(metrics: SessionMetrics) -> bytes:
     """Return metrics as the document's `SessionMetricsResponse`."""
-    counts = [metrics.sums[measure.name] for measure in COUNTED]
-    return (TEMPLATE % (*counts, metrics.avg_acus_per_session)).encode()
+    counts = [metrics.sums[measure.name] for measure in SESSION_MEASURES]
+    return (SESSIONS_TEMPLATE % (*counts, metrics.avg_acus_per_session)).encode()
+
+
+def pull_requests_body(metrics: SessionMetrics) -> bytes:
+    """Return metrics as the document's `PrMetricsResponse`."""
+    return json.dumps({each.name: metrics[each] for each in PULL_REQUEST_MEASURES}).encode()
 
 
 def service_user_body(caller: ServiceUser) -> dict[str, str | None]:
@@ -34,10 +43,10 @@ def service_user_body(caller: ServiceUser) -> dict[str, str | None]:
     }
 
 
-def metrics_template() -> str:
+def sessions_template() -> str:
     """Return `SessionMetricsResponse` in JSON, with a placeholder for each measure."""
     body: dict[str, Any] = {}
-    for measure in COUNTED:
+    for measure in SESSION_MEASURES:
         if measure.member is None:
             body[measure.field] = "%d"
         else:
@@ -46,5 +55,4 @@ def metrics_template() -> str:
     return re.sub(r'"(%[dr])"', r"\1", json.dumps(body, separators=(",", ":")))
 
 
-COUNTED: Final = tuple(measure for measure in MEASURES if measure.adds == "sessions")
-TEMPLATE: Final = metrics_template()
+SESSIONS_TEMPLATE: Final = sessions_template()

@@ -16,9 +16,9 @@ from metrics_graphql.core.service import MetricsService
 from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 from metrics_graphql.rest_api.query_params import InvalidParameters, own_organization, parse_query
 from metrics_graphql.rest_api.response_body import (
-    metrics_body,
     openapi_document,
     service_user_body,
+    sessions_body,
 )
 from metrics_graphql.server.cached_response import CachedPayload
 from metrics_graphql.server.http_errors import http_headers, http_status, log_error
@@ -52,7 +52,7 @@ def rest_routes(
             (result,) = await service.fetch_metrics(caller, [MetricsRequest(query)])
             if not isinstance(result, Forbidden):
                 RequestRecord.of(request.scope).record_tenants([query.tenant])
-            return CachedPayload(metrics_body(value_or_raise(result)), versions)
+            return CachedPayload(sessions_body(value_or_raise(result)), versions)
 
         return await pipeline.respond(
             request, RequestKey.of(request.scope, JSONResponse.media_type), execute

@@ -1,7 +1,8 @@
-"""Breakdowns: sums by user, playbook or organization, ranked in one statement."""
+"""Breakdowns: sums by user, playbook, origin..., ranked in one statement."""
 
+import dataclasses
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -9,127 +10,149 @@ from metrics_graphql.core.breakdowns import (
     Breakdown,
     BreakdownQuery,
     BreakdownRow,
-    CreatorKind,
     Dimension,
     OrderDirection,
-    OrderField,
+    Ranking,
 )
-from metrics_graphql.core.measures import ACUS_CONSUMED, SESSIONS_CREATED, Measure, in_order
+from metrics_graphql.core.measures import AVERAGE_ACUS, SESSIONS_CREATED, Measure, in_order
 from metrics_graphql.core.results import SessionMetrics
+from metrics_graphql.core.sessions import CATEGORIES
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect
-from metrics_graphql.storage.query_planner import OrganizationFilter, QueryPlan, plan_query
-from metrics_graphql.storage.rollups import (
-    ORGANIZATION,
-    PLAYBOOK,
-    SERVICE_USER,
-    USER,
-    RollupDimension,
-)
+from metrics_graphql.storage.query_planner import QueryPlan, plan_query
+from metrics_graphql.storage.rollups import RollupDimension
 from metrics_graphql.storage.session_store import StatementReader
-from metrics_graphql.storage.sql import Select, measure_sum, raw_sessions, rollups_in_ranges
+from metrics_graphql.storage.sql import (
+    Select,
+    category_expression,
+    matching_rollups,
+    measure_sum,
+    raw_sessions,
+    rollup_sum,
+)
 from metrics_graphql.storage.tables import rollups, sessions
 from metrics_graphql.storage.totals import statement_parameters
 
-ROW_DIMENSIONS: Final = {
-    Dimension.USER: (USER, SERVICE_USER),
-    Dimension.PLAYBOOK: (PLAYBOOK,),
-    Dimension.ORGANIZATION: (ORGANIZATION,),
-}
-"""The roll-up dimensions whose ids are the rows of a breakdown."""
-CREATOR_KINDS: Final = {USER.code: CreatorKind.USER, SERVICE_USER.code: CreatorKind.SERVICE_USER}
-
 
 async def fetch_breakdown(reader: StatementReader, query: BreakdownQuery) -> Breakdown:
-    """Return the highest ranked rows, and the number of all rows.
-
-    A session with both a user and a service user counts in the rows of both.
+    """Return a page of ranked rows, and the number of all rows if it is requested.
 
     Raises:
         Unavailable: the engine is unavailable.
         TimedOut: the request passed its deadline.
     """
     dialect, ranking = reader.dialect, query.ranking
-    plan = plan_query(query.query, has_rollups=dialect.has_rollups)
-    # A roll-up has the sessions of one id, but not which of those a filter matches.
-    use_rollups = dialect.has_rollups and not any(plan.filters)
-    plan = plan._replace(
-        rollup_dimension=ROW_DIMENSIONS[query.dimension][0] if use_rollups else None
+    plan = plan_query(
+        query.query, has_rollups=dialect.has_rollups, grouped_by=[query.dimension.value]
     )
-    measures = in_order({SESSIONS_CREATED, *ranking.field.measures, *query.measures})
+    measures = in_order({SESSIONS_CREATED, *ranking.measures, *query.measures})
     ranges = plan.ranges(0, query.query.period)
-    parameters = statement_parameters(query.query, ranges, dialect)
     statement = ranked_sums(
         dialect,
         query.dimension,
         plan,
         measures,
-        field=ranking.field,
-        direction=ranking.direction,
+        order=(ranking.field, ranking.direction),
+        continues=ranking.after is not None,
+        with_total_count=query.with_total_count,
     )
-    rows = await reader.fetch(statement, {**parameters, "first": ranking.first})
+    rows = await reader.fetch(
+        statement,
+        statement_parameters(query.query, ranges, dialect) | page_parameters(ranking),
+    )
+    total_count = None
+    if query.with_total_count:
+        total_count = rows[0][0] if rows else await count_rows(reader, query)
     names = [measure.name for measure in measures]
     return Breakdown(
         tuple(
-            BreakdownRow(
-                row_id,
-                CREATOR_KINDS.get(code),
-                SessionMetrics(dict(zip(names, map(int, sums), strict=True))),
-            )
-            for _total_count, code, row_id, *sums in rows
+            BreakdownRow(row_id, SessionMetrics(dict(zip(names, map(int, sums), strict=True))))
+            for _total_count, row_id, *sums in rows[: ranking.first]
         ),
-        rows[0][0] if rows else 0,
+        has_next_page=len(rows) > ranking.first,
+        total_count=total_count,
     )
 
 
-@lru_cache(maxsize=256)
+async def count_rows(reader: StatementReader, query: BreakdownQuery) -> int:
+    """Return the number of all rows of a breakdown whose page has none."""
+    if query.ranking.after is None:
+        return 0
+    ranking = dataclasses.replace(query.ranking, first=1, after=None)
+    breakdown = await fetch_breakdown(reader, query._replace(ranking=ranking))
+    return breakdown.total_count or 0
+
+
+def page_parameters(ranking: Ranking) -> dict[str, Any]:
+    """Return the values to bind for a page: its size, and the place that it continues after.
+
+    One row more than the page shows whether there is a next one.
+    """
+    parameters: dict[str, Any] = {"first": ranking.first + 1}
+    if ranking.after is not None:
+        whole, rest = divmod(ranking.after.value.numerator, ranking.after.value.denominator)
+        parameters |= {
+            "after_whole": whole,
+            "after_fraction": rest / ranking.after.value.denominator,
+            "after_id": ranking.after.id,
+        }
+    return parameters
+
+
+@lru_cache(maxsize=1024)
 def ranked_sums(  # noqa: PLR0913 - everything that the statement depends on
     dialect: Dialect,
     dimension: Dimension,
     plan: QueryPlan,
     measures: tuple[Measure, ...],
     *,
-    field: OrderField,
-    direction: OrderDirection,
+    order: tuple[str, OrderDirection],
+    continues: bool,
+    with_total_count: bool,
 ) -> CompiledStatement:
-    """Return the statement for the rows of a breakdown.
+    """Return the statement for a page of a breakdown.
 
-    A row is the number of all rows, the code of a roll-up dimension, an id, and a sum for each
-    measure. The parameters are those of `session_sums`, and `first`.
+    A row is the number of all rows (0 if it is not requested), an id, and a sum for each measure.
+    The parameters are those of `session_sums`, and `page_parameters`.
     """
-    dimensions = ROW_DIMENSIONS[dimension]
-    raw = raw_sessions(dialect, plan, single_query=True)
-    parts = [raw_sums_by_id(dialect, raw, each, measures) for each in dimensions]
+    parts = [raw_sums_by_id(dialect, plan, dimension, measures)]
     if plan.rollup_dimension is not None:
-        parts.append(rollup_sums_by_id(dialect, plan.organizations, dimensions, measures))
+        parts.append(rollup_sums_by_id(dialect, plan, plan.rollup_dimension, dimension, measures))
     part = sa.union_all(*parts).subquery()
     sums = {measure.name: dialect.sum(part.c[measure.name]) for measure in measures}
     rows = (
-        sa.select(part.c.scope, part.c.id, *(sums[name].label(name) for name in sums))
-        .group_by(part.c.scope, part.c.id)
+        sa.select(part.c.id, *(sums[name].label(name) for name in sums))
+        .group_by(part.c.id)
         # A session that moved to another bucket may leave a roll-up of zeros behind.
         .having(sums[SESSIONS_CREATED.name] > 0)
         .subquery()
     )
-    keys = order_keys(dialect, rows, field)
-    order = [key.desc() for key in keys] if direction is OrderDirection.DESC else keys
-    statement = dialect.compile(
-        sa.select(sa.func.count().over(), *rows.c)
-        .order_by(*order, rows.c.id, rows.c.scope)
+    count = sa.func.count().over() if with_total_count else sa.literal_column("0", sa.Integer)
+    counted = sa.select(count.label("total_count"), *rows.c).subquery()
+    field, direction = order
+    keys = order_keys(dialect, counted, field)
+    is_descending = direction is OrderDirection.DESC
+    page = (
+        sa.select(*counted.c)
+        .order_by(*(key.desc() if is_descending else key for key in keys), counted.c.id)
         .limit(sa.bindparam("first", type_=sa.Integer))
     )
-    return statement._replace(data_source=plan.data_source)
+    if continues:
+        page = page.where(comes_after(keys, counted.c.id, is_descending=is_descending))
+    return dialect.compile(page)._replace(data_source=plan.data_source)
 
 
 def raw_sums_by_id(
-    dialect: Dialect, raw: Select, dimension: RollupDimension, measures: tuple[Measure, ...]
+    dialect: Dialect, plan: QueryPlan, dimension: Dimension, measures: tuple[Measure, ...]
 ) -> Select:
     """Return the sums of raw sessions for each id of a dimension."""
-    row_id = sessions.c[dimension.field or "org_id"]
+    field = dimension.value
+    row_id: sa.ColumnElement[Any] = (
+        category_expression(field) if field in CATEGORIES else sessions.c[field]
+    )
     return (
-        raw.with_only_columns(
-            sa.literal(dimension.code).label("scope"),
-            row_id.label("id"),
-            *(measure_sum(dialect, measure) for measure in measures),
+        raw_sessions(dialect, plan, single_query=True)
+        .with_only_columns(
+            row_id.label("id"), *(measure_sum(dialect, measure) for measure in measures)
         )
         .where(row_id.is_not(None))
         .group_by(row_id)
@@ -138,34 +161,54 @@ def raw_sums_by_id(
 
 def rollup_sums_by_id(
     dialect: Dialect,
-    organization_filter: OrganizationFilter,
-    dimensions: tuple[RollupDimension, ...],
+    plan: QueryPlan,
+    rollup_dimension: RollupDimension,
+    dimension: Dimension,
     measures: tuple[Measure, ...],
 ) -> Select:
-    """Return the sums of roll-ups for each id of some dimensions."""
-    in_dimensions = sa.or_(*(rollups.c.scope == dimension.code for dimension in dimensions))
-    row_id = rollups.c.org_id if dimensions == (ORGANIZATION,) else rollups.c.scope_id
+    """Return the sums of roll-ups for each id of a dimension."""
+    columns = rollup_dimension.table.c
+    is_id = dimension.value == rollup_dimension.id_field
+    row_id = rollups.c.scope_id if is_id else columns[dimension.value]
     return (
-        rollups_in_ranges(dialect, organization_filter, in_dimensions)
+        matching_rollups(dialect, plan, rollup_dimension)
         .with_only_columns(
-            rollups.c.scope,
-            row_id,
-            *(dialect.sum(rollups.c[measure.name]) for measure in measures),
+            row_id, *(rollup_sum(dialect, rollup_dimension, measure) for measure in measures)
         )
-        .group_by(rollups.c.scope, row_id)
+        .group_by(row_id)
     )
 
 
 def order_keys(
-    dialect: Dialect, rows: sa.Subquery, field: OrderField
-) -> list[sa.ColumnElement[Any]]:
+    dialect: Dialect, rows: sa.Subquery, field: str
+) -> tuple[sa.ColumnElement[Any], ...]:
     """Return the sort keys of a ranking, which compare exactly.
 
     An average is compared by its integer quotient, then by the remainder's share: as floats below
     1, different quotients differ for any count that an engine can hold.
     """
-    if field is not OrderField.AVG_ACUS_PER_SESSION:
-        (measure,) = field.measures
-        return [rows.c[measure.name]]
-    acus, count = rows.c[ACUS_CONSUMED.name], rows.c[SESSIONS_CREATED.name]
-    return [dialect.floor_divide(acus, count), sa.cast(acus % count, sa.Double) / count]
+    if field != AVERAGE_ACUS:
+        return (rows.c[field],)
+    acus, count = rows.c.acus_consumed, rows.c[SESSIONS_CREATED.name]
+    return dialect.floor_divide(acus, count), sa.cast(acus % count, sa.Double) / count
+
+
+def comes_after(
+    keys: tuple[sa.ColumnElement[Any], ...],
+    row_id: sa.ColumnElement[str],
+    *,
+    is_descending: bool,
+) -> sa.ColumnElement[bool]:
+    """Return the condition that a row comes after a place in the ranking.
+
+    The place is bound to the parameters `after_whole`, `after_fraction` and `after_id`.
+    """
+    condition = row_id > sa.bindparam("after_id", type_=sa.Text)
+    bounds = (
+        sa.bindparam("after_whole", type_=sa.BigInteger),
+        sa.bindparam("after_fraction", type_=sa.Double),
+    )
+    for key, bound in reversed(list(zip(keys, bounds, strict=False))):
+        is_later = key < bound if is_descending else key > bound
+        condition = sa.or_(is_later, sa.and_(key == bound, condition))
+    return condition

@@ -15,7 +15,7 @@ from metrics_graphql.core.sessions import Session, SessionUpdate
 from metrics_graphql.storage.dialects import CompiledStatement, DatabaseDialect
 from metrics_graphql.storage.organizations import bump_data_versions, ensure_organizations
 from metrics_graphql.storage.rollups import SessionChange, rollup_deltas
-from metrics_graphql.storage.tables import rollups, sessions
+from metrics_graphql.storage.tables import category_rollups, rollups, sessions
 
 SessionKey = tuple[str, str]
 """`(org_id, session_id)`, which identifies a session."""
@@ -72,7 +72,11 @@ async def write_changes(
     if await dialect.insert_rows(connection, insert_session(dialect), inserted) < len(inserted):
         return False
     await dialect.insert_rows(connection, replace_session(dialect), replaced)
-    await dialect.insert_rows(connection, add_to_rollup(dialect), rollup_deltas(changes))
+    deltas = rollup_deltas(changes)
+    await dialect.insert_rows(
+        connection, add_to_rollup(dialect, category_rollups), deltas.by_category
+    )
+    await dialect.insert_rows(connection, add_to_rollup(dialect, rollups), deltas.by_id)
     await bump_data_versions(connection, dialect, org_ids)
     return True
 
@@ -90,9 +94,9 @@ def replace_session(dialect: DatabaseDialect) -> CompiledStatement:
 
 
 @lru_cache
-def add_to_rollup(dialect: DatabaseDialect) -> CompiledStatement:
+def add_to_rollup(dialect: DatabaseDialect, table: sa.Table) -> CompiledStatement:
     """Return the statement that adds a row of `rollup_deltas` to the roll-up with its key."""
-    return dialect.compile_insert(rollups, rollups.primary_key.columns.keys(), "add")
+    return dialect.compile_insert(table, table.primary_key.columns.keys(), "add")
 
 
 async def read_stored(

@@ -1,28 +1,25 @@
 """Which rows answer a query: roll-ups where they are exact, raw sessions elsewhere."""
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import Final, NamedTuple
 
 from metrics_graphql.core.periods import TimePeriod
-from metrics_graphql.core.queries import SessionMetricsQuery
+from metrics_graphql.core.queries import Filters, SessionMetricsQuery
 from metrics_graphql.core.tenants import ENTERPRISE
 from metrics_graphql.storage.dialects import TimeRange
-from metrics_graphql.storage.rollups import (
-    ORGANIZATION,
-    PLAYBOOK,
-    SERVICE_USER,
-    USER,
-    RollupDimension,
-)
+from metrics_graphql.storage.rollups import ROLLUP_DIMENSIONS, RollupDimension
 from metrics_graphql.telemetry.request_record import DataSource
 
-
-class FilterShape(NamedTuple):
-    """Which filters a query has; their values are bound to the statement."""
-
-    users: bool
-    service_users: bool
-    playbook: bool
+FILTERED_FIELDS: Final = {
+    "user_ids": "user_id",
+    "service_user_ids": "service_user_id",
+    "playbook_ids": "playbook_id",
+    "origins": "origin",
+    "sizes": "size",
+    "has_merged_pr": "has_merged_pr",
+}
+"""The field of a session that each filter compares. A filter's name is that of its parameter."""
 
 
 class OrganizationFilter(Enum):
@@ -33,24 +30,11 @@ class OrganizationFilter(Enum):
     ALL = "all"
 
 
-DIMENSION_BY_FILTERS: Final = {
-    FilterShape(users=False, service_users=False, playbook=False): ORGANIZATION,
-    FilterShape(users=True, service_users=False, playbook=False): USER,
-    FilterShape(users=False, service_users=True, playbook=False): SERVICE_USER,
-    FilterShape(users=False, service_users=False, playbook=True): PLAYBOOK,
-}
-"""The dimension whose roll-ups have the sessions that the filters match.
-
-A roll-up sums the sessions with one id. With filters of two kinds, none knows which sessions match
-both. With users and service users, a session created by one of each would count twice. Such
-queries read raw sessions, through the filters' indexes.
-"""
-
-
 class QueryPlan(NamedTuple):
     """How to answer queries that differ in their period only, with one statement."""
 
-    filters: FilterShape
+    filters: frozenset[str]
+    """The names of the filters that are given; their values are bound to the statement."""
     organizations: OrganizationFilter
     rollup_dimension: RollupDimension | None
     """The roll-ups to read between the raw ends of a period; None to read raw sessions only."""
@@ -69,15 +53,24 @@ class QueryPlan(NamedTuple):
         ]
 
 
-def plan_query(query: SessionMetricsQuery, *, has_rollups: bool) -> QueryPlan:
-    """Return the plan with the fewest rows to read that answers a query exactly."""
-    filters = FilterShape(
-        users=query.filters.user_ids is not None,
-        service_users=query.filters.service_user_ids is not None,
-        playbook=query.filters.playbook_id is not None,
-    )
-    dimension = DIMENSION_BY_FILTERS.get(filters) if has_rollups else None
-    return QueryPlan(filters, organization_filter(query), dimension)
+def plan_query(
+    query: SessionMetricsQuery, *, has_rollups: bool, grouped_by: Iterable[str] = ()
+) -> QueryPlan:
+    """Return the plan with the fewest rows to read that answers a query exactly.
+
+    Roll-ups answer it if they have all fields that it filters and groups by. A session created by
+    a user and a service user is in a roll-up of each, so that filters by both need raw sessions,
+    as do all other fields that no roll-up combines. These are read through the index of a filter.
+    """
+    filters = given_filters(query.filters)
+    fields = {FILTERED_FIELDS[name] for name in filters}.union(grouped_by) - {"org_id"}
+    dimension = next((each for each in ROLLUP_DIMENSIONS if fields <= each.fields), None)
+    return QueryPlan(filters, organization_filter(query), dimension if has_rollups else None)
+
+
+def given_filters(filters: Filters) -> frozenset[str]:
+    """Return the names of the filters that are given."""
+    return frozenset(name for name in FILTERED_FIELDS if getattr(filters, name) is not None)
 
 
 def organization_filter(query: SessionMetricsQuery) -> OrganizationFilter:

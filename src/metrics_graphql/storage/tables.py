@@ -2,10 +2,26 @@
 
 import sqlalchemy as sa
 
-from metrics_graphql.core.measures import MEASURES
+from metrics_graphql.core.measures import MEASURES, Measure
+from metrics_graphql.core.sessions import CATEGORIES
 
 # Ordered by bytes in every engine, as SQLite does; PostgreSQL would use the rules of a language.
 Text = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
+STORED_MEASURES = tuple(measure for measure in MEASURES if not measure.is_remainder)
+"""The measures that roll-ups have a column for. A remainder is the difference of others."""
+CATEGORY_FIELDS = (*CATEGORIES, "has_merged_pr")
+"""The fields of a session that category roll-ups group by."""
+BASE_MEASURES = tuple(
+    measure for measure in STORED_MEASURES if not measure.condition.keys() & set(CATEGORY_FIELDS)
+)
+"""The measures of category roll-ups. The others are sums of these over some of the rows."""
+
+
+def measure_columns(measures: tuple[Measure, ...]) -> list[sa.Column[int]]:
+    """Return a column for each measure."""
+    return [sa.Column(measure.name, sa.BigInteger, nullable=False) for measure in measures]
+
 
 metadata = sa.MetaData(
     naming_convention={
@@ -41,6 +57,10 @@ sessions = sa.Table(
     sa.Column("used_search", sa.Boolean, nullable=False),
     sa.Column("has_merged_pr", sa.Boolean, nullable=False),
     sa.Column("acus", sa.BigInteger, nullable=False),
+    *(
+        sa.Column(name, sa.Integer, nullable=False, server_default="0")
+        for name in ("pr_count", "open_pr_count", "merged_pr_count", "closed_pr_count")
+    ),
     sa.PrimaryKeyConstraint("org_id", "created_at", "session_id"),
     sa.UniqueConstraint("org_id", "session_id"),
     sa.Index(None, "org_id", "user_id", "created_at"),
@@ -63,9 +83,25 @@ rollups = sa.Table(
     sa.Column("grain", sa.Integer, nullable=False),
     sa.Column("bucket", sa.BigInteger, nullable=False),
     sa.Column("scope_id", Text, nullable=False),
-    *(sa.Column(measure.name, sa.BigInteger, nullable=False) for measure in MEASURES),
+    *measure_columns(STORED_MEASURES),
     sa.PrimaryKeyConstraint("org_id", "scope", "grain", "bucket", "scope_id"),
     sa.Index(None, "org_id", "scope", "scope_id", "grain", "bucket"),
+    sqlite_with_rowid=False,
+)
+
+# The sums of the sessions of an organization with the same origin, size and outcome, from which any
+# combination of these is filtered or grouped. Origins and sizes are the public ones and "other".
+category_rollups = sa.Table(
+    "category_rollups",
+    metadata,
+    sa.Column("org_id", sa.ForeignKey(organizations.c.org_id), nullable=False),
+    sa.Column("grain", sa.Integer, nullable=False),
+    sa.Column("bucket", sa.BigInteger, nullable=False),
+    sa.Column("origin", Text, nullable=False),
+    sa.Column("size", Text, nullable=False),
+    sa.Column("has_merged_pr", sa.Boolean, nullable=False),
+    *measure_columns(BASE_MEASURES),
+    sa.PrimaryKeyConstraint("org_id", "grain", "bucket", *CATEGORY_FIELDS),
     sqlite_with_rowid=False,
 )
 

@@ -1,9 +1,10 @@
 """Totals of queries. Queries that differ only in their period share one statement."""
 
 import asyncio
+import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from metrics_graphql.core.errors import TimedOut, Unavailable
 from metrics_graphql.core.measures import Measure, in_order
@@ -16,6 +17,8 @@ from metrics_graphql.storage.dialects import Dialect, TimeRange
 from metrics_graphql.storage.query_planner import plan_query
 from metrics_graphql.storage.session_store import StatementReader
 from metrics_graphql.storage.sql import session_sums
+
+FILTER_NAMES: Final = tuple(field.name for field in dataclasses.fields(Filters))
 
 
 class GroupKey(NamedTuple):
@@ -93,14 +96,11 @@ def statement_parameters(
     filters = query.filters
     parameters = {
         "org_id": None if query.tenant is ENTERPRISE else query.tenant,
-        "playbook_id": filters.playbook_id,
         "rolled_up": dialect.bind_ranges([each for each in ranges if each.grain]),
         "raw": dialect.bind_ranges([each for each in ranges if not each.grain]),
     }
-    if filters.org_ids is not None:
-        parameters["org_ids"] = dialect.bind_ids(filters.org_ids)
-    if filters.user_ids is not None:
-        parameters["user_ids"] = dialect.bind_ids(filters.user_ids)
-    if filters.service_user_ids is not None:
-        parameters["service_user_ids"] = dialect.bind_ids(filters.service_user_ids)
+    for name in FILTER_NAMES:
+        value: object = getattr(filters, name)
+        if value is not None:
+            parameters[name] = dialect.bind_ids(value) if isinstance(value, frozenset) else value
     return parameters

@@ -1,5 +1,6 @@
 """Recounts roll-ups from raw sessions: finds those that differ, and rebuilds them."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -7,38 +8,64 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from metrics_graphql.core.measures import MEASURES
+from metrics_graphql.core.measures import Measure
 from metrics_graphql.core.periods import THIRTY_DAYS
+from metrics_graphql.core.sessions import CATEGORIES
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect
 from metrics_graphql.storage.organizations import bump_data_versions
-from metrics_graphql.storage.rollups import ROLLUP_DIMENSIONS, RollupDimension, RollupKey
+from metrics_graphql.storage.rollups import (
+    CATEGORY,
+    ID_DIMENSIONS,
+    ROLLUP_DIMENSIONS,
+    RollupDimension,
+    RollupKey,
+)
 from metrics_graphql.storage.session_store import VerificationUnit
-from metrics_graphql.storage.sql import Select, measure_sum
-from metrics_graphql.storage.tables import organizations, rollups, sessions
+from metrics_graphql.storage.sql import Select, category_expression, measure_sum
+from metrics_graphql.storage.tables import (
+    CATEGORY_FIELDS,
+    category_rollups,
+    organizations,
+    rollups,
+    sessions,
+)
 
-KEY_LENGTH: Final = len(rollups.primary_key.columns)
-ZEROS: Final = (0,) * len(MEASURES)
+ROLLUP_TABLES: Final = (rollups, category_rollups)
 
 
 class RollupMismatch(NamedTuple):
     """A roll-up that differs from the sum of its sessions. A missing one has zeros."""
 
+    table: sa.Table
     key: RollupKey
     stored: tuple[int, ...]
     counted: tuple[int, ...]
 
     def __str__(self) -> str:
-        org_id, code, grain, bucket, dimension_id = self.key
-        field = ROLLUP_DIMENSIONS[code].field
-        of = f"{field} {dimension_id}" if field else "all sessions"
-        start = datetime.fromtimestamp(bucket, UTC).isoformat()
+        key = dict(zip(self.table.primary_key.columns.keys(), self.key, strict=True))
+        start = datetime.fromtimestamp(int(key["bucket"]), UTC).isoformat()
         sums = ", ".join(
             f"{measure.name} is {stored}, counted {counted}"
-            for measure, stored, counted in zip(MEASURES, self.stored, self.counted, strict=True)
+            for measure, stored, counted in zip(
+                measures_of(self.table), self.stored, self.counted, strict=True
+            )
             if stored != counted
         )
-        return f"{org_id}, {of}, {grain} seconds from {start}: {sums}"
+        return f"{key['org_id']}, {rollup_name(key)}, {key['grain']} seconds from {start}: {sums}"
+
+
+def rollup_name(key: Mapping[str, str | int]) -> str:
+    """Return what the sessions of a roll-up have in common, for messages."""
+    if "scope" not in key:
+        return ", ".join(f"{field} {key[field]}" for field in CATEGORY_FIELDS)
+    field = ID_DIMENSIONS[int(key["scope"])].id_field
+    return f"{field} {key['scope_id']}" if field else "all sessions"
+
+
+def measures_of(table: sa.Table) -> tuple[Measure, ...]:
+    """Return the measures that a table of roll-ups has columns for."""
+    return next(each.measures for each in ROLLUP_DIMENSIONS if each.table is table)
 
 
 async def list_units(database: Database) -> list[VerificationUnit]:
@@ -84,15 +111,28 @@ async def find_mismatches(database: Database, unit: VerificationUnit) -> list[Ro
     Raises:
         Unavailable: the database is unavailable.
     """
+    return [
+        mismatch
+        for table in ROLLUP_TABLES
+        for mismatch in await find_mismatches_in(database, table, unit)
+    ]
+
+
+async def find_mismatches_in(
+    database: Database, table: sa.Table, unit: VerificationUnit
+) -> list[RollupMismatch]:
+    """Return the roll-ups in one table that differ from a recount."""
+    key_length = len(table.primary_key.columns)
+    zeros = (0,) * len(measures_of(table))
     counted: dict[Any, tuple[int, ...]] = {}
     stored: dict[Any, tuple[int, ...]] = {}
     for is_stored, *row in await database.fetch(
-        select_mismatches(database.dialect), unit._asdict()
+        select_mismatches(database.dialect, table), unit._asdict()
     ):
         side = stored if is_stored else counted
-        side[tuple(row[:KEY_LENGTH])] = tuple(map(int, row[KEY_LENGTH:]))
+        side[tuple(row[:key_length])] = tuple(map(int, row[key_length:]))
     return [
-        RollupMismatch(key, stored.get(key, ZEROS), counted.get(key, ZEROS))
+        RollupMismatch(table, key, stored.get(key, zeros), counted.get(key, zeros))
         for key in sorted(counted.keys() | stored.keys())
     ]
 
@@ -111,15 +151,16 @@ async def repair(database: Database, unit: VerificationUnit) -> None:
 
 async def rebuild(connection: AsyncConnection, dialect: Dialect, unit: VerificationUnit) -> None:
     """Replace the roll-ups of a unit by a recount, in the caller's exclusive transaction."""
-    for statement in (delete_rollups(dialect), insert_recount(dialect)):
-        await connection.exec_driver_sql(statement.sql, statement.bind(unit._asdict()))
+    for table in ROLLUP_TABLES:
+        for statement in (delete_rollups(dialect, table), insert_recount(dialect, table)):
+            await connection.exec_driver_sql(statement.sql, statement.bind(unit._asdict()))
 
 
 @lru_cache
-def select_mismatches(dialect: Dialect) -> CompiledStatement:
+def select_mismatches(dialect: Dialect, table: sa.Table) -> CompiledStatement:
     """Return the statement for the rows of a unit that differ: 0 and counted, or 1 and stored."""
-    counted = recount(dialect).cte("counted").prefix_with("MATERIALIZED")
-    stored = stored_rollups().cte("stored").prefix_with("MATERIALIZED")
+    counted = recount(dialect, table).cte("counted").prefix_with("MATERIALIZED")
+    stored = stored_rollups(table).cte("stored").prefix_with("MATERIALIZED")
     only_counted = sa.except_(sa.select(counted), sa.select(stored)).subquery()
     only_stored = sa.except_(sa.select(stored), sa.select(counted)).subquery()
     return dialect.compile(
@@ -128,15 +169,15 @@ def select_mismatches(dialect: Dialect) -> CompiledStatement:
 
 
 @lru_cache
-def delete_rollups(dialect: Dialect) -> CompiledStatement:
+def delete_rollups(dialect: Dialect, table: sa.Table) -> CompiledStatement:
     """Return the statement that deletes the roll-ups of a unit."""
-    return dialect.compile(sa.delete(rollups).where(*in_unit(rollups.c.bucket)))
+    return dialect.compile(sa.delete(table).where(*in_unit(table.c.bucket)))
 
 
 @lru_cache
-def insert_recount(dialect: Dialect) -> CompiledStatement:
+def insert_recount(dialect: Dialect, table: sa.Table) -> CompiledStatement:
     """Return the statement that inserts the roll-ups of a unit."""
-    return dialect.compile(sa.insert(rollups).from_select(rollups.c.keys(), recount(dialect)))
+    return dialect.compile(sa.insert(table).from_select(table.c.keys(), recount(dialect, table)))
 
 
 def in_unit(instant: sa.Column[int]) -> tuple[sa.ColumnElement[bool], ...]:
@@ -148,18 +189,19 @@ def in_unit(instant: sa.Column[int]) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def stored_rollups() -> Select:
+def stored_rollups(table: sa.Table) -> Select:
     """Select the stored roll-ups of a unit without those of zeros, which equal missing ones."""
-    not_zero = sa.or_(*(rollups.c[measure.name] != 0 for measure in MEASURES))
-    return sa.select(rollups).where(*in_unit(rollups.c.bucket), not_zero)
+    not_zero = sa.or_(*(table.c[measure.name] != 0 for measure in measures_of(table)))
+    return sa.select(table).where(*in_unit(table.c.bucket), not_zero)
 
 
-def recount(dialect: Dialect) -> sa.CompoundSelect[*tuple[Any, ...]]:
+def recount(dialect: Dialect, table: sa.Table) -> sa.CompoundSelect[*tuple[Any, ...]]:
     """Select the roll-ups that the sessions of a unit should have."""
     return sa.union_all(
         *(
             recount_buckets(dialect, dimension, grain)
             for dimension in ROLLUP_DIMENSIONS
+            if dimension.table is table
             for grain in dimension.grains
         )
     )
@@ -168,19 +210,36 @@ def recount(dialect: Dialect) -> sa.CompoundSelect[*tuple[Any, ...]]:
 def recount_buckets(dialect: Dialect, dimension: RollupDimension, grain: int) -> Select:
     """Select the roll-ups of one dimension and grain that the sessions of a unit should have."""
     bucket = sessions.c.created_at - sessions.c.created_at % grain
-    field = dimension.field
-    dimension_id: Any = sa.literal("") if field is None else sessions.c[field]
-    has_id = () if field is None else (dimension_id.is_not(None),)
-    by_id = () if field is None else (dimension_id,)
+    key: dict[str, sa.ColumnElement[Any]] = {
+        "org_id": sessions.c.org_id,
+        "grain": sa.literal(grain),
+        "bucket": bucket,
+    }
+    group = [sessions.c.org_id, bucket]
+    conditions = []
+    if dimension is CATEGORY:
+        categories = {field: category_or_flag(field) for field in CATEGORY_FIELDS}
+        key |= categories
+        group += categories.values()
+    else:
+        field = dimension.id_field
+        key |= {
+            "scope": sa.literal(dimension.code),
+            "scope_id": sa.literal("") if field is None else sessions.c[field],
+        }
+        if field is not None:
+            group.append(sessions.c[field])
+            conditions.append(sessions.c[field].is_not(None))
     return (
         sa.select(
-            sessions.c.org_id,
-            sa.literal(dimension.code).label("scope"),
-            sa.literal(grain).label("grain"),
-            bucket.label("bucket"),
-            dimension_id.label("scope_id"),
-            *(measure_sum(dialect, measure) for measure in MEASURES),
+            *(key[column.name].label(column.name) for column in dimension.table.primary_key),
+            *(measure_sum(dialect, measure) for measure in dimension.measures),
         )
-        .where(*in_unit(sessions.c.created_at), *has_id)
-        .group_by(sessions.c.org_id, bucket, *by_id)
+        .where(*in_unit(sessions.c.created_at), *conditions)
+        .group_by(*group)
     )
+
+
+def category_or_flag(field: str) -> sa.ColumnElement[Any]:
+    """Return the value of a session that a category roll-up groups by."""
+    return category_expression(field) if field in CATEGORIES else sessions.c[field]

@@ -7,6 +7,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from clickhouse_connect.cc_sqlalchemy.datatypes.sqltypes import (
     Bool,
+    Int32,
     Int64,
     LowCardinality,
     Nullable,
@@ -42,6 +43,10 @@ COLUMN_TYPES: Final[dict[str, Any]] = {
     "used_search": Bool,
     "has_merged_pr": Bool,
     "acus": Int64,
+    "pr_count": Int32,
+    "open_pr_count": Int32,
+    "merged_pr_count": Int32,
+    "closed_pr_count": Int32,
 }
 SHARD_TABLE: Final = "sessions_of_shard"
 SHARDING_KEY: Final = sa.func.sipHash64(sessions.c.org_id, sessions.c.session_id)
