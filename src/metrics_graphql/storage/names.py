@@ -55,6 +55,17 @@ async def store_names(database: Database, rows: Iterable[tuple[NamedKind, str, s
         await bump_data_versions(connection, dialect, org_ids)
 
 
+async def delete_name(database: Database, kind: NamedKind, name_id: str) -> None:
+    """Delete the name of an id.
+
+    Raises:
+        Unavailable: the database cannot be written to.
+    """
+    statement = sa.delete(names).where(names.c.kind == kind.value, names.c.id == name_id)
+    async with database.transaction(sessions_lock=None) as connection:
+        await connection.execute(statement)
+
+
 async def list_ids(
     database: Database, reader: StatementReader, tenant: Tenant, kind: NamedKind
 ) -> list[str]:
