@@ -6,6 +6,7 @@ import sys
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from pydantic import ValidationError
@@ -48,6 +49,18 @@ def test_every_route_matches_with_the_prefix_and_without(prefixed: Gateway, pref
     for file in (BUILT / "assets").glob("*.svg"):
         asset = prefixed.request("GET", f"{prefix}/assets/{file.name}", None)
         assert asset.content == file.read_bytes()
+
+
+@pytest.mark.parametrize("prefix", [PREFIX, "/%6Fur/sessions", ""])
+def test_an_encoded_slash_belongs_to_the_organization_below_a_prefix(
+    prefixed: Gateway, prefix: str
+) -> None:
+    """Not to the prefix, nor to the path of the endpoint."""
+    for org_id in ("team/one", "our/sessions", "our/sessions/v3/organizations/x", "%2F"):
+        prefixed.load([{"org_id": org_id, "session_id": "s1", "created_at": 10}])
+        path = METRICS.replace("org-1", quote(org_id, safe=""))
+        response = prefixed.request("GET", prefix + path, prefixed.token(org_id), params=PERIOD)
+        assert response.json()["sessions_created_count"] == 1
 
 
 def test_the_openapi_document_has_the_prefix_as_its_server(

@@ -37,6 +37,19 @@ GC_THRESHOLD: Final = 20_000
 """New objects per garbage collection: about a hundred requests' worth."""
 
 
+CORS_HEADERS: Final = (
+    *("Accept", "Authorization", "Content-Type", "If-None-Match", "X-Request-ID"),
+    *("apollo-require-preflight", "apollographql-client-name", "apollographql-client-version"),
+    *("x-apollo-operation-name", "x-apollo-operation-id"),
+    *("baggage", "sentry-trace", "traceparent", "tracestate"),
+)
+"""Request headers that pages of other origins may send: those of GraphQL clients and of tracing."""
+CORS_EXPOSED_HEADERS: Final = (
+    *("ETag", "RateLimit", "RateLimit-Policy"),
+    *("Retry-After", "X-Request-ID"),
+)
+
+
 class Application(Starlette):
     """Starlette with `ErrorMiddleware` in place of its own two (docs/decisions/0013)."""
 
@@ -141,11 +154,8 @@ def middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST"],
-                allow_headers=["Authorization", "Content-Type", "X-Request-ID", "traceparent"],
-                expose_headers=[
-                    *("ETag", "RateLimit", "RateLimit-Policy"),
-                    *("Retry-After", "X-Request-ID"),
-                ],
+                allow_headers=[*CORS_HEADERS, *settings.cors_headers],
+                expose_headers=CORS_EXPOSED_HEADERS,
             )
         )
     return [*stack, Middleware(ErrorMiddleware)]

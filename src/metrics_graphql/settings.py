@@ -42,6 +42,7 @@ RESERVED_PATHS: Final = frozenset(
 )
 """First segments of the application's own paths. A prefix must differ from them."""
 Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")]
+HeaderName = Annotated[str, Field(pattern=r"^(\*|[0-9A-Za-z!#$%&'+.^_`|~-]+)$")]
 Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9.-]+)$")]
 Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
@@ -112,6 +113,10 @@ class Settings(BaseSettings):
     cors_origins: Annotated[list[Origin], NoDecode, BeforeValidator(_split)] = []
     """Origins whose pages may read responses, like `https://app.example.com`, comma-separated."""
 
+    cors_headers: Annotated[list[HeaderName], NoDecode, BeforeValidator(_split)] = []
+    """Further request headers that pages of these origins may send, like `X-Team`, comma-separated.
+    `*` allows any. Those of GraphQL clients and of tracing are allowed anyway."""
+
     trusted_hosts: Annotated[list[Host], NoDecode, BeforeValidator(_split), Field(min_length=1)] = [
         "*"
     ]
@@ -151,7 +156,7 @@ class Settings(BaseSettings):
     """Root fields of a GraphQL operation, fragments expanded."""
 
     max_depth: PositiveInt = 15
-    """Nesting of the fields of a GraphQL operation. Introspection needs 15."""
+    """Nesting of the fields of a GraphQL operation, not counting `ofType` of introspection."""
 
     max_directives: PositiveInt = 50
     """Directives of a GraphQL operation, fragments expanded."""

@@ -3,10 +3,11 @@
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
+from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from metrics_graphql.core.callers import ServiceUser
@@ -81,9 +82,33 @@ def rest_routes(
 
 def get_route(path: str, handler: Handler) -> Route:
     """Return a route for GET; HEAD, which Starlette adds, is not allowed by the v3 API."""
-    route = Route(path, RestEndpoint(handler), methods=["GET"], name="rest")
+    route = EncodedRoute(path, RestEndpoint(handler), methods=["GET"], name="rest")
     route.methods = {"GET"}
     return route
+
+
+class EncodedRoute(Route):
+    """A route that splits the path as it was sent into segments, and then decodes each of them.
+
+    So a parameter may contain a slash, as `%2F`. Starlette's `Route` matches the decoded path.
+    """
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Return whether the route matches a request, and the scope with its parameters."""
+        sent: bytes = scope.get("raw_path") or b""
+        if b"%" not in sent:
+            return super().matches(scope)
+        segments = [escape_segment(unquote(each)) for each in sent.decode("latin-1").split("/")]
+        match, matched = super().matches({**scope, "path": "/".join(segments)})
+        params = matched.get("path_params", {})
+        for name in params.keys() & self.param_convertors:
+            params[name] = unquote(params[name])
+        return match, matched
+
+
+def escape_segment(segment: str) -> str:
+    """Encode what would be ambiguous in a path: `/` inside of a segment, and `%`."""
+    return segment.replace("%", "%25").replace("/", "%2F")
 
 
 class RestEndpoint:
