@@ -30,10 +30,8 @@ def deletions(rows: list[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
 
 def is_deleted(row: dict[str, Any], deletion: dict[str, Any]) -> bool:
     """Return whether a deletion contains a session."""
-    return (
-        row["created_at"] < deletion.get("before", 2**40)
-        and deletion.get("session_id", row["session_id"]) == row["session_id"]
-    )
+    is_before: bool = row["created_at"] < deletion.get("before", 2**40)
+    return is_before and row["session_id"] in {deletion.get("session_id", row["session_id"])}
 
 
 @settings(max_examples=40)
