@@ -1,12 +1,13 @@
 """GraphiQL in a real browser."""
 
 import time
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import only_sqlite
-from tests.serving import Server
+from tests.conftest import Gateway, only_sqlite
+from tests.serving import Server, served
 from tests.web.browser import browsing, needs_browser, violations
 
 pytestmark = [needs_browser, only_sqlite]
@@ -75,6 +76,37 @@ def test_a_card_of_the_dashboard_opens_with_its_query(token: str, server: Server
         card.get_by_role("link", name="Open in GraphiQL").click()
         expect(page.locator(".graphiql-query-editor")).to_contain_text("byUser")
         run_until(page, '"email|0"')
+        assert browser.problems == []
+
+
+def test_pages_of_a_server_with_trusted_documents_only(
+    filled: Gateway, token: str, tmp_path: Path
+) -> None:
+    """The dashboard works. GraphiQL has a notice, and runs the examples and cards, and no others."""
+    settings = {"trusted_documents_only": True, "cache_ttl": 0}
+    with (
+        served(filled.database_url, tmp_path / "log", **settings) as server,
+        browsing(server.url) as browser,
+    ):
+        page = browser.open("/", token)
+        card = page.get_by_role("region", name="Sessions over time", exact=True)
+        expect(card.locator("canvas").first).to_be_visible()
+        card.locator("summary").click()
+        card.get_by_role("link", name="Open in GraphiQL").click()
+        expect(page.get_by_role("note")).to_contain_text("trusted documents only")
+        run_until(page, "startsAt")
+        page.goto("about:blank")
+        page.goto(f"{server.url}/graphql")
+        page.get_by_role("button", name="Totals", exact=True).click()
+        run_until(page, "previousPeriod")
+        assert violations(page) == []
+
+        page.get_by_role("button", name="New tab").click()
+        page.locator(".graphiql-query-editor .monaco-editor").first.click()
+        page.keyboard.press("ControlOrMeta+A")
+        page.keyboard.type("{ __typename ", delay=20)
+        run_until(page, "is not a trusted document")
+        assert not any("__schema" in request["query"] for request in browser.requests)
         assert browser.problems == []
 
 
