@@ -82,7 +82,7 @@ def test_a_card_of_the_dashboard_opens_with_its_query(token: str, server: Server
 def test_pages_of_a_server_with_trusted_documents_only(
     filled: Gateway, token: str, tmp_path: Path
 ) -> None:
-    """The dashboard works. GraphiQL has a notice, and runs the examples and cards, and no others."""
+    """The dashboard works. GraphiQL has a notice, and runs the examples and cards only."""
     settings = {"trusted_documents_only": True, "cache_ttl": 0}
     with (
         served(filled.database_url, tmp_path / "log", **settings) as server,
@@ -90,7 +90,7 @@ def test_pages_of_a_server_with_trusted_documents_only(
     ):
         page = browser.open("/", token)
         card = page.get_by_role("region", name="Sessions over time", exact=True)
-        expect(card.locator("canvas").first).to_be_visible()
+        expect(page.locator(".cards:not(.stale)")).to_be_visible()
         card.locator("summary").click()
         card.get_by_role("link", name="Open in GraphiQL").click()
         expect(page.get_by_role("note")).to_contain_text("trusted documents only")
