@@ -13,10 +13,12 @@ from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from starlette.responses import JSONResponse, Response
 
 from metrics_graphql.core.errors import BadUserInput
+from metrics_graphql.ingestion.http_connection import describe_failure
 from metrics_graphql.ingestion.v3_client import (
     MAX_ATTEMPTS,
     MAX_BODY_BYTES,
@@ -363,6 +365,22 @@ def test_a_resolver_that_fails_is_retried(monkeypatch: pytest.MonkeyPatch) -> No
     assert "cannot connect to api.example.com: " in message
     assert message.endswith("Temporary failure in name resolution")
     assert len(delays) == MAX_ATTEMPTS - 1
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (httpx.ConnectTimeout(""), "no connection to api.example.com within 60 s"),
+        (httpx.ReadTimeout(""), "no complete response within 60 s"),
+        (TimeoutError(), "no complete response within 60 s"),
+        (httpx.ReadError(""), "the connection broke: ReadError"),
+    ],
+)
+def test_timeouts_are_retried(error: Exception, reason: str) -> None:
+    """Whichever part of the request takes too long."""
+    failure = describe_failure(error, httpx.URL("https://api.example.com"), None)
+
+    assert failure == (reason, True)
 
 
 # Proxies

@@ -14,6 +14,8 @@ import httpx
 
 from metrics_graphql.core.errors import BadUserInput, FieldPath
 
+REQUEST_TIMEOUT: Final = 60.0
+"""Seconds for one attempt, to the last byte of the body."""
 LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_PORT: Final = 65_535
 EXAMPLE_PROXY: Final = "http://proxy.example.com:3128"
@@ -156,9 +158,9 @@ def describe_failure(error: Exception, base_url: httpx.URL, proxy: Proxy | None)
     detail = os.strerror(numbers[-1]) if numbers and numbers[-1] > 0 else str(error)
     peer = f"the proxy {proxy.address}" if proxy else base_url.netloc.decode("ascii")
     if isinstance(error, httpx.ConnectTimeout):
-        reason = f"no connection to {peer} in time"
+        reason = f"no connection to {peer} within {REQUEST_TIMEOUT:.0f} s"
     elif isinstance(error, httpx.TimeoutException | TimeoutError):
-        reason = "no complete response in time"
+        reason = f"no complete response within {REQUEST_TIMEOUT:.0f} s"
     elif isinstance(error, httpx.ConnectError):
         reason = f"cannot connect to {peer}: {detail or 'the connection was closed'}"
     elif isinstance(error, httpx.DecodingError):

@@ -30,6 +30,7 @@ from metrics_graphql.core.errors import BadUserInput, shorten
 from metrics_graphql.core.identifiers import check_new_id
 from metrics_graphql.core.periods import DAY
 from metrics_graphql.ingestion.http_connection import (
+    REQUEST_TIMEOUT,
     check_base_url,
     describe_failure,
     find_proxy,
@@ -44,8 +45,6 @@ MAX_PAGE_SIZE: Final = 200
 """Sessions per page, as the v3 API documents it."""
 MAX_BODY_BYTES: Final = 64_000_000
 """Bytes of a response body, decompressed: far more than 200 sessions have."""
-REQUEST_TIMEOUT: Final = 60.0
-"""Seconds for one attempt, to the last byte of the body."""
 MAX_ATTEMPTS: Final = 8
 """Attempts to fetch a page. With the delays in between they take about two minutes."""
 MAX_BACKOFF: Final = 60.0
