@@ -79,9 +79,16 @@ def create_app(
     storage = open_storage(settings.database_url, settings.sessions_url, telemetry.record_statement)
     service = MetricsService(storage, settings.cache_stage_ttl)
     pipeline = RequestPipeline(service, settings)
-    graphiql = pages.graphiql(strawberry_graphiql(), demo_token)
+    graphiql = pages.graphiql(
+        strawberry_graphiql(), demo_token, trusted_only=settings.trusted_documents_only
+    )
+    documents = DocumentStore.from_settings(settings, pages.documents())
     routes: list[BaseRoute] = [
-        Route("/graphql", GraphQLEndpoint(service, pipeline, settings, graphiql), name="graphql"),
+        Route(
+            "/graphql",
+            GraphQLEndpoint(service, pipeline, settings, documents, graphiql),
+            name="graphql",
+        ),
         *rest_routes(service, pipeline, settings.path_prefix),
         *health.routes(shutting_down, readiness_check(storage)),
         *pages.routes(pages.dashboard(demo_token)),

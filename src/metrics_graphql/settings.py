@@ -131,7 +131,8 @@ class Settings(BaseSettings):
     which clients request by `documentId`."""
 
     trusted_documents_only: bool = False
-    """Reject documents that are not in the trusted file."""
+    """Reject documents that are not in the trusted file. Those of the dashboard, and the examples
+    in GraphiQL, need not be in it."""
 
     cache_ttl: float = Field(1.0, ge=0, le=86_400, allow_inf_nan=False)
     """Maximum staleness of a response, in seconds. With 0, credentials and data versions are read

@@ -22,6 +22,7 @@ ARGUMENT_NAMES: Final[Mapping[FieldPath, str]] = {
     ("name",): "NAME",
     ("org_id",): "--org",
     ("permission",): "--permission",
+    ("proxy",): "--proxy",
     ("service_user_id",): "ID",
     ("sync_token",): "METRICS_SYNC_TOKEN",
 }

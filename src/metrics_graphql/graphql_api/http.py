@@ -57,17 +57,13 @@ class GraphQLEndpoint:
         service: MetricsService,
         pipeline: RequestPipeline,
         settings: Settings,
+        documents: DocumentStore,
         graphiql: ASGIApp,
     ) -> None:
-        """Read the trusted documents.
-
-        Raises:
-            ValueError: they cannot be read, or one of them cannot be executed.
-        """
         self._service = service
         self._pipeline = pipeline
         self._graphiql = graphiql
-        self._documents = DocumentStore.from_settings(settings)
+        self._documents = documents
         self._body_timeout = settings.body_timeout
         self._max_response_fields = settings.max_response_fields
 
