@@ -147,7 +147,7 @@ def parse_url(url: str) -> dict[str, Sourced]:
     for item in query.split("&") if query else ():
         name, separator, value = item.partition("=")
         if not separator or name not in {*SUPPORTED, *UNSUPPORTED, "ssl"}:
-            raise ValueError(unknown_parameter(name))
+            raise ValueError(unknown_parameter(name if separator else ""))
         if name in names:
             raise ValueError(f"{name} appears twice in the PostgreSQL URL")
         names.add(name)
