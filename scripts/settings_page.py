@@ -1,4 +1,5 @@
 """Writes docs/settings.md from the docstrings of the settings."""
+# ruff: noqa: E501 - the rows of its tables are long lines
 
 from collections.abc import Iterator
 from pathlib import Path
