@@ -116,7 +116,7 @@ def test_no_prefix_starts_like_a_path_of_the_application(gateway: Gateway, tmp_p
 
     assert first_segments <= RESERVED_PATHS
     for name in first_segments:
-        with pytest.raises(ValidationError, match="should not start"):
+        with pytest.raises(ValidationError, match="path_prefix"):
             Settings(path_prefix=f"/{name}/more")
 
 
@@ -203,6 +203,11 @@ MANIFEST = '{"one": "{ viewer { nothing } }"}'
             ["METRICS_TRUSTED_DOCUMENTS cannot be read: "],
         ),
         (MANIFEST, {"trusted_documents": "documents.json"}, ["METRICS_TRUSTED_DOCUMENTS: one "]),
+        (
+            "[1, 2",
+            {"trusted_documents": "."},
+            ["METRICS_TRUSTED_DOCUMENTS cannot be read: .*direct"],
+        ),
         (None, {"otel": True}, ["METRICS_OTEL needs OpenTelemetry: pip install"]),
         (
             MANIFEST,
@@ -210,7 +215,16 @@ MANIFEST = '{"one": "{ viewer { nothing } }"}'
             ["METRICS_OTEL needs", "METRICS_TRUSTED_DOCUMENTS: one "],
         ),
     ],
-    ids=["valid", "missing file", "not JSON", "invalid document", "missing extra", "two"],
+    ids=[
+        "valid",
+        "missing file",
+        "not JSON",
+        "invalid document",
+        "directory",
+        "no file",
+        "missing extra",
+        "two",
+    ],
 )
 def test_each_setting_that_cannot_be_used_is_named(
     tmp_path: Path,
@@ -239,6 +253,7 @@ def test_each_setting_that_cannot_be_used_is_named(
     assert len(found) == len(problems)
     for problem, pattern in zip(found, problems, strict=True):
         assert re.match(pattern, problem), problem
+        assert "\n" not in problem
     assert not list(tmp_path.glob("*.db"))
     if problems:
         with pytest.raises(ValueError, match=problems[0]):

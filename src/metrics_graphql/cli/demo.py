@@ -12,8 +12,8 @@ import typer
 import uvicorn
 
 from metrics_graphql.app import create_app
-from metrics_graphql.cli.runner import fail, progress_bar, run_with_schema
-from metrics_graphql.cli.serve import UVICORN_OPTIONS, configure_server
+from metrics_graphql.cli.runner import configure, fail, progress_bar, run_with_schema
+from metrics_graphql.cli.serve import UVICORN_OPTIONS
 from metrics_graphql.core.names import NamedKind
 from metrics_graphql.core.periods import DAY
 from metrics_graphql.core.tenants import ENTERPRISE
@@ -46,7 +46,7 @@ def demo(
     ] = 8000,
 ) -> None:
     """Generate sessions in ./.metrics-demo, replacing those of an earlier demo, and serve them."""
-    settings = configure_server().model_copy(
+    settings = configure().model_copy(
         update={
             "database_url": f"sqlite:///{DATABASE}",
             "sessions_url": "",

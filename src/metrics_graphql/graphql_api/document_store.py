@@ -156,8 +156,9 @@ class DocumentStore:
             try:
                 document = self._validate(text)
             except (InvalidDocument, QueryTooExpensive) as error:
+                reason = " ".join(str(error).split())
                 raise ValueError(
-                    f"METRICS_TRUSTED_DOCUMENTS: {document_id} cannot be executed: {error}"
+                    f"METRICS_TRUSTED_DOCUMENTS: {document_id} cannot be executed: {reason}"
                 ) from None
             self._by_id[document_id] = document
             self._by_hash[sha256(text.encode()).digest()] = document
@@ -279,9 +280,13 @@ def read_manifest(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        manifest = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"METRICS_TRUSTED_DOCUMENTS cannot be read: {error}") from None
+        manifest = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        reason = f"{path}: {error.strerror}"
+        raise ValueError(f"METRICS_TRUSTED_DOCUMENTS cannot be read: {reason}") from None
+    except (ValueError, RecursionError) as error:
+        reason = f"{path} is not JSON: {error}"
+        raise ValueError(f"METRICS_TRUSTED_DOCUMENTS cannot be read: {reason}") from None
     if not isinstance(manifest, dict) or not all(
         isinstance(text, str) for text in manifest.values()
     ):
