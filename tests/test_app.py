@@ -221,7 +221,6 @@ MANIFEST = '{"one": "{ viewer { nothing } }"}'
         "not JSON",
         "invalid document",
         "directory",
-        "no file",
         "missing extra",
         "two",
     ],

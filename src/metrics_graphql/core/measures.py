@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 from metrics_graphql.core.sessions import CATEGORIES, OTHER
 
@@ -21,7 +21,8 @@ class Present:
 PRESENT: Final = Present()
 
 
-class NoneOf(NamedTuple):
+@dataclass(frozen=True)
+class NoneOf:
     """Matches null, and any text but these."""
 
     texts: tuple[str, ...]

@@ -16,6 +16,7 @@ MAX_INSTANT: Final = 253_402_300_799
 QUARTER_HOUR: Final = 900
 HOUR: Final = 3_600
 DAY: Final = 86_400
+FIVE_DAYS: Final = 5 * DAY
 THIRTY_DAYS: Final = 30 * DAY
 
 

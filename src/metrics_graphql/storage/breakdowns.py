@@ -1,12 +1,14 @@
 """Breakdowns: sums by user, playbook, origin..., ranked in one statement."""
 
 import dataclasses
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
 
 from metrics_graphql.core.breakdowns import (
+    ORDER_MEASURES,
     Breakdown,
     BreakdownQuery,
     BreakdownRow,
@@ -17,17 +19,23 @@ from metrics_graphql.core.breakdowns import (
 from metrics_graphql.core.measures import AVERAGE_ACUS, SESSIONS_CREATED, Measure, in_order
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.sessions import CATEGORIES
-from metrics_graphql.storage.dialects import CompiledStatement, Dialect
+from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Key, RangeRead
 from metrics_graphql.storage.query_planner import QueryPlan, plan_query
 from metrics_graphql.storage.rollups import RollupDimension
 from metrics_graphql.storage.session_store import StatementReader
 from metrics_graphql.storage.sql import (
+    Columns,
     Select,
     category_expression,
+    index_of,
     matching_rollups,
     measure_sum,
+    organization_read,
     raw_sessions,
+    read_rollups,
+    rollup_columns,
     rollup_sum,
+    session_columns,
 )
 from metrics_graphql.storage.tables import rollups, sessions
 from metrics_graphql.storage.totals import statement_parameters
@@ -113,50 +121,126 @@ def ranked_sums(  # noqa: PLR0913 - everything that the statement depends on
 
     A row is the number of all rows (0 if it is not requested), an id, and a sum for each measure.
     The parameters are those of `session_sums`, and `page_parameters`.
+
+    Where roll-ups have a row for each id, ids are ranked by the measures of the order first, and
+    the others are read for the rows of the page only.
     """
-    parts = [raw_sums_by_id(dialect, plan, dimension, measures)]
+    field, direction = order
+    is_descending = direction is OrderDirection.DESC
+    rank_first = plan.rollup_dimension is not None and (
+        plan.rollup_dimension.id_field == dimension.value
+    )
+    ranked_by = in_order({SESSIONS_CREATED, *ORDER_MEASURES[field]}) if rank_first else measures
+    counted = sums_by_id(dialect, plan, dimension, ranked_by, with_total_count=with_total_count)
+    keys = order_keys(dialect, counted.c, field)
+    page = (
+        sa.select(*counted.c)
+        .order_by(*ordered(keys, counted.c.id, is_descending=is_descending))
+        .limit(sa.bindparam("first", type_=sa.Integer))
+    )
+    if continues:
+        page = page.where(comes_after(keys, counted.c.id, is_descending=is_descending))
+    if not set(measures) <= set(ranked_by):
+        ranked = page.cte("ranked").prefix_with("MATERIALIZED")
+        sums = sums_of_ranked(dialect, plan, dimension, measures, ranked)
+        page = (
+            sa.select(ranked.c.total_count, *sums.c)
+            .select_from(ranked.join(sums, sums.c.id == ranked.c.id))
+            .order_by(
+                *ordered(
+                    order_keys(dialect, ranked.c, field), ranked.c.id, is_descending=is_descending
+                )
+            )
+        )
+    return dialect.compile(page)._replace(data_source=plan.data_source)
+
+
+def sums_by_id(
+    dialect: Dialect,
+    plan: QueryPlan,
+    dimension: Dimension,
+    measures: tuple[Measure, ...],
+    *,
+    with_total_count: bool,
+) -> sa.Subquery:
+    """Return the sums for each id of a dimension, and the number of ids."""
+    parts = raw_sums_by_id(dialect, plan, dimension, measures)
     if plan.rollup_dimension is not None:
         parts.append(rollup_sums_by_id(dialect, plan, plan.rollup_dimension, dimension, measures))
+    rows = add_up(dialect, parts, measures)
+    count = sa.func.count().over() if with_total_count else sa.literal_column("0", sa.Integer)
+    return sa.select(count.label("total_count"), *rows.c).subquery()
+
+
+def sums_of_ranked(
+    dialect: Dialect,
+    plan: QueryPlan,
+    dimension: Dimension,
+    measures: tuple[Measure, ...],
+    ranked: sa.CTE,
+) -> sa.Subquery:
+    """Return the sums for each id of a ranking, looked up in roll-ups and raw sessions."""
+    rollup_dimension = plan.rollup_dimension
+    if rollup_dimension is None:
+        raise ValueError("raw sessions are not ranked first")
+    rolled_up = read_rollups(
+        dialect,
+        plan,
+        rollup_dimension,
+        rollup_columns(rollup_dimension, measures),
+        Key(rollups.c.scope_id, ranked.c.id),
+    )
+    conditions, keys = organization_read(plan.organizations, sessions.c.org_id)
+    field = dimension.value
+    raw = dialect.read_ranges(
+        RangeRead(
+            "raw",
+            sessions.c.created_at,
+            session_columns(measures),
+            conditions,
+            (*keys, Key(sessions.c[field], ranked.c.id)),
+            index_of(field),
+        ),
+        single_query=True,
+    )
+    rollup_sums = [
+        rollup_sum(dialect, rollup_dimension, measure, rolled_up.columns) for measure in measures
+    ]
+    raw_sums = [measure_sum(dialect, measure, raw.columns) for measure in measures]
+    parts = [
+        rows.select.with_only_columns(ranked.c.id.label("id"), *sums).group_by(ranked.c.id)
+        for rows, sums in ((rolled_up, rollup_sums), (raw, raw_sums))
+    ]
+    return add_up(dialect, parts, measures)
+
+
+def add_up(dialect: Dialect, parts: Sequence[Select], measures: tuple[Measure, ...]) -> sa.Subquery:
+    """Return the sums of parts, which have an id and a sum for each measure, by id."""
     part = sa.union_all(*parts).subquery()
     sums = {measure.name: dialect.sum(part.c[measure.name]) for measure in measures}
-    rows = (
+    return (
         sa.select(part.c.id, *(sums[name].label(name) for name in sums))
         .group_by(part.c.id)
         # A session that moved to another bucket may leave a roll-up of zeros behind.
         .having(sums[SESSIONS_CREATED.name] > 0)
         .subquery()
     )
-    count = sa.func.count().over() if with_total_count else sa.literal_column("0", sa.Integer)
-    counted = sa.select(count.label("total_count"), *rows.c).subquery()
-    field, direction = order
-    keys = order_keys(dialect, counted, field)
-    is_descending = direction is OrderDirection.DESC
-    page = (
-        sa.select(*counted.c)
-        .order_by(*(key.desc() if is_descending else key for key in keys), counted.c.id)
-        .limit(sa.bindparam("first", type_=sa.Integer))
-    )
-    if continues:
-        page = page.where(comes_after(keys, counted.c.id, is_descending=is_descending))
-    return dialect.compile(page)._replace(data_source=plan.data_source)
 
 
 def raw_sums_by_id(
     dialect: Dialect, plan: QueryPlan, dimension: Dimension, measures: tuple[Measure, ...]
-) -> Select:
-    """Return the sums of raw sessions for each id of a dimension."""
+) -> list[Select]:
+    """Return the sums of raw sessions for each id of a dimension, in disjoint parts."""
     field = dimension.value
-    row_id: sa.ColumnElement[Any] = (
-        category_expression(field) if field in CATEGORIES else sessions.c[field]
-    )
-    return (
-        raw_sessions(dialect, plan, single_query=True)
-        .with_only_columns(
-            row_id.label("id"), *(measure_sum(dialect, measure) for measure in measures)
-        )
-        .where(row_id.is_not(None))
-        .group_by(row_id)
-    )
+    parts = []
+    for rows in raw_sessions(dialect, plan, session_columns(measures) | {field}, single_query=True):
+        column = rows.columns[field]
+        row_id = category_expression(field, column) if field in CATEGORIES else column
+        sums = (measure_sum(dialect, measure, rows.columns) for measure in measures)
+        part = rows.select.with_only_columns(row_id.label("id"), *sums).group_by(row_id)
+        # Not `IS NOT NULL`: SQLite would read all sessions in the index of the field for it.
+        parts.append(part if field in CATEGORIES else part.where(sa.func.length(column) > 0))
+    return parts
 
 
 def rollup_sums_by_id(
@@ -167,29 +251,32 @@ def rollup_sums_by_id(
     measures: tuple[Measure, ...],
 ) -> Select:
     """Return the sums of roll-ups for each id of a dimension."""
-    columns = rollup_dimension.table.c
     is_id = dimension.value == rollup_dimension.id_field
-    row_id = rollups.c.scope_id if is_id else columns[dimension.value]
-    return (
-        matching_rollups(dialect, plan, rollup_dimension)
-        .with_only_columns(
-            row_id, *(rollup_sum(dialect, rollup_dimension, measure) for measure in measures)
-        )
-        .group_by(row_id)
+    name = "scope_id" if is_id else dimension.value
+    rows = matching_rollups(
+        dialect, plan, rollup_dimension, rollup_columns(rollup_dimension, measures) | {name}
     )
+    row_id = rows.columns[name]
+    sums = (rollup_sum(dialect, rollup_dimension, each, rows.columns) for each in measures)
+    return rows.select.with_only_columns(row_id.label("id"), *sums).group_by(row_id)
 
 
-def order_keys(
-    dialect: Dialect, rows: sa.Subquery, field: str
-) -> tuple[sa.ColumnElement[Any], ...]:
+def ordered(
+    keys: tuple[sa.ColumnElement[Any], ...], row_id: sa.ColumnElement[str], *, is_descending: bool
+) -> list[sa.ColumnElement[Any]]:
+    """Return what to order rows by: the keys, then the id."""
+    return [*(key.desc() if is_descending else key for key in keys), row_id]
+
+
+def order_keys(dialect: Dialect, columns: Columns, field: str) -> tuple[sa.ColumnElement[Any], ...]:
     """Return the sort keys of a ranking, which compare exactly.
 
     An average is compared by its integer quotient, then by the remainder's share: as floats below
     1, different quotients differ for any count that an engine can hold.
     """
     if field != AVERAGE_ACUS:
-        return (rows.c[field],)
-    acus, count = rows.c.acus_consumed, rows.c[SESSIONS_CREATED.name]
+        return (columns[field],)
+    acus, count = columns.acus_consumed, columns[SESSIONS_CREATED.name]
     return dialect.floor_divide(acus, count), sa.cast(acus % count, sa.Double) / count
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from metrics_graphql.core.measures import Measure, Present
-from metrics_graphql.core.periods import DAY, HOUR, QUARTER_HOUR, THIRTY_DAYS
+from metrics_graphql.core.periods import DAY, FIVE_DAYS, HOUR, QUARTER_HOUR, THIRTY_DAYS
 from metrics_graphql.core.sessions import CATEGORIES, Session, category_of
 from metrics_graphql.storage.tables import (
     BASE_MEASURES,
@@ -44,14 +44,13 @@ def by_id(code: int, field: str | None, *grains: int) -> RollupDimension:
     return RollupDimension(rollups, STORED_MEASURES, fields, grains, code)
 
 
-# By hour, users would have about as many roll-ups as sessions; their 30 days serve breakdowns,
-# which read all users and service users. There are few playbooks, so that days are enough. The raw
-# sessions at the ends of a period, up to a day of one user's, come from that user's index. See
-# docs/decisions/0003 for the measurements.
+# By hour, users would have about as many roll-ups as sessions. Their five and 30 days serve
+# breakdowns, which read all users. The raw sessions at the ends of a period, up to a day of one
+# user's, come from that user's index. See docs/decisions/0003 for the measurements.
 ORGANIZATION: Final = by_id(0, None, THIRTY_DAYS, DAY, HOUR, QUARTER_HOUR)
-USER: Final = by_id(1, "user_id", THIRTY_DAYS, DAY)
-SERVICE_USER: Final = by_id(2, "service_user_id", THIRTY_DAYS, DAY)
-PLAYBOOK: Final = by_id(3, "playbook_id", DAY)
+USER: Final = by_id(1, "user_id", THIRTY_DAYS, FIVE_DAYS, DAY)
+SERVICE_USER: Final = by_id(2, "service_user_id", THIRTY_DAYS, FIVE_DAYS, DAY)
+PLAYBOOK: Final = by_id(3, "playbook_id", THIRTY_DAYS, DAY)
 CATEGORY: Final = RollupDimension(
     category_rollups, BASE_MEASURES, frozenset(CATEGORY_FIELDS), (THIRTY_DAYS, DAY)
 )
@@ -118,7 +117,7 @@ def _add(
         if not isinstance(dimension_id, str):
             continue
         for grain in grains:
-            key = (org_id, code, grain, created_at // grain * grain, dimension_id)
+            key = (org_id, code, dimension_id, grain, created_at // grain * grain)
             row = by_id.get(key)
             if row is None:
                 row = by_id[key] = [0] * len(STORED_MEASURES)

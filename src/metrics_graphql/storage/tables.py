@@ -20,7 +20,16 @@ BASE_MEASURES = tuple(
 
 def measure_columns(measures: tuple[Measure, ...]) -> list[sa.Column[int]]:
     """Return a column for each measure."""
-    return [sa.Column(measure.name, sa.BigInteger, nullable=False) for measure in measures]
+    return [
+        sa.Column(measure.name, sa.BigInteger if measure.adds else sa.Integer, nullable=False)
+        for measure in measures
+    ]
+
+
+def partial_index(*columns: str, where: str) -> sa.Index:
+    """Return an index of the rows that meet a condition, which is part of the SQL."""
+    condition = sa.text(where)
+    return sa.Index(None, *columns, postgresql_where=condition, sqlite_where=condition)
 
 
 metadata = sa.MetaData(
@@ -63,15 +72,17 @@ sessions = sa.Table(
     ),
     sa.PrimaryKeyConstraint("org_id", "created_at", "session_id"),
     sa.UniqueConstraint("org_id", "session_id"),
-    sa.Index(None, "org_id", "user_id", "created_at"),
-    sa.Index(None, "org_id", "service_user_id", "created_at"),
-    sa.Index(None, "org_id", "playbook_id", "created_at"),
+    *(
+        partial_index("org_id", name, "created_at", where=f"{name} IS NOT NULL")
+        for name in ("user_id", "service_user_id", "playbook_id")
+    ),
     sqlite_with_rowid=False,
 )
 
 # The sums of all measures, for each bucket of each roll-up dimension (see `rollups.py`) that ever
-# had a session. Clustered by bucket, so that a breakdown reads all users of a period in one pass;
-# the index finds the buckets of one user.
+# had a session. Clustered by id, so that the buckets of one user are read in one pass; the index
+# finds all users of a period for a ranking, and has no rows of whole organizations. On SQLite it
+# also has the measures of the usual rankings (docs/decisions/0003).
 #
 # `scope` is the code of the dimension, `scope_id` the id in it. These names are those of the first
 # release: in a rolling upgrade, processes of older versions use the same columns.
@@ -80,12 +91,12 @@ rollups = sa.Table(
     metadata,
     sa.Column("org_id", sa.ForeignKey(organizations.c.org_id), nullable=False),
     sa.Column("scope", sa.SmallInteger, nullable=False),
+    sa.Column("scope_id", Text, nullable=False),
     sa.Column("grain", sa.Integer, nullable=False),
     sa.Column("bucket", sa.BigInteger, nullable=False),
-    sa.Column("scope_id", Text, nullable=False),
     *measure_columns(STORED_MEASURES),
-    sa.PrimaryKeyConstraint("org_id", "scope", "grain", "bucket", "scope_id"),
-    sa.Index(None, "org_id", "scope", "scope_id", "grain", "bucket"),
+    sa.PrimaryKeyConstraint("org_id", "scope", "scope_id", "grain", "bucket"),
+    partial_index("org_id", "scope", "grain", "bucket", "scope_id", where="scope > 0"),
     sqlite_with_rowid=False,
 )
 

@@ -233,7 +233,7 @@ def recount_buckets(dialect: Dialect, dimension: RollupDimension, grain: int) ->
     return (
         sa.select(
             *(key[column.name].label(column.name) for column in dimension.table.primary_key),
-            *(measure_sum(dialect, measure) for measure in dimension.measures),
+            *(measure_sum(dialect, measure, sessions.c) for measure in dimension.measures),
         )
         .where(*in_unit(sessions.c.created_at), *conditions)
         .group_by(*group)
@@ -242,4 +242,5 @@ def recount_buckets(dialect: Dialect, dimension: RollupDimension, grain: int) ->
 
 def category_or_flag(field: str) -> sa.ColumnElement[Any]:
     """Return the value of a session that a category roll-up groups by."""
-    return category_expression(field) if field in CATEGORIES else sessions.c[field]
+    column = sessions.c[field]
+    return category_expression(field, column) if field in CATEGORIES else column

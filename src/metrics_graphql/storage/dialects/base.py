@@ -2,12 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from metrics_graphql.telemetry.request_record import DataSource
@@ -50,6 +53,46 @@ class TimeRange(NamedTuple):
     end: int
 
 
+class Key(NamedTuple):
+    """A column at the beginning of an index, and the values that a range is read for each of."""
+
+    column: sa.Column[Any]
+    values: "str | sa.ColumnElement[Any]"
+    """The parameter that ids are bound to, or a column of another relation."""
+
+
+class RangeRead(NamedTuple):
+    """Rows to read: for each bound time range, and each value of the keys, one range of an index.
+
+    The statement then reads no other rows, whatever a planner knows or assumes about the data.
+    """
+
+    parameter: str
+    """The parameter that the time ranges are bound to."""
+    instant: sa.Column[int]
+    columns: frozenset[str]
+    """The columns that the statement uses."""
+    conditions: tuple[sa.ColumnElement[bool], ...] = ()
+    """Conditions on columns of the index."""
+    keys: tuple[Key, ...] = ()
+    index_name: str | None = None
+    """The index to read, where the engine can be told so; None: the primary key."""
+
+    @property
+    def table(self) -> sa.Table:
+        """The table to read."""
+        return self.instant.table
+
+
+class RangeRows(NamedTuple):
+    """The rows of a `RangeRead`."""
+
+    select: sa.Select[*tuple[Any, ...]]
+    """Selects the group key only: see `Dialect.group_queries`."""
+    columns: ReadOnlyColumnCollection[str, Any]
+    """The columns of the rows."""
+
+
 class Dialect(Hashable, Protocol):
     """The SQL that an engine needs where SQLAlchemy's own dialects differ or fall short."""
 
@@ -73,23 +116,15 @@ class Dialect(Hashable, Protocol):
     def bind_ids(self, ids: Iterable[str]) -> object:
         """Return the value for the parameter of `in_ids`."""
 
-    def in_ranges(
-        self,
-        parameter: str,
-        instant: sa.Column[int],
-        *conditions: sa.ColumnElement[bool],
-        grain: sa.Column[int] | None = None,
-        single_query: bool,
-    ) -> sa.Select[*tuple[Any, ...]]:
-        """Select the rows of a table whose instant is in a range bound to `parameter`.
+    def read_ranges(self, read: RangeRead, *, single_query: bool) -> RangeRows:
+        """Return the rows of a table whose instant is in a bound range, and that match the keys.
 
-        The only selected column is the group key; `group_queries` maps it to the queries that the
-        row counts for. With `single_query`, all ranges belong to one query, and the statement may
-        be simpler. `grain` is the column to compare with the grain of the range.
+        With `single_query`, all ranges belong to one query, and the statement may be simpler. If
+        the table has a column `grain`, it must equal that of the range.
         """
 
     def bind_ranges(self, ranges: Iterable[TimeRange]) -> object:
-        """Return the value for the parameter of `in_ranges`."""
+        """Return the value for the parameter of `read_ranges`."""
 
     def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int | None], Iterable[int]]:
         """Return the function from a group key to the indexes of its queries.
@@ -184,22 +219,40 @@ class RollupDialect(ABC):
     def ranges_table(self, parameter: str) -> sa.CTE:
         """Return the ranges bound to `parameter`, as a table with the columns of `TimeRange`."""
 
-    def in_ranges(
+    @abstractmethod
+    def ids_table(self, parameter: str) -> sa.FromClause:
+        """Return the ids bound to `parameter`, as a table with the column `id`."""
+
+    @abstractmethod
+    def join_rows(
         self,
-        parameter: str,
-        instant: sa.Column[int],
-        *conditions: sa.ColumnElement[bool],
-        grain: sa.Column[int] | None = None,
-        single_query: bool,
-    ) -> sa.Select[*tuple[Any, ...]]:
-        """Join the table with the ranges. The group key is the index of the query."""
+        outer: sa.FromClause,
+        read: RangeRead,
+        conditions: Sequence[sa.ColumnElement[bool]],
+    ) -> RangeRows:
+        """Return the rows that meet conditions, looked up for each row of the outer relation.
+
+        The group key is added by the caller.
+        """
+
+    def read_ranges(self, read: RangeRead, *, single_query: bool) -> RangeRows:
+        """Look up each range. The group key is the index of the query."""
         del single_query
-        ranges = self.ranges_table(parameter)
-        same_grain = () if grain is None else (grain == ranges.c.grain,)
-        in_range = sa.and_(
-            *conditions, *same_grain, instant >= ranges.c.start, instant < ranges.c.end
-        )
-        return sa.select(ranges.c.query_index).select_from(ranges.join(instant.table, in_range))
+        ranges = bound_ranges(self, read.parameter)
+        conditions = list(read.conditions)
+        outer: sa.FromClause | None = None
+        for key in read.keys:
+            values = key.values
+            column = bound_ids(self, values).c.id if isinstance(values, str) else values
+            conditions.append(key.column == column)
+            relation: sa.FromClause = column.table
+            outer = relation if outer is None else CrossJoin(outer, relation)
+        outer = ranges if outer is None else CrossJoin(outer, ranges)
+        if "grain" in read.table.c:
+            conditions.append(read.table.c.grain == ranges.c.grain)
+        conditions += [read.instant >= ranges.c.start, read.instant < ranges.c.end]
+        rows = self.join_rows(outer, read, conditions)
+        return rows._replace(select=rows.select.with_only_columns(ranges.c.query_index))
 
     def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int | None], Iterable[int]]:
         """Return a function to the group key itself."""
@@ -211,6 +264,40 @@ class RollupDialect(ABC):
     ) -> sa.ColumnElement[int]:
         """Return a quotient, which is an integer in both databases."""
         return dividend // divisor
+
+
+@lru_cache
+def bound_ranges(dialect: RollupDialect, parameter: str) -> sa.CTE:
+    """Return a table of ranges, the same each time: a statement that reads it twice has it once."""
+    return dialect.ranges_table(parameter)
+
+
+@lru_cache
+def bound_ids(dialect: RollupDialect, parameter: str) -> sa.FromClause:
+    """Return a table of ids, the same each time."""
+    return dialect.ids_table(parameter)
+
+
+class CrossJoin(sa.Join):
+    """A CROSS JOIN, whose order SQLite keeps: it does not reorder the tables of one.
+
+    `index` is the one that SQLite must read the right table through.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, left: sa.FromClause, right: sa.FromClause, index: str | None = None) -> None:
+        super().__init__(left, right, sa.true())
+        self.index = index
+
+
+@compiles(CrossJoin)
+def compile_cross_join(join: CrossJoin, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's
+    """Write the two relations with CROSS JOIN between them."""
+    options["asfrom"] = True
+    left, right = (compiler.process(each, **options) for each in (join.left, join.right))
+    hint = "" if join.index is None else f" INDEXED BY {join.index}"
+    return f"{left} CROSS JOIN {right}{hint}"
 
 
 def compile_statement(statement: sa.ClauseElement, dialect: sa.Dialect) -> CompiledStatement:

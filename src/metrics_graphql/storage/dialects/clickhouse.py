@@ -10,7 +10,12 @@ from clickhouse_connect.cc_sqlalchemy.datatypes.sqltypes import Array, Int64, Tu
 from clickhouse_connect.cc_sqlalchemy.dialect import ClickHouseDialect
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from metrics_graphql.storage.dialects.base import CompiledStatement, TimeRange
+from metrics_graphql.storage.dialects.base import (
+    CompiledStatement,
+    RangeRead,
+    RangeRows,
+    TimeRange,
+)
 
 COMPILER: Final = ClickHouseDialect(server_side_params=True)
 """Writes a placeholder `{name:Type}` for each value. Values are never part of the SQL."""
@@ -38,31 +43,28 @@ class ClickHouse:
         """Return the ids, sorted so that equal sets bind equal values."""
         return sorted(ids)
 
-    def in_ranges(
-        self,
-        parameter: str,
-        instant: sa.Column[int],
-        *conditions: sa.ColumnElement[bool],
-        grain: sa.Column[int] | None = None,
-        single_query: bool,
-    ) -> sa.Select[*tuple[Any, ...]]:
+    def read_ranges(self, read: RangeRead, *, single_query: bool) -> RangeRows:
         """Read from the first range to the last in one pass. The group key is a range's start.
 
         The bound ranges are disjoint, so a row is in one of them or between two.
         """
-        if grain is not None:
-            raise ValueError("ClickHouse has no roll-ups")
-        ranges = sa.bindparam(parameter, type_=RANGES)
+        instant = read.instant
+        # A key that names another relation stands for all of its values.
+        keys = [
+            self.in_ids(key.column, key.values) for key in read.keys if isinstance(key.values, str)
+        ]
+        ranges = sa.bindparam(read.parameter, type_=RANGES)
         starts, ends = (sa.func.tupleElement(ranges, number_literal(index)) for index in (1, 2))
         start = sa.func.roundDown(instant, starts)
         rows = sa.select(sa.literal(0) if single_query else start).where(
-            *conditions,
+            *read.conditions,
+            *keys,
             instant >= sa.func.arrayElement(starts, number_literal(1)),
             instant < sa.func.arrayElement(ends, number_literal(-1)),
         )
         if not single_query:
             rows = rows.where(instant < sa.func.transform(start, starts, ends, number_literal(0)))
-        return rows.select_from(instant.table)
+        return RangeRows(rows.select_from(instant.table), read.table.c)
 
     def bind_ranges(self, ranges: Iterable[TimeRange]) -> list[tuple[int, int]]:
         """Return the bounds of disjoint ranges, in order.

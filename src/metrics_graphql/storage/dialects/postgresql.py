@@ -1,7 +1,7 @@
 """PostgreSQL through asyncpg. docs/decisions/0007 has the measurements."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -13,7 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from metrics_graphql.environment import read_environment
 from metrics_graphql.storage.dialects.base import (
     CompiledStatement,
+    CrossJoin,
     OnConflict,
+    RangeRead,
+    RangeRows,
     RollupDialect,
     Rows,
     TimeRange,
@@ -40,13 +43,8 @@ PLANNER_SETTINGS: Final = {
     "jit": "off",
     # So does planning it, and the plan does not depend on the values.
     "plan_cache_mode": "force_generic_plan",
-    # A generic plan cannot know how short the bound ranges are. It would read whole tables
-    # instead of looking up a few rows.
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
 }
-"""Settings with which a connection plans each statement once, to use its indexes."""
+"""Settings with which a connection plans each statement once."""
 SESSIONS_LOCK: Final = 0x6D657472
 """The advisory lock that writers of sessions share. Migrations, repairs and strict loads hold it
 exclusively, so that they see whole transactions only."""
@@ -185,6 +183,34 @@ class PostgreSQL(RollupDialect):
         )
         columns = ranges.render_derived(name=f"each_{parameter}", with_types=True).c
         return sa.select(*columns).cte(parameter).prefix_with("MATERIALIZED")
+
+    def ids_table(self, parameter: str) -> sa.FromClause:
+        """Unpack an array."""
+        ids = sa.func.unnest(sa.bindparam(parameter, type_=postgresql.ARRAY(sa.Text)))
+        return ids.table_valued("id").render_derived(name=parameter)
+
+    def join_rows(
+        self,
+        outer: sa.FromClause,
+        read: RangeRead,
+        conditions: Sequence[sa.ColumnElement[bool]],
+    ) -> RangeRows:
+        """Look rows up in a subquery that the planner cannot merge with the outer relation.
+
+        OFFSET 0 keeps it separate, so that the values it compares with are parameters to the
+        planner. In a join, it would estimate that a range has a ninth of all rows, and read them.
+        """
+        names = read.columns or {read.instant.name}
+        rows = (
+            sa.select(*(read.table.c[name] for name in sorted(names)))
+            .where(*conditions)
+            .correlate_except(read.table)
+            .offset(sa.literal_column("0"))
+            .lateral("rows")
+        )
+        return RangeRows(
+            sa.select(sa.literal_column("1")).select_from(CrossJoin(outer, rows)), rows.c
+        )
 
     def bind_ranges(self, ranges: Iterable[TimeRange]) -> str:
         """Return the ranges as a JSON array of objects."""

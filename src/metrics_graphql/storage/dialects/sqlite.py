@@ -5,7 +5,7 @@ import json
 import re
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -16,7 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from metrics_graphql.storage.dialects.base import (
     CompiledStatement,
+    CrossJoin,
     OnConflict,
+    RangeRead,
+    RangeRows,
     RollupDialect,
     Rows,
     TimeRange,
@@ -181,6 +184,23 @@ class SQLite(RollupDialect):
             for position, name in enumerate(TimeRange._fields)
         ]
         return sa.select(*columns).cte(parameter).prefix_with("MATERIALIZED")
+
+    def ids_table(self, parameter: str) -> sa.CTE:
+        """Unpack a JSON array."""
+        value = sa.func.json_each(sa.bindparam(parameter)).table_valued("value").c.value
+        return sa.select(value.label("id")).cte(parameter).prefix_with("MATERIALIZED")
+
+    def join_rows(
+        self,
+        outer: sa.FromClause,
+        read: RangeRead,
+        conditions: Sequence[sa.ColumnElement[bool]],
+    ) -> RangeRows:
+        """Loop over the outer relation, and look rows up in the index."""
+        rows: sa.Select[*tuple[Any, ...]] = sa.select(sa.literal_column("1")).select_from(
+            CrossJoin(outer, read.table, read.index_name)
+        )
+        return RangeRows(rows.where(*conditions), read.table.c)
 
     def bind_ranges(self, ranges: Iterable[TimeRange]) -> str:
         """Return the ranges as a JSON array of arrays."""
