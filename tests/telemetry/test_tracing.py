@@ -14,6 +14,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from metrics_graphql.core.service import MetricsService
+from metrics_graphql.storage.service_users import list_service_users
 from tests.conftest import Gateway, on_every_engine, only_sqlite
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -53,6 +54,7 @@ def test_a_request_has_a_span_with_a_child_span_for_each_statement(
     assert request.name == "POST graphql"
     assert request.parent is not None
     assert f"{request.parent.trace_id:032x}-{request.parent.span_id:016x}" == f"{TRACE}-{PARENT}"
+    (service_user,) = gateway.run(list_service_users(gateway.database))
     assert dict(request.attributes or {}) == {
         "http.request.method": "POST",
         "http.response.status_code": 200,
@@ -61,6 +63,7 @@ def test_a_request_has_a_span_with_a_child_span_for_each_statement(
         "metrics_graphql.data_source": "raw" if gateway.sessions_url else "rollups",
         "metrics_graphql.request_id": response.headers["x-request-id"],
         "metrics_graphql.org": "org-1",
+        "enduser.id": service_user.service_user_id,
         "graphql.operation.name": "Counts",
     }
     assert request.resource.attributes["service.name"] == "metrics-graphql"
