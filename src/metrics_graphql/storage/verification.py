@@ -32,7 +32,7 @@ class RollupMismatch(NamedTuple):
         org_id, code, grain, bucket, dimension_id = self.key
         field = ROLLUP_DIMENSIONS[code].field
         of = f"{field} {dimension_id}" if field else "all sessions"
-        start = datetime.fromtimestamp(bucket, UTC).isoformat()
+        start = f"{datetime.fromtimestamp(bucket, UTC):%Y-%m-%dT%H:%M:%SZ}"
         sums = ", ".join(
             f"{measure.name} is {stored}, counted {counted}"
             for measure, stored, counted in zip(MEASURES, self.stored, self.counted, strict=True)
