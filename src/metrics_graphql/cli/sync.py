@@ -9,16 +9,19 @@ from typing import Annotated, Final
 
 import typer
 
+from metrics_graphql.cli.options import JsonOption, check_new_name
+from metrics_graphql.cli.output import print_error, print_json, print_line
 from metrics_graphql.cli.runner import (
     ROW_COLUMNS,
     configure,
+    count_document,
     describe_error,
     fail,
     format_counts,
-    print_error,
     progress_bar,
-    run_with_schema,
+    run_with_storage,
 )
+from metrics_graphql.cli.scratch import is_missing
 from metrics_graphql.core.errors import Unavailable
 from metrics_graphql.ingestion.loader import Loader
 from metrics_graphql.ingestion.sync import pull, reset_checkpoint
@@ -38,44 +41,66 @@ def parse_duration(text: str) -> int:
     return int(match[1]) * UNITS[match[2]]
 
 
-def sync(
-    org: Annotated[str, typer.Option(help="The organization whose sessions are pulled.")],
-    base_url: Annotated[str, typer.Option(help="The URL of the API, without /v3.")],
+def sync(  # noqa: PLR0913 - one parameter per option
+    *,
+    org: Annotated[
+        str,
+        typer.Option(
+            metavar="ORG", callback=check_new_name, help="Pull the sessions of this organization."
+        ),
+    ],
+    base_url: Annotated[
+        str, typer.Option(metavar="URL", help="Pull from the API at this URL, without /v3.")
+    ],
     every: Annotated[
         int | None,
         typer.Option(
             parser=parse_duration,
             metavar="DURATION",
-            help="Pull again after each interval, like 5m, until SIGTERM or SIGINT.",
+            help="Pull again after each interval, like 30s, 5m, 1h or 1d, until SIGTERM or SIGINT.",
         ),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Pull all sessions again.")] = False,  # noqa: FBT002 - a flag
+    full: Annotated[bool, typer.Option("--full", help="Pull all sessions again.")] = False,
     page_size: Annotated[
-        int, typer.Option(min=1, max=MAX_PAGE_SIZE, help="Sessions per request.")
+        int,
+        typer.Option(
+            metavar="COUNT",
+            min=1,
+            max=MAX_PAGE_SIZE,
+            help="Request this number of sessions at once.",
+        ),
     ] = MAX_PAGE_SIZE,
+    as_json: JsonOption = False,
 ) -> None:
-    """Pull an organization's sessions from a v3 API: all of them first, then those that changed.
+    """Pull sessions from a v3 API.
 
-    The token is read from METRICS_SYNC_TOKEN.
+    The first pull reads all sessions of the organization, later ones those that changed. The token
+    is read from METRICS_SYNC_TOKEN.
     """
     settings = configure()
 
     async def run(storage: Storage) -> None:
         token = settings.sync_token.get_secret_value()
+        # A missing database is created after the checks of the URL and of the token.
+        if not await is_missing(storage):
+            await storage.ensure_schema(upgrade_embedded=True)
         async with V3Client(base_url, org, token, page_size) as client:
+            await storage.ensure_schema(upgrade_embedded=True)
             if full:
                 await reset_checkpoint(client, storage.database)
             if every is not None:
-                return await run_until_signal(pull_repeatedly(storage, client, every))
+                return await run_until_signal(
+                    pull_repeatedly(storage, client, every, as_json=as_json)
+                )
             try:
-                await pull_once(storage, client)
+                await pull_once(storage, client, as_json=as_json)
             except V3ClientError as error:
                 raise fail(f"{error}; the pages before it are stored") from None
 
-    run_with_schema(settings, run, upgrade_embedded=True)
+    run_with_storage(settings, run)
 
 
-async def pull_once(storage: Storage, client: V3Client) -> None:
+async def pull_once(storage: Storage, client: V3Client, *, as_json: bool) -> None:
     """Pull once and print a summary."""
     with progress_bar(*ROW_COLUMNS) as bar:
         task = bar.add_task("Pulling", total=None)
@@ -87,15 +112,20 @@ async def pull_once(storage: Storage, client: V3Client) -> None:
             bar.update(task, completed=summary.read, total=page.total, description=description)
 
         await pull(client, storage.database, loader, on_page=show_progress)
-    typer.echo(f"{summary.read:,} sessions pulled: {format_counts(summary)}")
+    if as_json:
+        print_json({"pulled": summary.read, **count_document(summary)})
+    else:
+        print_line(f"{summary.read:,} sessions pulled: {format_counts(summary)}")
 
 
-async def pull_repeatedly(storage: Storage, client: V3Client, interval: int) -> None:
+async def pull_repeatedly(
+    storage: Storage, client: V3Client, interval: int, *, as_json: bool
+) -> None:
     """Pull every `interval` seconds. Errors are printed, and the next pull tries again."""
     while True:
         delay: float = interval
         try:
-            await pull_once(storage, client)
+            await pull_once(storage, client, as_json=as_json)
         except V3ClientError as error:
             print_error(error)
             delay = max(interval, error.retry_after)
