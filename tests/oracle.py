@@ -132,7 +132,7 @@ def breakdown(  # noqa: PLR0913 - a period, and the arguments of byUser and byPl
     direction: str = "DESC",
     **filters: Unpack[Filters],
 ) -> Result:
-    """Return the measures of each "user", "serviceUser", "playbook", "organization", "origin", "size".
+    """Return the measures of each user, service user, playbook, organization, origin or size.
 
     They are ranked, from the row after the first `skip` on. Ties are ranked by ID, ascending.
     """

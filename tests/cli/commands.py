@@ -42,9 +42,9 @@ def python_m(tmp_path: Path, *arguments: str, stdin: bytes = b"") -> tuple[int, 
     return finished.returncode, finished.stdout.decode(), finished.stderr.decode()
 
 
-def error_line(result: Result) -> str:
-    """Return the only line of output of a failed command; its exit status must be 1."""
-    assert result.exit_code == 1
+def error_line(result: Result, status: int = 1) -> str:
+    """Return the only line of output of a failed command, which must have an exit status."""
+    assert result.exit_code == status
     assert result.stdout == ""
     assert result.stderr.startswith("metrics-graphql: ")
     assert result.stderr.count("\n") == 1

@@ -148,7 +148,7 @@ def test_an_invalid_target(gateway: Gateway, monkeypatch: pytest.MonkeyPatch, ur
     """The error names the option."""
     copied = run_copy(gateway, url, monkeypatch)
 
-    assert copied.exit_code == 1
+    assert copied.exit_code == 2
     assert "--to: not a ClickHouse URL" in copied.stderr
 
 

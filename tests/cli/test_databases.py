@@ -1,5 +1,6 @@
 """Settings and databases of all commands, and `migrate`."""
 
+import json
 import re
 import socket
 from pathlib import Path
@@ -181,6 +182,43 @@ def test_other_commands_do_not_create_a_database(run: Run, command: tuple[str, .
 
 
 @only_sqlite
+@pytest.mark.parametrize(
+    ("content", "options"),
+    [
+        ("junk", ()),
+        ('{"session_id": "a"}', ()),
+        ('{"session_id": "a", "created_at": 5}\njunk', ("--strict",)),
+        ('{"session_id": "a", "created_at": 5}\n{"session_id": "b"}', ("--strict",)),
+        ('{"session_id": "a", "created_at": 5, "foo": 1}', ("--strict",)),
+        ('{"session_id": "a", "created_at": 5}', ("--dry-run",)),
+        ('{"session_id": "a", "created_at": 5}', ("--rejects", "no/such")),
+        (None, ()),
+    ],
+)
+def test_a_load_that_stores_nothing_creates_no_database(
+    run: Run, content: str | None, options: tuple[str, ...]
+) -> None:
+    """Rejected rows, a missing file, and a dry run."""
+    if content is not None:
+        Path("rows").write_text(content)
+    result = run("load", "rows", "--org", "org-1", *options)
+
+    assert result.exit_code == ("--dry-run" not in options)
+    assert [each.name for each in Path().iterdir()] == (["rows"] if content is not None else [])
+
+
+@only_sqlite
+def test_a_load_that_stores_something_creates_the_database(run: Run) -> None:
+    """All rows are counted once, rejected ones too."""
+    Path("rows").write_text('{"session_id": "b"}\n{"session_id": "a", "created_at": 5}\n')
+    result = run("load", "rows", "--org", "org-1")
+
+    assert result.stdout.startswith("2 rows read: 1 inserted, 0 updated, 0 unchanged, 1 rejected")
+    assert result.stderr.count("rows: line 1: ") == 1
+    assert Path("metrics.db").exists()
+
+
+@only_sqlite
 def test_load_creates_an_embedded_database(run: Run) -> None:
     """So do `serve`, `demo` and `sync`, which the tests of these commands run without `migrate`."""
     assert run("load", write_rows(Path("rows"))).exit_code == 0
@@ -236,12 +274,18 @@ def test_cluster_statements_are_printed(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.usefixtures("empty_directory")
 @pytest.mark.parametrize(
-    ("options", "reason"),
+    ("options", "reason", "status"),
     [
-        (["--print"], "--print requires --cluster"),
-        (["--cluster", "c"], "requires METRICS_SESSIONS_URL"),
+        (["--print"], "'--print': requires --cluster", 2),
+        (["--cluster", "c"], "requires METRICS_SESSIONS_URL", 1),
     ],
 )
-def test_cluster_options_require_each_other(options: list[str], reason: str) -> None:
+def test_cluster_options_require_each_other(options: list[str], reason: str, status: int) -> None:
     """The error names what is missing."""
-    assert reason in error_line(invoke("migrate", *options))
+    assert reason in error_line(invoke("migrate", *options), status)
+
+
+@only_sqlite
+def test_migrate_as_json(run: Run) -> None:
+    """The document has the status of the tables."""
+    assert json.loads(run("migrate", "--json").stdout) == {"status": "current"}

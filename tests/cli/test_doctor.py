@@ -1,5 +1,6 @@
 """`doctor`: results of checks, suggested actions, and no side effects."""
 
+import json
 import time
 from pathlib import Path
 
@@ -65,6 +66,35 @@ def test_all_checks_pass(
     }
     assert ("clickhouse" in engines) is bool(examined.sessions_url)
     assert "metrics-graphql verify checks all" in checks["sessions"]
+
+
+@only_sqlite
+def test_json(examined: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The document has the checks of the lines; the exit status is the same."""
+    monkeypatch.setenv("METRICS_TRUSTED_DOCUMENTS", "/nowhere")
+    result = invoke("doctor", "--json")
+    document = json.loads(result.stdout)
+
+    assert result.exit_code == 1
+    assert document["ok"] is False
+    assert document["checks"][0].keys() == {"level", "subject", "result", "action"}
+    assert [each["subject"] for each in document["checks"]] == list(run_doctor()[1])
+
+
+@only_sqlite
+def test_an_empty_database_is_a_warning(
+    examined: Gateway, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The action is to load sessions."""
+    monkeypatch.setenv("METRICS_DATABASE_URL", f"sqlite:///{tmp_path / 'empty.db'}")
+    invoke("migrate")
+    status, checks = run_doctor()
+
+    assert status == 0
+    assert checks["sessions"] == (
+        "warn the database is empty: it has no sessions"
+        " -> load sessions with metrics-graphql load or metrics-graphql sync"
+    )
 
 
 def test_inconsistent_rollups_fail(examined: Gateway) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.commands import Run, count_sessions, error_line, python_m, write_rows
+from tests.conftest import only_sqlite
 
 SUMMARY = re.compile(
     r"([\d,]+) rows read: ([\d,]+) inserted, ([\d,]+) updated, ([\d,]+) unchanged, "
@@ -418,6 +419,41 @@ def test_the_files_after_a_bad_one_are_loaded(run: Run) -> None:
     assert result.exit_code == 1
     assert counts(result.stdout) == [2, 2, 0, 0, 0]
     assert result.stderr.splitlines() == errors
+
+
+@only_sqlite
+@pytest.mark.parametrize(
+    ("options", "document"),
+    [
+        ((), {"inserted": 1, "stored": True}),
+        (("--dry-run",), {"inserted": 1, "stored": False}),
+        (("--strict",), {"inserted": 1, "stored": False}),
+    ],
+)
+def test_json(run: Run, options: tuple[str, ...], document: dict[str, object]) -> None:
+    """One document on standard output; messages and the exit status are the same."""
+    rows = write_rows(Path("rows"), {"session_id": "a", "created_at": 5}, "junk")
+    arguments = ("load", rows, "missing", "--org", "org-1", *options)
+    result, plain = run(*arguments, "--json"), run(*arguments)
+
+    assert json.loads(result.stdout) == {
+        "read": 2,
+        "updated": 0,
+        "unchanged": 0,
+        "rejected": 1,
+        "errors": [{"file": "missing", "reason": "no such file"}],
+        **document,
+    }
+    assert result.stderr == plain.stderr
+    assert (result.exit_code, plain.exit_code) == (1, 1)
+
+
+@only_sqlite
+def test_a_path_with_control_characters_is_one_line(run: Run) -> None:
+    """They are escaped."""
+    result = run("load", "a\nb\x1b[2J", "--org", "org-1")
+
+    assert result.stderr == "metrics-graphql: a\\nb\\x1b[2J: no such file\n"
 
 
 def test_standard_input(tmp_path: Path) -> None:

@@ -1,15 +1,20 @@
 """`service-user`: printed tokens, and the access that they grant."""
 
+import json
 import re
 import time
 from datetime import datetime
 from pathlib import Path
+from typing import Any, Final
 
 import pytest
 
+from metrics_graphql.core.callers import VIEW_METRICS
 from metrics_graphql.core.periods import DAY
 from metrics_graphql.core.tokens import is_well_formed
 from tests.cli.commands import Run, error_line, http_status, write_rows
+
+INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +34,9 @@ def create(run: Run, *options: str) -> tuple[str, str]:
 
 def test_a_token_is_alone_on_the_last_line(run: Run) -> None:
     """It is well formed, and grants access to its organization only."""
-    run("load", write_rows(Path("rows"), {"session_id": "a", "created_at": 5}), "--org", "org-2")
+    rows = write_rows(Path("rows"), {"session_id": "a", "created_at": 5})
+    for org_id in ("org-1", "org-2"):
+        run("load", rows, "--org", org_id)
     result = run("service-user", "create", "reader", "--org", "org-1")
     token = result.stdout.splitlines()[-1]
 
@@ -51,7 +58,7 @@ def test_an_enterprise_token_grants_access_to_every_organization(run: Run) -> No
 @pytest.mark.parametrize("options", [(), ("--org", "org-1", "--enterprise")])
 def test_a_service_user_has_one_level(run: Run, options: tuple[str, ...]) -> None:
     """An organization or the enterprise, not both. Nothing is created."""
-    error = error_line(run("service-user", "create", "a", *options))
+    error = error_line(run("service-user", "create", "a", *options), status=2)
 
     assert "--org" in error
     assert "--enterprise" in error
@@ -64,26 +71,102 @@ def test_a_service_user_has_one_level(run: Run, options: tuple[str, ...]) -> Non
         (("", "--org", "org-1"), "NAME"),
         ((" ", "--org", "org-1"), "NAME"),
         (("a", "--org", ""), "--org"),
+        (("a", "--org", "org\n1"), "--org"),
+        (("a\x1b", "--org", "org-1"), "NAME"),
         (("a", "--org", "org-1", "--permission", ""), "--permission"),
+        (("a", "--org", "org-1", "--permission", "ManageBilling"), "--permission"),
     ],
 )
-def test_empty_arguments_are_refused(run: Run, arguments: tuple[str, ...], argument: str) -> None:
+def test_unusable_arguments_are_refused(
+    run: Run, arguments: tuple[str, ...], argument: str
+) -> None:
     """The error names the argument. Nothing is created."""
-    error = error_line(run("service-user", "create", *arguments))
-    assert error == f"metrics-graphql: {argument} must not be empty\n"
+    error = error_line(run("service-user", "create", *arguments), status=2)
+    assert f"'{argument}': " in error
     assert run("service-user", "list").stdout.count("\n") == 1
 
 
 def test_permissions(run: Run) -> None:
-    """`--permission` may be repeated. A token that cannot read metrics comes with a warning."""
-    options = ("--permission", "ViewOrgSessions", "--permission")
-    _, reader = create(run, "--org", "org-1", *options, "ViewOrgMetrics")
-    result = run("service-user", "create", "other", "--org", "org-1", *options, "ManageBilling")
+    """`--permission` may be repeated. The help lists its values, and the error does."""
+    options = ("--permission", "ViewOrgMetrics", "--permission", "ViewAccountMetrics")
+    _, reader = create(run, "--org", "org-1", *options)
+    refused = run("service-user", "create", "other", "--org", "org-1", "--permission", "View")
+    help_text = run("service-user", "create", "--help").stdout
 
     assert http_status(reader) == 200
-    assert http_status(result.stdout.splitlines()[-1]) == 403
-    assert "ViewOrgMetrics" in result.stderr
-    assert "ViewOrgSessions,ViewOrgMetrics" in run("service-user", "list").stdout
+    assert "ViewOrgMetrics,ViewAccountMetrics" in run("service-user", "list").stdout
+    for permission in VIEW_METRICS:
+        assert permission in help_text
+        assert permission in refused.stderr
+
+
+def test_an_organization_without_sessions_is_a_warning(run: Run) -> None:
+    """It may be misspelled. The token is printed all the same."""
+    run("load", write_rows(Path("rows"), {"session_id": "a", "created_at": 5}), "--org", "org-1")
+    known, unknown, enterprise = (
+        run("service-user", "create", "a", *options)
+        for options in (("--org", "org-1"), ("--org", "org1"), ("--enterprise",))
+    )
+
+    assert known.stderr == enterprise.stderr == ""
+    assert unknown.stderr == "warning: org1 has no sessions; check the spelling, or load them\n"
+    assert unknown.exit_code == 0
+    assert is_well_formed(unknown.stdout.splitlines()[-1])
+
+
+@pytest.mark.parametrize("command", ["rotate", "revoke"])
+def test_a_unique_name_can_be_given_instead_of_an_id(run: Run, command: str) -> None:
+    """An active service user takes precedence over a revoked one of the same name."""
+    revoked, _ = create(run, "--org", "org-1")
+    run("service-user", "revoke", revoked)
+    active, token = create(run, "--org", "org-1")
+    result = run("service-user", command, "a name")
+
+    assert result.exit_code == 0
+    assert active in result.stdout
+    assert http_status(token) == (401 if command == "revoke" else 200)
+
+
+@pytest.mark.parametrize("command", ["rotate", "revoke"])
+def test_an_ambiguous_name_is_an_error_with_the_ids(run: Run, command: str) -> None:
+    """Nothing is changed."""
+    (first, one), (second, two) = create(run, "--org", "org-1"), create(run, "--org", "org-1")
+    error = error_line(run("service-user", command, "a name"))
+
+    assert first in error
+    assert second in error
+    assert (http_status(one), http_status(two)) == (200, 200)
+
+
+def test_json(run: Run) -> None:
+    """Each command prints one document, with instants in UTC."""
+
+    def document(*arguments: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(run("service-user", *arguments, "--json").stdout)
+        return found
+
+    created = document("create", "reader", "--org", "org-1", "--expires-in-days", "1")
+    rotated = document("rotate", "reader", "--overlap-hours", "0")
+    (listed,) = document("list")["service_users"]
+    revoked = document("revoke", "reader")
+    (after,) = document("list")["service_users"]
+
+    assert created.keys() == {"id", "name", "token", "expires_at"}
+    assert rotated.keys() == {*created, "older_tokens_expire_at"}
+    assert (http_status(created["token"]), created["id"]) == (401, rotated["id"])
+    assert revoked.keys() == {"id", "name", "revoked_at"}
+    assert INSTANT.fullmatch(listed["created_at"])
+    (token,) = listed["tokens"]
+    assert token["expires_at"] == rotated["expires_at"]
+    assert INSTANT.fullmatch(token["created_at"])
+    assert {key: listed[key] for key in ("id", "name", "org_id", "permissions")} == {
+        "id": created["id"],
+        "name": "reader",
+        "org_id": "org-1",
+        "permissions": ["ViewAccountMetrics"],
+    }
+    assert (listed["last_used_at"], listed["revoked_at"]) == (None, None)
+    assert (after["revoked_at"], after["tokens"]) == (revoked["revoked_at"], [])
 
 
 def test_expiry(run: Run) -> None:
@@ -141,6 +224,8 @@ def test_list(run: Run) -> None:
     """One line each under a header, tab-separated, without tokens."""
     first, token = create(run, "--org", "org-1", "--expires-in-days", "1")
     second, _ = create(run, "--enterprise", "--permission", "ViewOrgMetrics")
+    third, _ = create(run, "--org", "org-1", "--expires-in-days", "1")
+    run("service-user", "rotate", third)
     run("service-user", "revoke", first)
 
     result = run("service-user", "list")
@@ -149,11 +234,15 @@ def test_list(run: Run) -> None:
     assert result.exit_code == 0
     assert token not in result.stdout
     users = {row[0]: dict(zip(header, row, strict=True)) for row in rows}
-    assert users.keys() == {first, second}
+    assert users.keys() == {first, second, third}
     assert users[first]["covers"] == "org-1"
     assert users[first]["permissions"] == "ViewAccountMetrics"
     assert users[second]["covers"] == "every organization"
     assert users[second]["permissions"] == "ViewOrgMetrics"
-    assert datetime.fromisoformat(users[first]["revoked"]).tzinfo
+    for column in ("created", "revoked"):
+        assert INSTANT.fullmatch(users[first][column])
+    assert (users[first]["live tokens"], users[first]["expires"]) == ("0", "-")
+    assert (users[second]["live tokens"], users[second]["expires"]) == ("1", "never")
+    assert (users[third]["live tokens"], users[third]["expires"][-1]) == ("2", "Z")
     assert users[second]["revoked"] == "never"
     assert {user["last used"] for user in users.values()} == {"never"}

@@ -1,5 +1,6 @@
 """`sync`: printed summaries, exit status, and signals."""
 
+import json
 import os
 import signal
 import subprocess
@@ -115,6 +116,18 @@ def test_a_proxy(
     assert len(proxy.heads) == 1
 
 
+def test_json(sync: Run) -> None:
+    """A document has the counts of the summary."""
+    result = sync("--json")
+
+    assert json.loads(result.stdout) == {
+        "pulled": 30,
+        "inserted": 30,
+        "updated": 0,
+        "unchanged": 0,
+    }
+
+
 @pytest.mark.parametrize("token", ["", f"{TOKEN} {TOKEN}"])
 def test_the_token_is_required(sync: Run, monkeypatch: pytest.MonkeyPatch, token: str) -> None:
     """The error names the setting."""
@@ -135,9 +148,13 @@ def test_the_token_is_required(sync: Run, monkeypatch: pytest.MonkeyPatch, token
     ],
 )
 def test_refused_values(sync: Run, v3: V3Server, option: str, value: str, reason: str) -> None:
-    """The error names the option. No request is sent."""
-    assert error_line(sync(option, value)).startswith(f"metrics-graphql: {option} {reason}")
+    """The error names the option. No request is sent, and no database is created."""
+    error = error_line(sync(option, value), status=2)
+
+    assert option in error
+    assert reason in error
     assert v3.requests == []
+    assert list(Path().iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """`verify`: printed inconsistencies, repairs and exit status."""
 
+import json
+
 import pytest
 import sqlalchemy as sa
 
@@ -37,6 +39,21 @@ def test_inconsistencies_are_printed() -> None:
             f"metrics-graphql: found {len(lines)} roll-ups that differ from their sessions;"
             " --repair repairs them\n"
         )
+
+
+@pytest.mark.usefixtures("inconsistent")
+def test_json() -> None:
+    """The document has what the lines have; the exit status and the error are the same."""
+    plain, document, repaired, clean = (
+        invoke("verify", *options)
+        for options in ((), ("--json",), ("--json", "--repair"), ("--json",))
+    )
+    found = plain.stdout.splitlines()
+
+    assert json.loads(document.stdout) == {"inconsistencies": found, "repaired": False}
+    assert (document.exit_code, document.stderr) == (1, plain.stderr)
+    assert json.loads(repaired.stdout) == {"inconsistencies": found, "repaired": True}
+    assert json.loads(clean.stdout) == {"inconsistencies": [], "repaired": False}
 
 
 @pytest.mark.usefixtures("inconsistent")

@@ -31,7 +31,7 @@ def deletions(rows: list[dict[str, Any]]) -> st.SearchStrategy[dict[str, Any]]:
 def is_deleted(row: dict[str, Any], deletion: dict[str, Any]) -> bool:
     """Return whether a deletion contains a session."""
     is_before: bool = row["created_at"] < deletion.get("before", 2**40)
-    return is_before and row["session_id"] in {deletion.get("session_id", row["session_id"])}
+    return is_before and row["session_id"] == deletion.get("session_id", row["session_id"])
 
 
 @settings(max_examples=40)

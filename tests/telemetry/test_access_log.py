@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from metrics_graphql.core.tokens import generate_token
 from tests.conftest import Gateway, only_sqlite
 
 SESSION = {"org_id": "org-1", "session_id": "s", "created_at": 15, "user_id": "user-1"}
@@ -17,7 +18,7 @@ NEW_ID = re.compile("[0-9a-f]{16}")
 
 @pytest.fixture(autouse=True)
 def _log_level(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.INFO, "metrics_graphql")
+    caplog.set_level(logging.DEBUG, "metrics_graphql")
 
 
 def json_lines(caplog: pytest.LogCaptureFixture) -> list[dict[str, Any]]:
@@ -68,6 +69,47 @@ def test_each_request_has_a_line(gateway: Gateway, caplog: pytest.LogCaptureFixt
     ids = [line["request_id"] for line in lines]
     assert ids == [response.headers["x-request-id"] for response in responses]
     assert len(set(ids)) == len(responses)
+
+
+@only_sqlite
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_a_line_names_the_caller(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture, log_format: str
+) -> None:
+    """Of a request, a replayed one and a refused one; not without a valid token."""
+    token, unknown = gateway.token("org-1"), generate_token()
+    with gateway.configured(log_format=log_format, rate_limit="3/minute") as other:
+        caller = other.request("GET", "/v3/self", token).json()["service_user_id"]
+        statuses = [other.rest("org-1", token, **PERIOD).status_code for _ in range(3)]
+        statuses.append(other.rest("org-1", unknown, **PERIOD).status_code)
+    lines = [line for record in caplog.records for line in record.getMessage().splitlines()]
+    requests = [line for line in lines if "request_id" in line][-5:]
+
+    assert statuses == [200, 200, 429, 401]
+    expected = f'"caller": "{caller}"' if log_format == "json" else f" caller={caller} "
+    assert [expected in line for line in requests] == [True, True, True, True, False]
+
+
+@only_sqlite
+@pytest.mark.parametrize("path", ["/livez", "/readyz", "/metrics"])
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_probes_are_logged_at_debug(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture, path: str, log_format: str
+) -> None:
+    """So that the level `info` has the requests of clients only."""
+    with gateway.configured(log_format=log_format, prometheus=True) as other:
+        other.request("GET", path, None)
+        other.request("GET", "/v3/self", None)
+    probe, request = [each for each in caplog.records if each.name == "metrics_graphql.requests"]
+
+    assert (probe.levelno, request.levelno) == (logging.DEBUG, logging.INFO)
+    level = '"level": "debug"' if log_format == "json" else " [debug    ] GET "
+    assert level in probe.getMessage()
+    caplog.clear()
+    caplog.set_level(logging.INFO, "metrics_graphql")
+    with gateway.configured(log_format=log_format, prometheus=True) as other:
+        other.request("GET", path, None)
+    assert [each for each in caplog.records if each.name == "metrics_graphql.requests"] == []
 
 
 @only_sqlite

@@ -46,7 +46,7 @@ def test_a_request_below_a_prefix_has_its_endpoint_and_route(  # noqa: PLR0913, 
     prefix: str,
 ) -> None:
     """In the log, the metrics and the span, whose `http.route` is the template of the route."""
-    caplog.set_level(logging.INFO, "metrics_graphql")
+    caplog.set_level(logging.DEBUG, "metrics_graphql")
     exporter = InMemorySpanExporter()
     monkeypatch.setattr(
         "metrics_graphql.telemetry.tracing.batch_processor", lambda: SimpleSpanProcessor(exporter)

@@ -17,6 +17,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from metrics_graphql.core.service import MetricsService
 from metrics_graphql.settings import Settings
+from metrics_graphql.storage.service_users import list_service_users
 from metrics_graphql.telemetry.request_record import RequestRecord
 from metrics_graphql.telemetry.tracing import Tracing, check_tracing
 from tests.conftest import Gateway, on_every_engine, only_sqlite
@@ -58,6 +59,7 @@ def test_a_request_has_a_span_with_a_child_span_for_each_statement(
     assert request.name == "POST graphql"
     assert request.parent is not None
     assert f"{request.parent.trace_id:032x}-{request.parent.span_id:016x}" == f"{TRACE}-{PARENT}"
+    (service_user,) = gateway.run(list_service_users(gateway.database))
     assert dict(request.attributes or {}) == {
         "http.request.method": "POST",
         "http.response.status_code": 200,
@@ -66,6 +68,7 @@ def test_a_request_has_a_span_with_a_child_span_for_each_statement(
         "metrics_graphql.data_source": "raw" if gateway.sessions_url else "rollups",
         "metrics_graphql.request_id": response.headers["x-request-id"],
         "metrics_graphql.org": "org-1",
+        "enduser.id": service_user.service_user_id,
         "graphql.operation.name": "Counts",
     }
     assert request.resource.attributes["service.name"] == "metrics-graphql"

@@ -18,12 +18,14 @@ from metrics_graphql.cli import (
     sync,
     verify,
 )
+from metrics_graphql.cli.command_group import CommandGroup
 
 app = typer.Typer(
     name="metrics-graphql",
-    no_args_is_help=True,
+    cls=CommandGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
-    add_completion=False,
+    rich_markup_mode=None,
 )
 app.command()(serve.serve)
 app.command()(demo.demo)

@@ -4,41 +4,52 @@ from typing import Annotated
 
 import typer
 
+from metrics_graphql.cli.options import JsonOption
+from metrics_graphql.cli.output import print_json, print_line, print_message
 from metrics_graphql.cli.runner import configure, fail, progress_bar, run_with_schema
 from metrics_graphql.storage.clickhouse import open_client
 from metrics_graphql.storage.database import Database
 
 
 def copy(
+    *,
     to: Annotated[
-        str, typer.Option(metavar="URL", help="The target, in the form of METRICS_SESSIONS_URL.")
+        str,
+        typer.Option(
+            metavar="URL", help="Copy to this target, in the form of METRICS_SESSIONS_URL."
+        ),
     ],
+    as_json: JsonOption = False,
 ) -> None:
-    """Copy the sessions of the database to ClickHouse, and compare the metrics of both.
+    """Copy the sessions to ClickHouse.
 
-    Run it again to resume, or to copy changes. Sessions of these organizations that are in
-    ClickHouse only are deleted there: do not copy to a ClickHouse that sessions are loaded into.
+    Compares the metrics of both databases afterwards. Run it again to resume, or to copy changes.
+    Sessions of these organizations that are in ClickHouse only are deleted there: do not copy to a
+    ClickHouse that sessions are loaded into.
     """
     settings = configure()
     if settings.sessions_url:
         raise fail("METRICS_SESSIONS_URL is set: the sessions are in ClickHouse already")
     run_with_schema(
-        settings, lambda storage: copy_sessions(storage.database, to), upgrade_embedded=False
+        settings,
+        lambda storage: copy_sessions(storage.database, to, as_json=as_json),
+        upgrade_embedded=False,
     )
 
 
-async def copy_sessions(source: Database, target_url: str) -> None:
+async def copy_sessions(source: Database, target_url: str, *, as_json: bool) -> None:
     """Copy all organizations, then compare the metrics of each, and print a summary."""
     try:
         target = open_client(target_url)
     except ValueError as error:
-        raise fail(f"--to: {error}") from None
+        raise fail(f"--to: {error}", status=2) from None
     from metrics_graphql.storage.clickhouse import copy as clickhouse_copy  # noqa: PLC0415 - an extra
     from metrics_graphql.storage.clickhouse.session_store import (  # noqa: PLC0415 - an extra
         create_sessions,
     )
 
-    copied, differences = 0, []
+    copied = 0
+    differences: list[str] = []
     async with target:
         await create_sessions(target)
         with progress_bar() as bar:
@@ -58,10 +69,15 @@ async def copy_sessions(source: Database, target_url: str) -> None:
                     source, target, org_id, periods[org_id]
                 )
     await clickhouse_copy.invalidate_responses(source, periods)
+    if as_json:
+        counts = {"copied": copied, "organizations": len(periods)}
+        print_json(counts | {"differences": differences})
     if differences:
-        typer.echo("\n".join(differences), err=True)
+        for difference in differences:
+            print_message(difference)
         raise fail("the metrics differ: if sessions were loaded during the copy, copy again")
-    typer.echo(
-        f"{copied:,} sessions of {len(periods):,} organizations are in ClickHouse,"
-        " with the same metrics. Set METRICS_SESSIONS_URL to use it."
-    )
+    if not as_json:
+        print_line(
+            f"{copied:,} sessions of {len(periods):,} organizations are in ClickHouse,"
+            " with the same metrics. Set METRICS_SESSIONS_URL to use it."
+        )

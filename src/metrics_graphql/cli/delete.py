@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from metrics_graphql.cli.options import JsonOption
+from metrics_graphql.cli.output import print_json, print_line
 from metrics_graphql.cli.runner import configure, fail, run_with_schema
 from metrics_graphql.core.iso8601 import parse_iso8601
 from metrics_graphql.storage.repository import Storage
@@ -12,9 +14,7 @@ from metrics_graphql.storage.session_store import Deletion
 
 
 def delete(
-    org: Annotated[
-        str, typer.Option("--org", metavar="ORG", help="Organization whose sessions are deleted.")
-    ],
+    org: Annotated[str, typer.Option(metavar="ORG", help="Delete sessions of this organization.")],
     before: Annotated[
         str | None,
         typer.Option(
@@ -28,9 +28,13 @@ def delete(
         typer.Option(metavar="ID", help="Remove this user's id from sessions, which stay."),
     ] = None,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete without confirmation.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
-    """Delete sessions of an organization, or a user's id."""
+    """Delete sessions of an organization, or a user's id.
+
+    Without --before, --session and --user, all sessions of the organization are deleted.
+    """
     given = [
         name
         for name, value in (("--before", before), ("--session", session), ("--user", user))
@@ -51,7 +55,10 @@ def delete(
 
     count = run_with_schema(settings, run, upgrade_embedded=False)
     verb = "changed" if user is not None else "deleted"
-    typer.echo(f"{count:,} sessions {verb}.")
+    if as_json:
+        print_json({verb: count})
+    else:
+        print_line(f"{count:,} sessions {verb}")
 
 
 def parse_before(text: str) -> int:

@@ -12,6 +12,8 @@ import typer
 import uvicorn
 
 from metrics_graphql.app import create_app
+from metrics_graphql.cli.options import PortOption
+from metrics_graphql.cli.output import print_line, print_message
 from metrics_graphql.cli.runner import configure, fail, progress_bar, run_with_schema
 from metrics_graphql.cli.serve import UVICORN_OPTIONS
 from metrics_graphql.core.names import NamedKind
@@ -35,17 +37,24 @@ DATABASE: Final = DIRECTORY / "demo.db"
 LOCK: Final = DIRECTORY / "lock"
 """Locked by the running demo, whose URL is in it."""
 HOST: Final = "127.0.0.1"
+MAX_SESSIONS: Final = 100_000_000
 BATCH_SIZE: Final = 25_000
 """Rows per transaction: larger than usual, because no progress has to be committed."""
 
 
 def demo(
-    sessions: Annotated[int, typer.Option(min=1, help="Number of sessions to generate.")] = 200_000,
-    port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any free port.")
-    ] = 8000,
+    sessions: Annotated[
+        int,
+        typer.Option(
+            metavar="COUNT", min=1, max=MAX_SESSIONS, help="Generate this number of sessions."
+        ),
+    ] = 200_000,
+    port: PortOption = 8000,
 ) -> None:
-    """Generate sessions in ./.metrics-demo, replacing those of an earlier demo, and serve them."""
+    """Serve generated sessions.
+
+    They are stored in ./.metrics-demo, and replace those of an earlier demo.
+    """
     settings = configure().model_copy(
         update={
             "database_url": f"sqlite:///{DATABASE}",
@@ -61,14 +70,14 @@ def demo(
         with exclusive_directory(base_url):
             for suffix in ("", "-wal", "-shm"):
                 DATABASE.with_name(DATABASE.name + suffix).unlink(missing_ok=True)
-            typer.echo(f"Creating {sessions:,} sessions in {DATABASE}…", err=True)
+            print_message(f"Creating {sessions:,} sessions in {DATABASE}…")
             now = int(time.time())
             issued = run_with_schema(
                 settings,
                 lambda storage: fill_database(storage, sessions, now),
                 upgrade_embedded=True,
             )
-            typer.echo(format_instructions(issued.token, base_url, now))
+            print_line(format_instructions(issued.token, base_url, now))
             app = create_app(settings, demo_token=issued.token)
             server = uvicorn.Server(uvicorn.Config(app, **UVICORN_OPTIONS))
             server.run(sockets=[server_socket])

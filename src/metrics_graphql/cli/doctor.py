@@ -10,9 +10,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from metrics_graphql.app import validate_settings
+from metrics_graphql.cli.options import JsonOption
+from metrics_graphql.cli.output import one_line, print_json, print_line
 from metrics_graphql.cli.runner import describe_error
 from metrics_graphql.core.deadline import set_deadline
 from metrics_graphql.core.errors import MetricsError, TimedOut
+from metrics_graphql.core.tenants import ENTERPRISE
 from metrics_graphql.settings import (
     InvalidSettings,
     Settings,
@@ -20,6 +23,7 @@ from metrics_graphql.settings import (
     unknown_variables,
 )
 from metrics_graphql.storage.database import Database
+from metrics_graphql.storage.organizations import has_sessions
 from metrics_graphql.storage.repository import InvalidDatabaseURL, Storage, open_storage
 from metrics_graphql.storage.session_store import SessionStore
 from metrics_graphql.telemetry.logging import configure_logging
@@ -47,22 +51,28 @@ class Check(NamedTuple):
         return f"{self.level:4}  {self.subject}: {self.result}{action}"
 
 
-def doctor() -> None:
-    """Check settings, databases, clocks, pages and time zones. Changes nothing.
+def doctor(*, as_json: JsonOption = False) -> None:
+    """Check an installation, and suggest fixes.
 
-    Exits with 1 if a check fails.
+    Checks settings, databases, clocks, pages and time zones. Changes nothing. Exits with 1 if a
+    check fails.
     """
 
-    async def run() -> bool:
-        failed = False
+    async def run() -> list[Check]:
+        results = []
         # Closed at once, and the databases with it, also when the output is closed, as by `head`.
         async with aclosing(run_checks()) as checks:
             async for check in checks:
-                typer.echo(check)
-                failed = failed or check.level == "fail"
-        return failed
+                results.append(check)
+                if not as_json:
+                    print_line(one_line(check))
+        return results
 
-    if asyncio.run(run()):
+    results = asyncio.run(run())
+    failed = any(check.level == "fail" for check in results)
+    if as_json:
+        print_json({"ok": not failed, "checks": [check._asdict() for check in results]})
+    if failed:
         raise typer.Exit(1)
 
 
@@ -116,7 +126,7 @@ async def check_storage(storage: Storage) -> AsyncGenerator[Check]:
         schema = await check_schema(storage)
         yield schema
         if schema.level == "ok":
-            yield await check_sessions(storage.sessions)
+            yield await check_sessions(storage)
 
 
 async def check_engine(setting: str, engine: Database | SessionStore) -> list[Check]:
@@ -145,12 +155,16 @@ async def check_schema(storage: Storage) -> Check:
     return Check("ok", "schema", "current")
 
 
-async def check_sessions(sessions: SessionStore) -> Check:
-    """Check that sessions can be read, and verify a sample of them."""
+async def check_sessions(storage: Storage) -> Check:
+    """Check that there are sessions, that they can be read, and verify a sample of them."""
+    sessions = storage.sessions
     subject, complete = "sessions", "metrics-graphql verify checks all of them"
     try:
         with set_deadline(CHECK_TIMEOUT):
             await sessions.ping()
+            if not await has_sessions(storage.database, ENTERPRISE):
+                action = "load sessions with metrics-graphql load or metrics-graphql sync"
+                return Check("warn", subject, "the database is empty: it has no sessions", action)
             units = await sessions.sample_units(SAMPLE_SIZE)
             for unit in units:
                 if await sessions.verify(unit):

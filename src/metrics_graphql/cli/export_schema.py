@@ -5,12 +5,19 @@ from typing import Annotated, Literal
 
 import typer
 
+from metrics_graphql.cli.output import print_line
 from metrics_graphql.graphql_api.schema import schema
 from metrics_graphql.rest_api.response_body import openapi_document
 
 
 def export_schema(
-    api: Annotated[Literal["graphql", "openapi"], typer.Argument()] = "graphql",
+    api: Annotated[
+        Literal["graphql", "openapi"],
+        typer.Argument(metavar="API", help="Print the document of graphql or openapi."),
+    ] = "graphql",
 ) -> None:
-    """Print the GraphQL schema or the OpenAPI document. No database is needed."""
-    typer.echo(schema.as_str() if api == "graphql" else json.dumps(openapi_document(), indent=2))
+    """Print the GraphQL or the OpenAPI schema.
+
+    No database is needed.
+    """
+    print_line(schema.as_str() if api == "graphql" else json.dumps(openapi_document(), indent=2))

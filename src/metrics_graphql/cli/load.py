@@ -2,31 +2,34 @@
 
 import json
 import time
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated, Final, TextIO
 
 import typer
 
+from metrics_graphql.cli.options import JsonOption, check_new_name
+from metrics_graphql.cli.output import print_error, print_json, print_line, print_message
 from metrics_graphql.cli.runner import (
     ROW_COLUMNS,
     configure,
+    count_document,
     fail,
     format_counts,
-    print_error,
     progress_bar,
     run_with_storage,
 )
-from metrics_graphql.core.identifiers import check_new_id
+from metrics_graphql.cli.scratch import HEAD_SIZE, is_missing, scratch_storage, stores_nothing
 from metrics_graphql.ingestion.field_names import FIELDS, FieldNames, normalize
 from metrics_graphql.ingestion.loader import Loader, LoadSummary, StrictLoadFailed
 from metrics_graphql.ingestion.reader import FileReader
 from metrics_graphql.ingestion.row_parser import RowParser
-from metrics_graphql.ingestion.rows import RejectedRow
+from metrics_graphql.ingestion.rows import RejectedRow, Row
 from metrics_graphql.storage.repository import Storage
-from metrics_graphql.storage.schema import SchemaStatus
 
 MAX_PRINTED: Final = 10
 """Rejected rows that are printed."""
@@ -42,19 +45,29 @@ class LoadOptions:
     strict: bool
     dry_run: bool
     rejects: Path | None
+    as_json: bool
 
 
 def load(  # noqa: PLR0913 - one parameter per option
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="`-`: standard input.")],
-    org: Annotated[str | None, typer.Option(help="Organization of rows without an org_id.")] = None,
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE", help="Load these files. -: standard input.")
+    ],
+    *,
+    org: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ORG",
+            callback=check_new_name,
+            help="Load rows without an org_id into this organization.",
+        ),
+    ] = None,
     column: Annotated[
         list[str] | None,
         typer.Option(metavar="FROM=TO", help="Read the column FROM as the field TO. Repeatable."),
     ] = None,
-    *,
     strict: Annotated[
         bool,
-        typer.Option("--strict", help="Load all rows or none. Unknown columns fail, too."),
+        typer.Option("--strict", help="Load all rows or none, and refuse unknown columns."),
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Check all rows, and store nothing.")
@@ -63,16 +76,19 @@ def load(  # noqa: PLR0913 - one parameter per option
         Path | None,
         typer.Option(metavar="FILE", help="Write all rejected rows, as JSON, to this file."),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Load sessions from JSON (one a line, an array, or pages of the v3 API) or from CSV.
+    """Load sessions from JSON or CSV files.
 
-    Files may be gzipped. Exits with 1 if rows were rejected, or a file was not read to its end.
+    JSON has one session a line, an array, or pages of the v3 API. Files may be gzipped. Exits
+    with 1 if rows were rejected, or a file was not read to its end.
     """
     if rejects is not None and any(is_same_file(rejects, file) for file in files):
-        raise typer.BadParameter("this file is to be loaded.", param_hint="--rejects")
+        raise typer.BadParameter("this file is to be loaded", param_hint=["--rejects"])
     columns = parse_columns(column or ())
-    options = LoadOptions(files, org, columns, strict, dry_run, rejects)
-    run_with_storage(configure(), lambda storage: run_load(storage, options))
+    options = LoadOptions(files, org, columns, strict, dry_run, rejects, as_json)
+    settings = configure()
+    run_with_storage(settings, lambda storage: run_load(storage, options, settings.sessions_url))
 
 
 def parse_columns(mappings: Sequence[str]) -> dict[str, str]:
@@ -83,45 +99,76 @@ def parse_columns(mappings: Sequence[str]) -> dict[str, str]:
         name, separator, target = mapping.rpartition("=")
         field = names.field(target)
         if not separator or not normalize(name):
-            raise typer.BadParameter(f"{mapping!r} is not FROM=TO.", param_hint="--column")
+            raise typer.BadParameter(f"{mapping!r} is not FROM=TO.", param_hint=["--column"])
         if field is None:
             raise typer.BadParameter(
                 f"{target!r} is no field. The fields are {', '.join(FIELDS)}.",
-                param_hint="--column",
+                param_hint=["--column"],
             )
         if normalize(name) in map(normalize, columns):
-            raise typer.BadParameter(f"{name!r} is given twice.", param_hint="--column")
+            raise typer.BadParameter(f"{name!r} is given twice.", param_hint=["--column"])
         columns[name] = field
     return columns
 
 
-async def run_load(storage: Storage, options: LoadOptions) -> None:
-    """Load the files, and print what was loaded, rejected and ignored."""
-    if options.org is not None:
-        check_new_id(("org_id",), options.org)
-    # A dry run creates the tables of a new SQLite file, but does not migrate existing ones.
-    is_new = options.dry_run and await storage.schema_status() is SchemaStatus.MISSING
-    await storage.ensure_schema(upgrade_embedded=is_new or not options.dry_run)
-    started = time.perf_counter()
+async def run_load(storage: Storage, options: LoadOptions, sessions_url: str) -> None:
+    """Load the files. A load that stores nothing does not create a database."""
     parser = RowParser(options.org, options.columns)
     reader = FileReader(options.files, parser)
-    with open_rejects(options.rejects) as file, progress_bar(*ROW_COLUMNS) as bar:
+    rows = iter(reader)
+    with open_rejects(options.rejects) as rejects:
+        load = partial(load_rows, options=options, parser=parser, reader=reader, rejects=rejects)
+        if await is_missing(storage):
+            head = [] if options.dry_run else list(islice(rows, HEAD_SIZE))
+            rows = chain(head, rows)
+            is_refused = bool(reader.errors or parser.ignores_input)
+            if options.dry_run or await stores_nothing(
+                sessions_url, head, strict=options.strict, is_refused=is_refused
+            ):
+                async with scratch_storage(sessions_url) as scratch:
+                    return await load(scratch, rows)
+        await storage.ensure_schema(upgrade_embedded=not options.dry_run)
+        return await load(storage, rows)
+
+
+async def load_rows(  # noqa: PLR0913 - what a load consists of
+    storage: Storage,
+    rows: Iterator[Row],
+    *,
+    options: LoadOptions,
+    parser: RowParser,
+    reader: FileReader,
+    rejects: TextIO | None,
+) -> None:
+    """Load rows, and print what was loaded, rejected and ignored."""
+    started = time.perf_counter()
+    with progress_bar(*ROW_COLUMNS) as bar:
         task = bar.add_task("Loading", total=reader.total_bytes)
 
         def show_progress(summary: LoadSummary) -> None:
             bar.update(task, completed=reader.bytes_read, description=f"{summary.read:,} rows")
 
-        rejections = RejectionPrinter(file)
+        rejections = RejectionPrinter(rejects)
         loader = Loader(storage.sessions, show_progress, rejections)
-        failures = await store(loader, reader, parser, options)
+        failures = await store(loader, rows, reader, parser, options)
     rejections.print_rest()
     for line in parser.report():
-        typer.echo(line, err=True)
+        print_message(line)
     summary = loader.summary
-    if options.dry_run or not failures:
+    if options.as_json:
+        print_json(
+            {
+                "read": summary.read,
+                **count_document(summary),
+                "rejected": summary.rejected,
+                "stored": not (options.dry_run or failures),
+                "errors": [{"file": str(e.path), "reason": e.reason} for e in reader.errors],
+            }
+        )
+    elif options.dry_run or not failures:
         seconds = time.perf_counter() - started
         speed = f"{summary.read / seconds:,.0f} rows/s"
-        typer.echo(
+        print_line(
             f"{summary.read:,} rows read: {format_counts(summary)}, {summary.rejected:,} rejected; "
             + ("dry run, nothing was stored" if options.dry_run else speed)
         )
@@ -135,7 +182,11 @@ async def run_load(storage: Storage, options: LoadOptions) -> None:
 
 
 async def store(
-    loader: Loader, reader: FileReader, parser: RowParser, options: LoadOptions
+    loader: Loader,
+    rows: Iterator[Row],
+    reader: FileReader,
+    parser: RowParser,
+    options: LoadOptions,
 ) -> list[str]:
     """Load all rows. Return why nothing was loaded, which `--strict` may cause."""
 
@@ -143,12 +194,12 @@ async def store(
         return not (reader.errors or parser.ignores_input)
 
     if options.dry_run:
-        await loader.dry_run(reader)
+        await loader.dry_run(rows)
     elif options.strict:
         with suppress(StrictLoadFailed):
-            await loader.load_strict(reader, is_complete)
+            await loader.load_strict(rows, is_complete)
     else:
-        await loader.load(reader)
+        await loader.load(rows)
     conditions = {
         "rows were rejected": loader.summary.rejected,
         "files were not read to their end": reader.errors,
@@ -187,7 +238,7 @@ class RejectionPrinter:
         """Print or count a row."""
         self._count += 1
         if self._count <= MAX_PRINTED:
-            typer.echo(f"{row.location}: {row.reason}", err=True)
+            print_message(f"{row.location}: {row.reason}")
         if self._file is not None:
             self._file.write(json.dumps({"location": row.location, "reason": row.reason}) + "\n")
 
@@ -195,4 +246,4 @@ class RejectionPrinter:
         """Print the number of the rows that were not printed."""
         if (more := self._count - MAX_PRINTED) > 0:
             hint = f"; all are in {self._file.name}" if self._file else " (--rejects FILE has all)"
-            typer.echo(f"and {more:,} more{hint}", err=True)
+            print_message(f"and {more:,} more{hint}")

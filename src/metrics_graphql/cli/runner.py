@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 
 from metrics_graphql.app import validate_settings
+from metrics_graphql.cli.output import print_error
 from metrics_graphql.core.errors import BadUserInput, FieldPath, MetricsError
 from metrics_graphql.ingestion.loader import LoadSummary
 from metrics_graphql.settings import (
@@ -38,15 +39,10 @@ ROW_COLUMNS: Final = (TextColumn("{task.description}"), BarColumn())
 console = Console(stderr=True)
 
 
-def print_error(message: object) -> None:
-    """Print an error as one line to standard error."""
-    typer.echo(f"metrics-graphql: {message}", err=True)
-
-
-def fail(message: str) -> typer.Exit:
-    """Print an error. Raise the result to exit with status 1."""
+def fail(message: str, status: int = 1) -> typer.Exit:
+    """Print an error. Raise the result to exit with a status: 2 if an argument is invalid."""
     print_error(message)
-    return typer.Exit(1)
+    return typer.Exit(status)
 
 
 def configure() -> Settings:
@@ -76,7 +72,8 @@ def run_with_storage(settings: Settings, work: Callable[[Storage], Awaitable[T]]
     try:
         return asyncio.run(run())
     except (MetricsError, InvalidDatabaseURL) as error:
-        raise fail(describe_error(error)) from None
+        message = describe_error(error)
+        raise fail(message, status=2 if message.startswith("--") else 1) from None
 
 
 def run_with_schema(
@@ -118,3 +115,12 @@ def format_counts(summary: LoadSummary) -> str:
         f"{summary.inserted:,} inserted, {summary.updated:,} updated, "
         f"{summary.unchanged:,} unchanged"
     )
+
+
+def count_document(summary: LoadSummary) -> dict[str, int]:
+    """Return the same counts as members of a JSON object."""
+    return {
+        "inserted": summary.inserted,
+        "updated": summary.updated,
+        "unchanged": summary.unchanged,
+    }

@@ -12,7 +12,9 @@ from typing import Annotated, Any, Final
 import typer
 import uvicorn
 
+from metrics_graphql.cli.options import PortOption
 from metrics_graphql.cli.runner import configure, fail, run_with_storage
+from metrics_graphql.cli.supervisor import Supervisor
 from metrics_graphql.telemetry.prometheus import METRICS_DIRECTORY
 
 UVICORN_OPTIONS: Final[dict[str, Any]] = {
@@ -28,36 +30,50 @@ UVICORN_OPTIONS: Final[dict[str, Any]] = {
 """Options of uvicorn that `serve` and `demo` share."""
 UNUSED_FAMILY: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
 """Errors of an address of a family that the machine does not use."""
+MAX_WORKERS: Final = 1_000
 WORKER_HEALTH_TIMEOUT: Final = 30
 """Seconds until a worker that has not started, or does not respond, is replaced. A slow machine
 needs some; uvicorn's default is 5."""
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option(min=0, max=65_535, help="Port to listen on; 0: any free port.")
-    ] = 8000,
-    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
+    host: Annotated[
+        str, typer.Option(metavar="HOST", help="Listen on this address.")
+    ] = "127.0.0.1",
+    port: PortOption = 8000,
+    workers: Annotated[
+        int,
+        typer.Option(
+            metavar="COUNT", min=1, max=MAX_WORKERS, help="Serve with this number of processes."
+        ),
+    ] = 1,
 ) -> None:
-    """Serve GraphQL at /graphql and the v3 API below /v3."""
+    """Serve GraphQL and the v3 API.
+
+    GraphQL is at /graphql, the v3 API below /v3.
+    """
     settings = configure()
     check_port(host, port)
     # Before the workers start: errors are one line, and one process upgrades the schema.
     run_with_storage(settings, lambda storage: storage.ensure_schema(upgrade_embedded=True))
     with shared_metrics(workers if settings.prometheus else 1):
-        uvicorn.run(
-            "metrics_graphql.app:create_worker_app",
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            timeout_keep_alive=settings.keep_alive_seconds,
-            timeout_worker_healthcheck=WORKER_HEALTH_TIMEOUT,
+        options: dict[str, Any] = {
+            "app": "metrics_graphql.app:create_worker_app",
+            "factory": True,
+            "host": host,
+            "port": port,
+            "workers": workers,
+            "timeout_keep_alive": settings.keep_alive_seconds,
+            "timeout_worker_healthcheck": WORKER_HEALTH_TIMEOUT,
             # Requests that are still running after this have passed both of their deadlines.
-            timeout_graceful_shutdown=math.ceil(settings.body_timeout + settings.timeout) + 1,
+            "timeout_graceful_shutdown": math.ceil(settings.body_timeout + settings.timeout) + 1,
             **UVICORN_OPTIONS,
-        )
+        }
+        if workers == 1:
+            uvicorn.run(**options)
+        else:
+            config = uvicorn.Config(**options)
+            Supervisor(config, [config.bind_socket()]).run()
 
 
 def check_port(host: str, port: int) -> None:

@@ -9,16 +9,19 @@ from typing import Annotated, Final
 
 import typer
 
+from metrics_graphql.cli.options import JsonOption, check_new_name
+from metrics_graphql.cli.output import print_error, print_json, print_line, print_message
 from metrics_graphql.cli.runner import (
     ROW_COLUMNS,
     configure,
+    count_document,
     describe_error,
     fail,
     format_counts,
-    print_error,
     progress_bar,
-    run_with_schema,
+    run_with_storage,
 )
+from metrics_graphql.cli.scratch import is_missing
 from metrics_graphql.core.errors import Unavailable
 from metrics_graphql.ingestion.loader import Loader
 from metrics_graphql.ingestion.sync import pull, reset_checkpoint
@@ -39,49 +42,72 @@ def parse_duration(text: str) -> int:
     return int(match[1]) * UNITS[match[2]]
 
 
-def sync(  # noqa: PLR0913, PLR0917 - one parameter per option
-    org: Annotated[str, typer.Option(help="The organization whose sessions are pulled.")],
-    base_url: Annotated[str, typer.Option(help="The URL of the API, without /v3.")],
+def sync(  # noqa: PLR0913 - one parameter per option
+    *,
+    org: Annotated[
+        str,
+        typer.Option(
+            metavar="ORG", callback=check_new_name, help="Pull the sessions of this organization."
+        ),
+    ],
+    base_url: Annotated[str, typer.Option(metavar="URL", help="Pull from the API at this URL.")],
     every: Annotated[
         int | None,
         typer.Option(
             parser=parse_duration,
             metavar="DURATION",
-            help="Pull again after each interval, like 5m, until SIGTERM or SIGINT.",
+            help="Pull again after each interval, like 30s, 5m, 1h or 1d, until SIGTERM or SIGINT.",
         ),
     ] = None,
-    full: Annotated[bool, typer.Option("--full", help="Pull all sessions again.")] = False,  # noqa: FBT002 - a flag
+    full: Annotated[bool, typer.Option("--full", help="Pull all sessions again.")] = False,
     page_size: Annotated[
-        int, typer.Option(min=1, max=MAX_PAGE_SIZE, help="Sessions per request.")
+        int,
+        typer.Option(
+            metavar="COUNT",
+            min=1,
+            max=MAX_PAGE_SIZE,
+            help="Request this number of sessions at once.",
+        ),
     ] = MAX_PAGE_SIZE,
     proxy: Annotated[
         str | None,
         typer.Option(
             metavar="URL",
-            help="The proxy. By default HTTPS_PROXY or ALL_PROXY, if NO_PROXY does not match.",
+            help=(
+                "Connect through this proxy. By default HTTPS_PROXY or ALL_PROXY, if NO_PROXY"
+                " does not match."
+            ),
         ),
     ] = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Pull an organization's sessions from a v3 API: all of them first, then those that changed.
+    """Pull sessions from a v3 API.
 
-    The token is read from METRICS_SYNC_TOKEN.
+    The first pull reads all sessions of the organization, later ones those that changed. The token
+    is read from METRICS_SYNC_TOKEN.
     """
     settings = configure()
 
     async def run(storage: Storage) -> None:
         token = settings.sync_token.get_secret_value()
+        # A missing database is created after the checks of the URL and of the token.
+        if not await is_missing(storage):
+            await storage.ensure_schema(upgrade_embedded=True)
         reporter = UnknownReporter()
         async with V3Client(base_url, org, token, page_size, proxy=proxy) as client:
+            await storage.ensure_schema(upgrade_embedded=True)
             if full:
                 await reset_checkpoint(client, storage.database)
             if every is not None:
-                return await run_until_signal(pull_repeatedly(storage, client, reporter, every))
+                return await run_until_signal(
+                    pull_repeatedly(storage, client, reporter, every, as_json=as_json)
+                )
             try:
-                await pull_once(storage, client, reporter)
+                await pull_once(storage, client, reporter, as_json=as_json)
             except V3ClientError as error:
                 raise fail(str(error)) from None
 
-    run_with_schema(settings, run, upgrade_embedded=True)
+    run_with_storage(settings, run)
 
 
 class UnknownReporter:
@@ -98,10 +124,12 @@ class UnknownReporter:
                 counter.pop(key, None)
             printed.update(counter)
         for line in unknown.report():
-            typer.echo(line, err=True)
+            print_message(line)
 
 
-async def pull_once(storage: Storage, client: V3Client, reporter: UnknownReporter) -> None:
+async def pull_once(
+    storage: Storage, client: V3Client, reporter: UnknownReporter, *, as_json: bool
+) -> None:
     """Pull once, and print a summary and unknown input.
 
     Raises:
@@ -128,17 +156,25 @@ async def pull_once(storage: Storage, client: V3Client, reporter: UnknownReporte
             raise V3ClientError(message, error.retry_after) from None
         finally:
             reporter.report(unknown)
-    typer.echo(f"{summary.read:,} sessions pulled: {format_counts(summary)}")
+    if as_json:
+        print_json({"pulled": summary.read, **count_document(summary)})
+    else:
+        print_line(f"{summary.read:,} sessions pulled: {format_counts(summary)}")
 
 
 async def pull_repeatedly(
-    storage: Storage, client: V3Client, reporter: UnknownReporter, interval: int
+    storage: Storage,
+    client: V3Client,
+    reporter: UnknownReporter,
+    interval: int,
+    *,
+    as_json: bool,
 ) -> None:
     """Pull every `interval` seconds. Errors are printed, and the next pull tries again."""
     while True:
         delay: float = interval
         try:
-            await pull_once(storage, client, reporter)
+            await pull_once(storage, client, reporter, as_json=as_json)
         except V3ClientError as error:
             print_error(error)
             delay = max(interval, error.retry_after)

@@ -64,6 +64,7 @@ class AdmissionController:
             try:
                 credential = await self._service.authenticate(token)
                 caller = credential.service_user
+                RequestRecord.of(request.scope).caller_id = caller.service_user_id
                 self.check_rate_limit(request.scope, caller.service_user_id)
                 replay = self._max_replay
                 if credential.expires_at is not None:

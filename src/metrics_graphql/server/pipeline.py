@@ -59,6 +59,7 @@ class RequestPipeline:
         record = RequestRecord.of(request.scope)
         replay_key = ReplayKey(credential_hash(request.scope), key)
         if replay := self._replays.get(replay_key):
+            record.caller_id = replay.caller_id
             self.admission.check_rate_limit(request.scope, replay.caller_id)
             replay.response.record_reuse(record)
             return replay.response

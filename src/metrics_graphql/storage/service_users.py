@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,6 +22,9 @@ from metrics_graphql.storage.dialects import CompiledStatement, Dialect
 from metrics_graphql.storage.organizations import ensure_organizations
 from metrics_graphql.storage.tables import service_users, tokens
 
+PATH: Final = ("service_user_id",)
+"""The argument that names a service user."""
+
 
 @dataclass(frozen=True, slots=True)
 class IssuedToken:
@@ -31,6 +34,14 @@ class IssuedToken:
     token: str
     expires_at: int | None
     """Unix seconds; None: never."""
+
+
+class LiveToken(NamedTuple):
+    """A token that has not expired. Instants are Unix seconds."""
+
+    created_at: int
+    expires_at: int | None
+    """None: never."""
 
 
 async def create_service_user(
@@ -69,45 +80,45 @@ async def create_service_user(
         return await issue_token(connection, service_user, service_user.created_at)
 
 
-async def rotate_token(
-    database: Database, service_user_id: str, *, overlap_seconds: int
-) -> IssuedToken:
+async def rotate_token(database: Database, id_or_name: str, *, overlap_seconds: int) -> IssuedToken:
     """Create a new token for a service user, with the lifetime of the first one.
 
     Older tokens expire `overlap_seconds` from now, or when they would anyway, if that is sooner.
 
     Raises:
-        BadUserInput: the service user does not exist or is revoked.
+        BadUserInput: no active service user, or more than one, has this id or name.
         Unavailable: the database cannot be written to.
     """
-    path = ("service_user_id",)
-    check_id(path, service_user_id)
     now = int(time.time())
     async with database.transaction(sessions_lock=None) as connection:
-        service_user = await find_active(connection, service_user_id)
-        if service_user is None:
-            raise BadUserInput(path, "is not the id of an active service user")
-        await expire_tokens(connection, service_user_id, now + overlap_seconds)
+        service_user = await find_service_user(connection, id_or_name)
+        if service_user is None or service_user.revoked_at is not None:
+            raise BadUserInput(PATH, "is not the id of an active service user, nor the name of one")
+        await expire_tokens(connection, service_user.service_user_id, now + overlap_seconds)
         return await issue_token(connection, service_user, now)
 
 
-async def revoke_service_user(database: Database, service_user_id: str) -> None:
-    """Revoke a service user, so that no token of it is valid. The first revocation is recorded.
+async def revoke_service_user(database: Database, id_or_name: str) -> ServiceUser:
+    """Revoke a service user, so that no token of it is valid. Return it as it is then.
+
+    The first revocation is recorded.
 
     Raises:
-        BadUserInput: the service user does not exist.
+        BadUserInput: no service user, or more than one, has this id or name.
         Unavailable: the database cannot be written to.
     """
-    path = ("service_user_id",)
-    check_id(path, service_user_id)
-    statement = (
-        sa.update(service_users)
-        .where(service_users.c.service_user_id == service_user_id)
-        .values(revoked_at=sa.func.coalesce(service_users.c.revoked_at, int(time.time())))
-    )
     async with database.transaction(sessions_lock=None) as connection:
-        if not (await connection.execute(statement)).rowcount:
-            raise BadUserInput(path, "is not the id of a service user")
+        service_user = await find_service_user(connection, id_or_name)
+        if service_user is None:
+            raise BadUserInput(PATH, "is not the id of a service user, nor the name of one")
+        if service_user.revoked_at is None:
+            service_user = replace(service_user, revoked_at=int(time.time()))
+            await connection.execute(
+                sa.update(service_users)
+                .where(service_users.c.service_user_id == service_user.service_user_id)
+                .values(revoked_at=service_user.revoked_at)
+            )
+        return service_user
 
 
 async def list_service_users(database: Database) -> list[ServiceUser]:
@@ -121,6 +132,30 @@ async def list_service_users(database: Database) -> list[ServiceUser]:
     )
     async with database.connect() as connection:
         return [service_user_from_row(row) for row in await connection.execute(statement)]
+
+
+async def list_live_tokens(database: Database) -> dict[str, list[LiveToken]]:
+    """Return the tokens that have not expired, oldest first, by the id of their service user.
+
+    Revoked service users have none.
+
+    Raises:
+        Unavailable: the database is unavailable.
+    """
+    statement = (
+        sa.select(tokens.c.service_user_id, tokens.c.created_at, tokens.c.expires_at)
+        .join_from(tokens, service_users)
+        .where(
+            service_users.c.revoked_at.is_(None),
+            sa.or_(tokens.c.expires_at.is_(None), tokens.c.expires_at > int(time.time())),
+        )
+        .order_by(tokens.c.created_at)
+    )
+    found: dict[str, list[LiveToken]] = {}
+    async with database.connect() as connection:
+        for service_user_id, *instants in await connection.execute(statement):
+            found.setdefault(service_user_id, []).append(LiveToken(*instants))
+    return found
 
 
 async def record_last_use(database: Database, service_user_id: str, at: int) -> None:
@@ -201,13 +236,29 @@ async def issue_token(
     return IssuedToken(service_user, token, expires_at)
 
 
-async def find_active(connection: AsyncConnection, service_user_id: str) -> ServiceUser | None:
-    """Return a service user; None if it does not exist or is revoked."""
+async def find_service_user(connection: AsyncConnection, id_or_name: str) -> ServiceUser | None:
+    """Return the service user with an id, or else the one with a name; None if there is none.
+
+    Active ones take precedence over revoked ones of the same name.
+
+    Raises:
+        BadUserInput: the name is not unique. The message has the ids.
+    """
+    check_id(PATH, id_or_name)
+    columns = service_users.c
     statement = sa.select(service_users).where(
-        service_users.c.service_user_id == service_user_id, service_users.c.revoked_at.is_(None)
+        sa.or_(columns.service_user_id == id_or_name, columns.name == id_or_name)
     )
-    row = (await connection.execute(statement)).first()
-    return None if row is None else service_user_from_row(row)
+    found = [service_user_from_row(row) for row in await connection.execute(statement)]
+    matches = (
+        [each for each in found if each.service_user_id == id_or_name]
+        or [each for each in found if each.revoked_at is None]
+        or found
+    )
+    if len(matches) > 1:
+        ids = ", ".join(sorted(each.service_user_id for each in matches))
+        raise BadUserInput(PATH, f"is the name of several service users: give one of {ids}")
+    return matches[0] if matches else None
 
 
 async def expire_tokens(connection: AsyncConnection, service_user_id: str, at: int) -> None:

@@ -44,7 +44,7 @@ class RollupMismatch(NamedTuple):
 
     def __str__(self) -> str:
         key = dict(zip(self.table.primary_key.columns.keys(), self.key, strict=True))
-        start = datetime.fromtimestamp(int(key["bucket"]), UTC).isoformat()
+        start = f"{datetime.fromtimestamp(int(key['bucket']), UTC):%Y-%m-%dT%H:%M:%SZ}"
         sums = ", ".join(
             f"{measure.name} is {stored}, counted {counted}"
             for measure, stored, counted in zip(

@@ -19,6 +19,7 @@ ACCESS_LOGGER: Final = "metrics_graphql.requests"
 FIELDS: Final = (
     "request_id",
     "endpoint",
+    "caller",
     "org",
     "operation",
     "duration_ms",

@@ -53,6 +53,8 @@ class RequestRecord:
     """The name of the matched route, unless the handler sets a more specific one."""
     route = ""
     """The path template of the matched route (OpenTelemetry's `http.route`)."""
+    caller_id = ""
+    """The id of the authenticated service user."""
     organizations: frozenset[str] = frozenset()
     """The organizations in the response; `*` for the enterprise."""
     operation_name = ""

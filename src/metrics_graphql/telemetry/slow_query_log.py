@@ -55,6 +55,7 @@ async def log_slow_request(record: RequestRecord) -> None:
         extra={
             "request_id": record.request_id,
             "endpoint": record.endpoint,
+            "caller": log_word(record.caller_id) or None,
             "org": log_organizations(record.organizations) or None,
             "operation": log_word(record.operation_name) or None,
             "duration_ms": round(record.seconds * 1e3, 1),

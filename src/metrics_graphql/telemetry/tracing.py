@@ -141,6 +141,8 @@ def span_attributes(record: RequestRecord) -> Mapping[str, str | int]:
     }
     if record.route:
         attributes["http.route"] = record.route
+    if record.caller_id:
+        attributes["enduser.id"] = log_word(record.caller_id)
     if record.organizations:
         attributes["metrics_graphql.org"] = log_organizations(record.organizations)
     if record.operation_name:
