@@ -15,9 +15,9 @@ from starlette.types import Receive
 from metrics_graphql.core.errors import Overloaded
 
 MAX_WAITING_CLIENTS: Final = 200
-"""Requests in the queue that are no overload, however long they wait."""
+"""Requests in the queue that are no overload, if they meet their deadlines."""
 OVERLOAD_DELAY: Final = 1.5
-"""Seconds. An overload starts when the oldest request of a longer queue has waited for this."""
+"""Seconds for which the oldest request has waited when an overload starts."""
 TARGET_DELAY: Final = 1.0
 """Seconds for which requests wait during an overload."""
 MAX_QUEUE_SHARE: Final = 0.9
@@ -37,9 +37,10 @@ class LoadShedder:
     """Gives out at most `max_concurrency` permits at once, in the order of arrival.
 
     A request is refused on arrival if it would wait until too close to its deadline, or if
-    `max_queue` requests wait already. An overload starts when more than `MAX_WAITING_CLIENTS`
-    requests wait, the oldest for `OVERLOAD_DELAY`, and ends when the queue is empty. Meanwhile a
-    request is refused unless it gets its permit within about `TARGET_DELAY`.
+    `max_queue` requests wait already. An overload starts when the oldest has waited for
+    `OVERLOAD_DELAY`, and more than `MAX_WAITING_CLIENTS` wait or a new request would be too late.
+    It ends when the queue is empty. Meanwhile, a request is refused unless it gets its permit
+    within about `TARGET_DELAY`.
     """
 
     def __init__(self, max_concurrency: int, max_queue: int) -> None:
@@ -65,8 +66,8 @@ class LoadShedder:
             return
         loop = asyncio.get_running_loop()
         now = loop.time()
-        self._update_overload(now)
         max_wait = time_remaining * MAX_QUEUE_SHARE
+        self._update_overload(now, max_wait)
         if self._must_refuse(max_wait):
             raise Overloaded
         if not self._queue:
@@ -92,7 +93,6 @@ class LoadShedder:
         """Return a permit; the request that has waited longest gets it."""
         self._running -= 1
         now = asyncio.get_running_loop().time()
-        self._update_overload(now)
         while self._queue and self._running < self._max_concurrency:
             permit = self._queue.popleft().permit
             if not permit.done():
@@ -109,7 +109,11 @@ class LoadShedder:
             max_wait = min(max_wait, TARGET_DELAY)
         return len(self._queue) >= self._max_queue or self._expected_wait() > max_wait
 
-    def _update_overload(self, now: float) -> None:
+    def _is_too_long(self, max_wait: float) -> bool:
+        """Return whether more wait than clients that wait for responses, or one would be late."""
+        return len(self._queue) > MAX_WAITING_CLIENTS or self._expected_wait() > max_wait
+
+    def _update_overload(self, now: float, max_wait: float) -> None:
         """Start or end an overload. At its start, the requests that have waited longest are shed.
 
         The newest would otherwise get their permits only when their clients have given up.
@@ -118,8 +122,8 @@ class LoadShedder:
             self._is_overloaded = False
         elif (
             not self._is_overloaded
-            and len(self._queue) > MAX_WAITING_CLIENTS
             and now - self._queue[0].arrived_at > OVERLOAD_DELAY
+            and self._is_too_long(max_wait)
         ):
             self._is_overloaded = True
             while self._expected_wait() > TARGET_DELAY:
