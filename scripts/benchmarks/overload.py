@@ -14,7 +14,7 @@ from scripts.benchmarks.load_generator import LoadGenerator, Responses, percenti
 from tests.serving import served
 
 Row = dict[str, Any]
-SECONDS: Final = 8.0
+SECONDS: Final = 6.0
 CLIENTS: Final = (1, 16, 200)
 CAPACITY_CLIENTS: Final = 16
 """The clients whose throughput counts as the capacity."""
