@@ -98,9 +98,16 @@ def run_load(
 
 
 @app.command("overload")
-def run_overload(size: Size = 100_000, folder: Folder = None, json_file: Json = None) -> None:
-    """Goodput and latency of one process at three times its capacity."""
-    rows = measure_each(overload.measure, str(size), folder)
+def run_overload(
+    size: Size = 100_000,
+    folder: Folder = None,
+    json_file: Json = None,
+    *,
+    on_postgres: OnPostgres = False,
+) -> None:
+    """Goodput, latencies and refusals in closed loops, and in open ones up to 5 x capacity."""
+    with databases(folder, on_postgres=on_postgres) as (where, url_of):
+        rows = uvloop.run(overload.measure(where, url_of(size), size))
     show(rows, json_file)
     print_lines(overload.conclusions(rows))
 

@@ -26,7 +26,13 @@ from tests.serving import STARTING_SECONDS, free_port, served
 Row = dict[str, Any]
 SECONDS: Final = 3
 ROUNDS: Final = 3
-CONNECTIONS: Final = 8
+CLIENTS: Final = 8
+"""Connections, each of which waits for its response."""
+UNCACHED_CLIENTS: Final = (1, 16, 200)
+RATIO_CLIENTS: Final = 16
+"""The clients under which GraphQL is compared with REST."""
+PERIODS_PER_RUN: Final = 16_000
+"""More than the requests of a run. `DISTINCT_PERIODS` has enough of them for 108 runs."""
 
 PRODUCT: Final = "metrics-graphql"
 ASGI: Final = "bare_asgi"
@@ -82,11 +88,12 @@ end
 
 
 class Cell(NamedTuple):
-    """A kind of request, the servers that it is sent to, and its wrk script."""
+    """A kind of request, the servers that it is sent to, its wrk script, and the clients."""
 
     name: str
     servers: tuple[str, ...]
     script: str
+    clients: tuple[int, ...] = (CLIENTS,)
 
 
 class Result(NamedTuple):
@@ -96,11 +103,14 @@ class Result(NamedTuple):
     """Responses with a status below 400."""
     p50: str
     p99: str
+    refused: int
+    """Responses with another status."""
     failed: int
+    """Connections that broke, and requests without a response."""
 
 
-Results = Mapping[tuple[str, str], list[Result]]
-"""The result of each round, by cell and server."""
+Results = Mapping[tuple[str, str, int], list[Result]]
+"""The result of each round, by cell, server and clients."""
 
 
 async def measure(folder: Path, url: str, size: int) -> list[Row]:
@@ -123,18 +133,24 @@ async def measure(folder: Path, url: str, size: int) -> list[Row]:
             urls[name] = stack.enter_context(baseline(name, url))
         os.sched_setaffinity(0, {client_core})
         cells = list(cells_of(product.url, token, rest_servers))
-        results: dict[tuple[str, str], list[Result]] = {}
-        for seed in range(ROUNDS):
-            for cell in cells:
-                for server in cell.servers:
-                    script = cell.script.replace("SEED", str(seed * 10_000_000))
-                    result = run_wrk(urls[server], folder / "wrk.lua", script)
-                    results.setdefault((cell.name, server), []).append(result)
+        runs = [
+            (cell, clients, server)
+            for cell in cells
+            for clients in cell.clients
+            for server in cell.servers
+        ]
+        results: dict[tuple[str, str, int], list[Result]] = {}
+        for round_number in range(ROUNDS):
+            for number, (cell, clients, server) in enumerate(runs):
+                seed = PERIODS_PER_RUN * (round_number * len(runs) + number)
+                script = cell.script.replace("SEED", str(seed))
+                result = run_wrk(urls[server], folder / "wrk.lua", script, clients)
+                results.setdefault((cell.name, server, clients), []).append(result)
         memory = resident_memory(product.process.pid)
     os.sched_setaffinity(0, {server_core, client_core})
-    rows = [row_of(cell.name, server, results) for cell in cells for server in cell.servers]
-    ratio = throughput(results, UNCACHED_GRAPHQL, PRODUCT) / throughput(
-        results, UNCACHED_REST, FASTAPI
+    rows = [row_of(cell.name, server, clients, results) for cell, clients, server in runs]
+    ratio = throughput(results, UNCACHED_GRAPHQL, PRODUCT, RATIO_CLIENTS) / throughput(
+        results, UNCACHED_REST, FASTAPI, RATIO_CLIENTS
     )
     empty: Row = dict.fromkeys(rows[0], "")
     return [
@@ -172,17 +188,20 @@ def cells_of(url: str, token: str, rest_servers: tuple[str, ...]) -> Generator[C
         UNCACHED_GRAPHQL,
         (PRODUCT, STRAWBERRY_CACHED),
         post + distinct_periods(f"'/graphql', nil, {body_with_period(ALL_FIELDS)}"),
+        UNCACHED_CLIENTS,
     )
     yield Cell(
         UNCACHED_REST,
         rest_servers,
         get + distinct_periods(f"'{path}?time_after=' .. after .. '&time_before=' .. before"),
+        UNCACHED_CLIENTS,
     )
     yield Cell("repeated dashboard", (PRODUCT, ASGI), repeated_post(DASHBOARD))
     yield Cell(
         "uncached dashboard",
         (PRODUCT,),
         post + distinct_periods(f"'/graphql', nil, {body_with_period(DASHBOARD)}"),
+        UNCACHED_CLIENTS,
     )
 
 
@@ -225,11 +244,11 @@ def baseline(name: str, database_url: str) -> Generator[str]:
         process.wait(STARTING_SECONDS)
 
 
-def run_wrk(url: str, file: Path, script: str) -> Result:
-    """Run wrk against a server with a script."""
+def run_wrk(url: str, file: Path, script: str, clients: int) -> Result:
+    """Run wrk against a server with a script and so many clients."""
     file.write_text(script)
     finished = subprocess.run(  # noqa: S603 - wrk
-        ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "-s", str(file), url],  # noqa: S607 - from PATH
+        ["wrk", "-t1", f"-c{clients}", f"-d{SECONDS}s", "--latency", "-s", str(file), url],  # noqa: S607 - from PATH
         capture_output=True,
         text=True,
         check=True,
@@ -239,33 +258,38 @@ def run_wrk(url: str, file: Path, script: str) -> Result:
         match = re.search(pattern, finished.stdout)
         return match[1] if match else "0"
 
-    failed = int(find(r"Non-2xx or 3xx responses: (\d+)"))
-    succeeded = 1 - failed / max(1, int(find(r"(\d+) requests in")))
+    refused = int(find(r"Non-2xx or 3xx responses: (\d+)"))
+    succeeded = 1 - refused / max(1, int(find(r"(\d+) requests in")))
     return Result(
         float(find(r"Requests/sec:\s+([\d.]+)")) * succeeded,
         find(r"50%\s+(\S+)"),
         find(r"99%\s+(\S+)"),
-        failed + int(find(r"Socket errors: .* read (\d+)")),
+        refused,
+        int(find(r"Socket errors: .* read (\d+)")) + int(find(r"Socket errors: .* timeout (\d+)")),
     )
 
 
-def throughput(results: Results, cell: str, server: str) -> float:
+def throughput(results: Results, cell: str, server: str, clients: int) -> float:
     """Return the median of the rounds, in requests per second."""
-    return median(each.per_second for each in results[cell, server])
+    return median(each.per_second for each in results[cell, server, clients])
 
 
-def row_of(cell: str, server: str, results: Results) -> Row:
+def row_of(cell: str, server: str, clients: int, results: Results) -> Row:
     """Return a row of the table. The ratio is the throughput of metrics-graphql to the server's."""
-    rounds, middle = results[cell, server], throughput(results, cell, server)
+    rounds, middle = results[cell, server, clients], throughput(results, cell, server, clients)
     typical = min(rounds, key=lambda each: abs(each.per_second - middle))
     return {
         "cell": cell,
         "server": server,
+        "clients": clients,
         "requests/s": middle,
         "p50": typical.p50,
         "p99": typical.p99,
+        "refused": sum(each.refused for each in rounds),
         "failed": sum(each.failed for each in rounds),
-        "ratio": "" if server == PRODUCT else throughput(results, cell, PRODUCT) / middle,
+        "ratio": (
+            "" if server == PRODUCT else throughput(results, cell, PRODUCT, clients) / middle
+        ),
     }
 
 

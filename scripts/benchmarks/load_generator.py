@@ -13,8 +13,11 @@ from itertools import count
 from statistics import quantiles
 from typing import Final, NamedTuple
 
-MAX_IDLE_SECONDS: Final = 4.0
-"""Age at which an idle connection is not used again: before servers close it, after five."""
+MAX_IDLE_SECONDS: Final = 60.0
+"""Age at which an idle connection is not used again: before the server closes it, after 75."""
+CONNECTIONS_PER_RATE: Final = 2
+"""Connections that an open loop starts with, in seconds of its rate. uvloop accepts one connection
+per iteration, so that requests on new ones would wait where the server does not see them."""
 
 
 class IdleConnection(NamedTuple):
@@ -30,6 +33,13 @@ class Responses:
     """The status and the latency, in seconds, of each response."""
 
     received: list[tuple[int, float]] = field(default_factory=list)
+    seconds: float = 0.0
+    """From the first request to the last response."""
+
+    @property
+    def goodput(self) -> float:
+        """Responses with status 200, per second."""
+        return len(self.latencies(200)) / self.seconds
 
     def latencies(self, status: int) -> list[float]:
         """Return the latencies of the responses with a status."""
@@ -59,26 +69,31 @@ class LoadGenerator:
     async def closed_loop(self, clients: int, seconds: float) -> Responses:
         """Send requests from so many clients, each after the response to its last one."""
         responses = Responses()
-        end = time.perf_counter() + seconds
+        started = time.perf_counter()
+        end = started + seconds
 
         async def run_client() -> None:
             while time.perf_counter() < end:
                 await self._send(responses)
 
         await asyncio.gather(*(run_client() for _ in range(clients)))
+        responses.seconds = time.perf_counter() - started
         return responses
 
-    async def open_loop(self, per_second: float, warm_up: float, seconds: float) -> Responses:
-        """Send requests at a rate. Responses to those of the warm-up are not returned."""
-        ignored, responses = Responses(), Responses()
+    async def open_loop(self, per_second: float, seconds: float) -> Responses:
+        """Send requests at a rate, on connections that are open before."""
+        for _ in range(int(per_second * CONNECTIONS_PER_RATE) - len(self._idle)):
+            connection = await asyncio.open_connection("127.0.0.1", self._port)
+            self._idle.append(IdleConnection(*connection, time.perf_counter()))
+        responses = Responses()
         started = time.perf_counter()
         tasks = []
-        for number in range(int(per_second * (warm_up + seconds))):
-            due = number / per_second
+        for number in range(int(per_second * seconds)):
             # Also when it is late: the event loop must read responses in between.
-            await asyncio.sleep(max(0.0, started + due - time.perf_counter()))
-            tasks.append(asyncio.create_task(self._send(ignored if due < warm_up else responses)))
+            await asyncio.sleep(max(0.0, started + number / per_second - time.perf_counter()))
+            tasks.append(asyncio.create_task(self._send(responses)))
         await asyncio.gather(*tasks)
+        responses.seconds = time.perf_counter() - started
         return responses
 
     def close(self) -> None:

@@ -152,10 +152,11 @@ class Settings(BaseModel):
     """Seconds within which the body of a request must arrive."""
 
     max_concurrency: Count = 16
-    """Requests that a process executes at once; fewer while it is CPU-bound."""
+    """Requests that a process executes at once. Further ones wait, in the order of arrival."""
 
     max_queue: Count = 1_000
-    """Requests that wait for a permit, each for up to a second. Further ones are refused."""
+    """Requests that wait at once. Further ones are refused; so are some of those that wait, while
+    more than 200 wait and the server cannot keep up."""
 
     rate_limit: RateLimit = "6000/minute"
     """Requests of one service user to one process, like `6000/minute`. `none`: no

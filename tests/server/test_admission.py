@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import httpx
 import pytest
+from starlette.types import Message
 
 from metrics_graphql.core.deadline import set_deadline
 from metrics_graphql.core.errors import TimedOut
@@ -90,7 +91,7 @@ def test_an_authentication_that_times_out_gets_504_at_both_apis(gateway: Gateway
 def test_excess_requests_get_503_at_both_apis(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """With `Retry-After`; requests that run or wait are not affected."""
+    """With `Retry-After`: those that find the queue full, and one that waits for too long."""
     with gateway.configured(
         max_concurrency=1, max_queue=1, timeout=0.9, slow_query_seconds=0
     ) as small:
@@ -112,10 +113,52 @@ def test_excess_requests_get_503_at_both_apis(
 
         served, queued, rest, graphql = gateway.run(send_at_once())
 
-    assert served.status_code == queued.status_code == 504
-    for refused in (rest, graphql):
+    assert served.status_code == 504
+    for refused in (queued, rest, graphql):
         assert refused.status_code == 503
         assert refused.headers["retry-after"] == "1"
     assert rest.json() == {"detail": "The server is busy. Try again later."}
     assert graphql.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
     assert "database" not in caplog.text
+
+
+def test_a_client_that_disconnects_leaves_the_queue(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At both APIs, without a response; the queue of one has room again."""
+    caplog.set_level("INFO")
+    with gateway.configured(max_concurrency=1, max_queue=1, timeout=3) as small:
+        token = gateway.token("org-1")
+        monkeypatch.setattr("metrics_graphql.storage.totals.session_sums", lambda *_, **__: ENDLESS)
+        parameters = {"time_after": 0, "time_before": 10}
+        rest = "/v3/organizations/org-1/metrics/sessions"
+        headers = {"authorization": f"Bearer {token}"}
+
+        async def receive_disconnect() -> Message:
+            return {"type": "http.disconnect"}
+
+        async def send(message: Message) -> None:
+            raise AssertionError(message)
+
+        async def scenario() -> None:
+            running = asyncio.create_task(
+                small.client.get(rest, params=parameters, headers=headers)
+            )
+            await asyncio.sleep(0.5)
+            for path, query in ((rest, "time_after=0&time_before=10"), ("/graphql", "query={x}")):
+                await small.app(
+                    {
+                        "type": "http",
+                        "method": "GET",
+                        "path": path,
+                        "query_string": query.encode(),
+                        "headers": [(name.encode(), headers[name].encode()) for name in headers],
+                    },
+                    receive_disconnect,
+                    send,
+                )
+            running.cancel()
+
+        gateway.run(scenario())
+
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -13,7 +13,7 @@ from metrics_graphql.storage.repository import Storage
 from metrics_graphql.storage.session_store import Deletion
 
 
-def delete(
+def delete(  # noqa: PLR0913 - one parameter per option
     org: Annotated[str, typer.Option(metavar="ORG", help="Delete sessions of this organization.")],
     before: Annotated[
         str | None,

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import unquote
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -144,7 +144,10 @@ class RestEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request."""
-        response = await self._respond(Request(scope, receive))
+        try:
+            response = await self._respond(Request(scope, receive))
+        except ClientDisconnect:
+            return
         await response(scope, receive, send)
 
     async def _respond(self, request: Request) -> ASGIApp:
@@ -152,6 +155,8 @@ class RestEndpoint:
             return await self._handler(request)
         except InvalidParameters as error:
             return JSONResponse({"detail": error.detail}, 422)
+        except ClientDisconnect:
+            raise
         except MetricsError as error:
             return JSONResponse(
                 {"detail": log_error(error)}, http_status(error), http_headers(error)

@@ -47,7 +47,8 @@ class AdmissionController:
 
         Raises:
             Unauthenticated: there is no token, or it is not valid.
-            Overloaded: no permit became free in time.
+            Overloaded: the server is overloaded, or no permit would become free in time.
+            ClientDisconnect: the client disconnected while the request waited for a permit.
             RateLimited: the caller exceeded its rate limit.
             TimedOut: the deadline passed.
             Unavailable: the database is unavailable.
@@ -57,7 +58,7 @@ class AdmissionController:
         received_at = time.monotonic()
         with set_deadline(self._timeout):
             try:
-                await self._load_shedder.acquire()
+                await self._load_shedder.acquire(self._timeout, request.receive)
             except Overloaded:
                 RequestRecord.of(request.scope).rejection = "overload"
                 raise

@@ -1,182 +1,169 @@
-"""Load shedding: a limit on concurrent requests, a queue, and refusals when the queue stays long.
+"""Load shedding: permits, a queue in the order of arrival, and refusals under overload.
 
-The queue is that of "Fail at Scale" (ACM Queue 13(8), 2015): adaptive LIFO with controlled delay
-(CoDel, RFC 8289). docs/decisions/0004 has the measurements.
+Clients that each wait for their response form a queue that ends by itself, and get one. Only a
+queue that is both long and old is an overload. docs/decisions/0004 has reasons and measurements.
 """
 
 import asyncio
 import math
-import os
-import time
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
 from typing import Final, NamedTuple
+
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from metrics_graphql.core.errors import Overloaded
 
-CODEL_INTERVAL: Final = 1.0
-"""Seconds that a request waits for a permit at most, and for which the queue delay has to stay
-above the target before requests are shed: a shorter peak is a burst, which the queue absorbs."""
-CODEL_TARGET: Final = 0.01
-"""Seconds of queue delay. If it stays above for a whole interval, shed the oldest waiters and
-serve the newest first."""
-MAX_GAP: Final = 0.1
-"""Seconds without a long delay after which an overload counts as over."""
-CPU_BOUND_LIMIT: Final = 1
-"""Permits while the event loop is CPU-bound: two requests at once would only both be late."""
-CPU_BOUND_SHARE: Final = 0.6
-"""CPU share above which the event loop, or the process on all cores, counts as CPU-bound."""
-CPU_SHARE_DECAY: Final = 0.9
-"""Factor per sample by which a past share still counts: load comes and goes with each response."""
-SAMPLE_INTERVAL: Final = 0.05
-"""Seconds between two samples of the CPU times, while there are requests."""
+MAX_WAITING_CLIENTS: Final = 200
+"""Requests in the queue that are no overload, if they meet their deadlines."""
+OVERLOAD_DELAY: Final = 1.5
+"""Seconds for which the oldest request has waited when an overload starts."""
+TARGET_DELAY: Final = 1.0
+"""Seconds for which requests wait during an overload."""
+MAX_QUEUE_SHARE: Final = 0.9
+"""Share of the time until its deadline for which a request waits at most; then it executes."""
+PACE_WINDOW: Final = 10.0
+"""Seconds of queueing over which the pace is averaged, so that one stall hardly changes it."""
 
 
-class CpuTimes(NamedTuple):
-    """Seconds of CPU time of the event loop's thread, and of the process divided by its cores."""
+class Waiter(NamedTuple):
+    """A request in the queue: its arrival, and the future that becomes its permit."""
 
-    loop: float
-    process: float
-
-
-def available_cores() -> int:
-    """Return the number of cores that this process may run on."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    arrived_at: float
+    permit: asyncio.Future[None]
 
 
 class LoadShedder:
-    """Permits for requests, and a queue for those that have to wait for one.
+    """Gives out at most `max_concurrency` permits at once, in the order of arrival.
 
-    Requests that wait for a database on another machine hardly slow each other down; requests
-    that compute do. So the limit is `max_concurrency`, one per core while database work in this
-    process keeps all cores busy, and one while the event loop is CPU-bound. Throughput and latency
-    then stay near their unloaded values under overload; excess requests are refused immediately.
+    A request is refused on arrival if it would wait until too close to its deadline, or if
+    `max_queue` requests wait already. An overload starts when the oldest has waited for
+    `OVERLOAD_DELAY`, and more than `MAX_WAITING_CLIENTS` wait or a new request would be too late.
+    It ends when the queue is empty. Meanwhile, a request is refused unless it gets its permit
+    within about `TARGET_DELAY`.
     """
 
-    def __init__(
-        self,
-        max_concurrency: int,
-        max_queue: int,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-        cpu_times: Callable[[], CpuTimes] | None = None,
-    ) -> None:
-        """Limit the requests that run, and those that wait; tests replace the two clocks."""
-        self._cores = available_cores()
-        self._clock = clock
-        self._cpu_times = cpu_times or self._measure_cpu_times
+    def __init__(self, max_concurrency: int, max_queue: int) -> None:
         self._max_concurrency = max_concurrency
-        self._limit = max_concurrency
-        """The present limit."""
         self._max_queue = max_queue
         self._running = 0
-        self._queue: deque[tuple[float, asyncio.Future[None]]] = deque()
-        """When each waiter arrived, and the future that gives it a permit; oldest first."""
-        self._above_target_since = self._above_target_until = -math.inf
-        """The last span of time in which the queue delay was above the target."""
-        self._cpu_share = CpuTimes(0.0, 0.0)
-        self._next_sample: asyncio.TimerHandle | None = None
+        self._queue: deque[Waiter] = deque()
+        """Oldest first."""
+        self._pace = Pace(max_concurrency)
+        self._is_overloaded = False
 
-    async def acquire(self) -> None:
+    async def acquire(self, time_remaining: float, receive: Receive) -> None:
         """Take a permit, after waiting for one if necessary.
 
+        The request has so many seconds until its deadline; `receive` reports a disconnect.
+
         Raises:
-            Overloaded: the queue is full, or the request was shed from it.
+            Overloaded: the request is refused.
+            ClientDisconnect: the client disconnected while the request waited.
         """
+        if not self._queue and self._running < self._max_concurrency:
+            self._running += 1
+            return
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if not self._queue and self._running < self._limit:
-            self._start(loop)
-            return
-        self._shed(now)
-        if len(self._queue) >= self._max_queue:
+        max_wait = time_remaining * MAX_QUEUE_SHARE
+        self._update_overload(now, max_wait)
+        if self._must_refuse(max_wait):
             raise Overloaded
-        permit = loop.create_future()
-        waiter = (now, permit)
+        if not self._queue:
+            self._pace.restart(now)
+        waiter = Waiter(now, loop.create_future())
         self._queue.append(waiter)
-        expiry = loop.call_later(CODEL_INTERVAL, self._refuse, permit)
+        expiry = loop.call_later(max_wait, fail, waiter.permit, Overloaded())
+        disconnect = loop.create_task(fail_on_disconnect(waiter.permit, receive))
         try:
-            await permit
-        except (asyncio.CancelledError, Overloaded):
-            # It must not take a place in the queue any longer.
-            with suppress(ValueError):
+            await waiter.permit
+        except BaseException:
+            if waiter in self._queue:
                 self._queue.remove(waiter)
-            # Cancelled after it was given the permit, and before it could run.
-            if permit.done() and not permit.cancelled() and not permit.exception():
+            elif not waiter.permit.cancelled() and not waiter.permit.exception():
+                # The task was cancelled after it had been given the permit.
                 self.release()
             raise
         finally:
             expiry.cancel()
+            disconnect.cancel()
 
     def release(self) -> None:
-        """Return a permit; the next waiter gets it."""
+        """Return a permit; the request that has waited longest gets it."""
         self._running -= 1
-        self._dispatch(asyncio.get_running_loop())
-
-    def _start(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._running += 1
-        if self._next_sample is None:
-            self._schedule_sample(loop)
-
-    def _dispatch(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Give out free permits: oldest first, or newest first under overload."""
-        now = loop.time()
-        self._shed(now)
-        while self._queue and self._running < self._limit:
-            _, permit = self._queue.pop() if self._is_overloaded(now) else self._queue.popleft()
+        now = asyncio.get_running_loop().time()
+        while self._queue and self._running < self._max_concurrency:
+            permit = self._queue.popleft().permit
             if not permit.done():
-                self._start(loop)
+                self._running += 1
+                self._pace.record_permit(now)
                 permit.set_result(None)
 
-    def _schedule_sample(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Measure, while there are requests, which share of the time is spent computing."""
-        started_at, before = self._clock(), self._cpu_times()
+    def _expected_wait(self) -> float:
+        """Return the seconds that a request would wait which arrives now."""
+        return len(self._queue) * self._pace.seconds_per_permit
 
-        def sample() -> None:
-            elapsed, now = self._clock() - started_at, self._cpu_times()
-            self._cpu_share = CpuTimes(
-                max((now.loop - before.loop) / elapsed, self._cpu_share.loop * CPU_SHARE_DECAY),
-                max(
-                    (now.process - before.process) / elapsed,
-                    self._cpu_share.process * CPU_SHARE_DECAY,
-                ),
-            )
-            if self._cpu_share.loop > CPU_BOUND_SHARE:
-                self._limit = min(self._max_concurrency, CPU_BOUND_LIMIT)
-            elif self._cpu_share.process > CPU_BOUND_SHARE:
-                self._limit = min(self._max_concurrency, self._cores)
-            else:
-                self._limit = self._max_concurrency
-            self._next_sample = None
-            self._dispatch(loop)
-            if self._running or self._limit < self._max_concurrency:
-                self._schedule_sample(loop)
+    def _must_refuse(self, max_wait: float) -> bool:
+        if self._is_overloaded:
+            max_wait = min(max_wait, TARGET_DELAY)
+        return len(self._queue) >= self._max_queue or self._expected_wait() > max_wait
 
-        self._next_sample = loop.call_later(SAMPLE_INTERVAL, sample)
+    def _is_too_long(self, max_wait: float) -> bool:
+        """Return whether more wait than clients that wait for responses, or one would be late."""
+        return len(self._queue) > MAX_WAITING_CLIENTS or self._expected_wait() > max_wait
 
-    def _measure_cpu_times(self) -> CpuTimes:
-        return CpuTimes(time.thread_time(), time.process_time() / self._cores)
+    def _update_overload(self, now: float, max_wait: float) -> None:
+        """Start or end an overload. At its start, the requests that have waited longest are shed.
 
-    def _is_overloaded(self, now: float) -> bool:
-        """Return whether the queue delay has been above the target for longer than a burst."""
-        if self._queue and now - self._queue[0][0] > CODEL_TARGET:
-            above_target_from = self._queue[0][0] + CODEL_TARGET
-            if above_target_from - self._above_target_until > MAX_GAP:
-                self._above_target_since = above_target_from
-            self._above_target_until = now
-        return (
-            now - self._above_target_until < MAX_GAP
-            and now - self._above_target_since > CODEL_INTERVAL
-        )
+        The newest would otherwise get their permits only when their clients have given up.
+        """
+        if not self._queue:
+            self._is_overloaded = False
+        elif (
+            not self._is_overloaded
+            and now - self._queue[0].arrived_at > OVERLOAD_DELAY
+            and self._is_too_long(max_wait)
+        ):
+            self._is_overloaded = True
+            while self._expected_wait() > TARGET_DELAY:
+                fail(self._queue.popleft().permit, Overloaded())
 
-    def _shed(self, now: float) -> None:
-        """Refuse those who have waited for longer than the target, under overload."""
-        if self._is_overloaded(now):
-            while self._queue and now - self._queue[0][0] > CODEL_TARGET:
-                self._refuse(self._queue.popleft()[1])
 
-    @staticmethod
-    def _refuse(permit: asyncio.Future[None]) -> None:
-        if not permit.done():
-            permit.set_exception(Overloaded())
+class Pace:
+    """The mean time between two permits of the queue, in which the past decays."""
+
+    def __init__(self, max_concurrency: int) -> None:
+        """Start fast. Requests that run at once may end at once, after a time for all of them."""
+        self._last_at = 0.0
+        self._seconds = 0.0
+        self._permits = float(max_concurrency)
+
+    @property
+    def seconds_per_permit(self) -> float:
+        """The mean; 0 before the first permit."""
+        return self._seconds / self._permits
+
+    def restart(self, now: float) -> None:
+        """Begin a queue. The time in which no request waited does not count."""
+        self._last_at = now
+
+    def record_permit(self, now: float) -> None:
+        """Count a permit that a request of the queue gets now."""
+        elapsed, self._last_at = now - self._last_at, now
+        decay = math.exp(-elapsed / PACE_WINDOW)
+        self._seconds = self._seconds * decay + elapsed
+        self._permits = self._permits * decay + 1
+
+
+def fail(permit: asyncio.Future[None], error: Exception) -> None:
+    """End the wait of a request with an error, unless it has ended."""
+    if not permit.done():
+        permit.set_exception(error)
+
+
+async def fail_on_disconnect(permit: asyncio.Future[None], receive: Receive) -> None:
+    """End the wait of a request when its client disconnects."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    fail(permit, ClientDisconnect())
