@@ -40,7 +40,9 @@ class InMemoryRepository:
         tenant = query.query.tenant
         if tenant in self.broken:
             raise Unavailable
-        return Breakdown((BreakdownRow("user-1", None, self._metrics(tenant)),), 1)
+        return Breakdown(
+            (BreakdownRow("user-1", self._metrics(tenant)),), has_next_page=False, total_count=1
+        )
 
     async def fetch_data_versions(self, tenants: Collection[Tenant]) -> Mapping[Tenant, int]:
         """Return 1 for each known tenant."""

@@ -6,13 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from metrics_graphql.core.breakdowns import (
-    BreakdownQuery,
-    Dimension,
-    OrderDirection,
-    OrderField,
-    Ranking,
-)
+from metrics_graphql.core.breakdowns import BreakdownQuery, Dimension, OrderDirection, Ranking
 from metrics_graphql.core.callers import ServiceUser
 from metrics_graphql.core.errors import BadUserInput, MetricsError, Unauthenticated, Unavailable
 from metrics_graphql.core.measures import SESSIONS_CREATED
@@ -63,7 +57,7 @@ def breakdown_counts(
     service: MetricsService, caller: ServiceUser, *tenants: Tenant
 ) -> list[int | str]:
     """Return the same of breakdowns, whose only row counts all sessions."""
-    ranking = Ranking(OrderField.SESSIONS_CREATED_COUNT, OrderDirection.DESC, 1)
+    ranking = Ranking(SESSIONS_CREATED.name, OrderDirection.DESC, 1)
     queries = [
         BreakdownQuery(query(tenant), Dimension.USER, ranking, (SESSIONS_CREATED,))
         for tenant in tenants
