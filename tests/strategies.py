@@ -20,6 +20,8 @@ SERVICE_USERS = ["service-1", "service-2", "email|aa", None]
 PLAYBOOKS = ["playbook-1", "playbook-ü", None]
 
 HOUR, DAY = 3_600, 86_400
+LAST = 253_402_300_799
+"""9999-12-31T23:59:59Z."""
 BASE = 1_735_689_600
 """2025-01-01T00:00:00Z."""
 
@@ -63,10 +65,13 @@ def session_rows(
 
 
 def periods() -> st.SearchStrategy[dict[str, int]]:
-    """Return the two bounds, in order; they may be equal, or far from any session."""
+    """Return the two bounds, in order; they may be equal, or far from any session.
+
+    The first is not after the year 9999, which is refused.
+    """
     far = st.sampled_from([-(2**70), 0, 2**63, 10**30])
     return st.lists(instants() | far, min_size=2, max_size=2).map(
-        lambda bounds: {"time_after": min(bounds), "time_before": max(bounds)}
+        lambda bounds: {"time_after": min(*bounds, LAST), "time_before": max(bounds)}
     )
 
 

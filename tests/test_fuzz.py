@@ -136,7 +136,7 @@ class Fuzzer:
 def fuzzer(gateway: Gateway) -> Generator[Fuzzer]:
     """Return a fuzzer of a gateway with one session, and without a rate limit."""
     gateway.load([{"org_id": "org-1", "session_id": "a", "created_at": 1}])
-    with gateway.configured(rate_limit="") as unlimited:
+    with gateway.configured(rate_limit="none") as unlimited:
         yield Fuzzer(unlimited)
 
 

@@ -42,7 +42,10 @@ def test_the_wheel_has_the_built_pages_without_their_sources(packages: Packages)
     names = ZipFile(packages.wheel).namelist()
 
     assert packages.wheel.name == f"metrics_graphql-{__version__}-py3-none-any.whl"
-    assert "metrics_graphql/web/dist/explorer.html" in names
+    assert {
+        "metrics_graphql/web/dist/explorer.html",
+        "metrics_graphql/web/dist/documents.json",
+    } < set(names)
     assert not [name for name in names if name.endswith((".ts", ".tsx", "web/index.html"))]
 
 

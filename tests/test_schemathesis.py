@@ -46,7 +46,7 @@ def test_schemathesis_finds_no_failures(
     """No server errors, no undocumented statuses, no responses of another shape."""
     gateway.load([{"org_id": "0", "session_id": "a", "created_at": 1}])
     (tmp_path / "hooks.py").write_text(HOOKS)
-    with served(gateway.database_url, tmp_path / "log", rate_limit="") as server:
+    with served(gateway.database_url, tmp_path / "log", rate_limit="none") as server:
         finished = subprocess.run(
             [
                 *(sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}{path}"),

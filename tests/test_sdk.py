@@ -59,7 +59,14 @@ def test_every_field_equals_the_oracle(
                 org_id, **period, **strategies.sdk_filters(filters)
             )
 
+            pull_requests = sdk.organizations.metrics.get_pr_metrics(
+                org_id, **period, **strategies.sdk_filters(filters)
+            )
+
             assert metrics.to_dict() == oracle.rest(stored, org_id, **period, **filters)
+            assert pull_requests.to_dict() == oracle.rest_pull_requests(
+                stored, org_id, **period, **filters
+            )
 
 
 def test_lists_of_ids_filter_sessions(loaded: Gateway, server: Server) -> None:

@@ -31,7 +31,7 @@ from metrics_graphql.storage.tables import service_users, tokens
 from metrics_graphql.storage.totals import statement_parameters
 
 URL: Final = sa.make_url(os.environ["METRICS_DATABASE_URL"])
-DIALECT: Final = dialect_for(URL)
+DIALECT: Final = dialect_for(os.environ["METRICS_DATABASE_URL"])
 MEASURES: Final = (*SESSION_MEASURES, ACUS_CONSUMED)
 RESPONSE: Final = b'{"data":{"sessionMetrics":null}}'.ljust(720)
 

@@ -44,7 +44,7 @@ async def measure(folder: Path, size: int) -> list[Row]:
         token = (await create_service_user(database, "overload", tenant=ORG)).token
     server_core, client_core = sorted(os.sched_getaffinity(0))[:2]
     os.sched_setaffinity(0, {server_core})
-    with served(url, folder / "overload.log", rate_limit="") as server:
+    with served(url, folder / "overload.log", rate_limit="none") as server:
         os.sched_setaffinity(0, {client_core})
         generator = LoadGenerator(server.port, token, uncached_dashboard)
         await generator.closed_loop(1, WARM_UP)

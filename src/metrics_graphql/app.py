@@ -25,16 +25,30 @@ from metrics_graphql.server.pipeline import RequestPipeline
 from metrics_graphql.server.response_headers import ResponseHeadersMiddleware
 from metrics_graphql.server.shutdown import drain_on_sigterm
 from metrics_graphql.server.trusted_hosts import TrustedHostsMiddleware
-from metrics_graphql.settings import Settings
+from metrics_graphql.settings import Settings, read_settings
 from metrics_graphql.storage.repository import Storage, open_storage
 from metrics_graphql.storage.schema import SchemaStatus
 from metrics_graphql.telemetry.logging import configure_logging
 from metrics_graphql.telemetry.middleware import RequestTelemetry, TelemetryMiddleware
-from metrics_graphql.telemetry.tracing import check_installed
+from metrics_graphql.telemetry.prometheus import check_directory
+from metrics_graphql.telemetry.tracing import check_tracing
 from metrics_graphql.web import pages
 
 GC_THRESHOLD: Final = 20_000
 """New objects per garbage collection: about a hundred requests' worth."""
+
+
+CORS_HEADERS: Final = (
+    *("Accept", "Authorization", "Content-Type", "If-None-Match", "X-Request-ID"),
+    *("apollo-require-preflight", "apollographql-client-name", "apollographql-client-version"),
+    *("x-apollo-operation-name", "x-apollo-operation-id"),
+    *("baggage", "sentry-trace", "traceparent", "tracestate"),
+)
+"""Request headers that pages of other origins may send: those of GraphQL clients and of tracing."""
+CORS_EXPOSED_HEADERS: Final = (
+    *("ETag", "RateLimit", "RateLimit-Policy"),
+    *("Retry-After", "X-Request-ID"),
+)
 
 
 class Application(Starlette):
@@ -60,15 +74,22 @@ def create_app(
     Raises:
         ValueError: a setting cannot be used.
     """
-    settings = settings or Settings()
+    settings = settings or read_settings()
     shutting_down = Event()
     telemetry = RequestTelemetry(settings)
     storage = open_storage(settings.database_url, settings.sessions_url, telemetry.record_statement)
     service = MetricsService(storage, settings.cache_stage_ttl)
     pipeline = RequestPipeline(service, settings)
-    graphiql = pages.graphiql(strawberry_graphiql(), demo_token)
+    graphiql = pages.graphiql(
+        strawberry_graphiql(), demo_token, trusted_only=settings.trusted_documents_only
+    )
+    documents = DocumentStore.from_settings(settings, pages.documents())
     routes: list[BaseRoute] = [
-        Route("/graphql", GraphQLEndpoint(service, pipeline, settings, graphiql), name="graphql"),
+        Route(
+            "/graphql",
+            GraphQLEndpoint(service, pipeline, settings, documents, graphiql),
+            name="graphql",
+        ),
         *rest_routes(service, pipeline, settings.path_prefix),
         *health.routes(shutting_down, readiness_check(storage)),
         *pages.routes(pages.dashboard(demo_token)),
@@ -106,14 +127,22 @@ def create_app(
 
 def create_worker_app() -> Application:
     """Return the application for a server process of its own, configured by the environment."""
-    settings = Settings()
-    configure_logging(settings.log_level, settings.log_format)
-    return create_app(settings, manages_process=True)
+    try:
+        settings = read_settings()
+        configure_logging(settings.log_level, settings.log_format)
+        return create_app(settings, manages_process=True)
+    except ValueError as error:
+        # `.env` may have changed since the command checked the settings.
+        raise SystemExit(f"metrics-graphql: {error}") from None
 
 
 def validate_settings(settings: Settings) -> list[str]:
-    """Return problems with OpenTelemetry and the trusted documents, naming the setting."""
-    checks: list[Callable[[Settings], object]] = [check_installed, DocumentStore.from_settings]
+    """Return problems with files, directories, packages and other variables, by their names."""
+    checks: list[Callable[[Settings], object]] = [
+        check_tracing,
+        check_directory,
+        DocumentStore.from_settings,
+    ]
     problems = []
     for check in checks:
         try:
@@ -141,11 +170,8 @@ def middleware(
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST"],
-                allow_headers=["Authorization", "Content-Type", "X-Request-ID", "traceparent"],
-                expose_headers=[
-                    *("ETag", "RateLimit", "RateLimit-Policy"),
-                    *("Retry-After", "X-Request-ID"),
-                ],
+                allow_headers=[*CORS_HEADERS, *settings.cors_headers],
+                expose_headers=CORS_EXPOSED_HEADERS,
             )
         )
     return [*stack, Middleware(ErrorMiddleware)]

@@ -1,86 +1,148 @@
-"""Settings: `METRICS_*` environment variables and `.env`, read in one place."""
+"""Settings: `METRICS_*` environment variables and those of `.env`, read in one place."""
 
+import json
 import re
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from limits import parse_many
-from pydantic import AfterValidator, BeforeValidator, Field, PositiveInt, SecretStr
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+)
 
+from metrics_graphql.environment import read_environment
 
-def _split(value: object) -> object:
-    return (
-        [part.strip() for part in value.split(",") if part.strip()]
-        if isinstance(value, str)
-        else value
-    )
-
-
-def _rate(value: str) -> str:
-    if value:
-        try:
-            (rate,) = parse_many(value)
-        except ValueError:
-            raise ValueError("should be one rate like 6000/minute") from None
-        if rate.amount < 1:
-            raise ValueError("should allow at least one request; empty means no limit")
-    return value
-
-
-def _prefix(value: str) -> str:
-    value = value.rstrip("/")
-    if not re.fullmatch(r"(/[\w~-][\w.~-]*)*", value, re.ASCII):
-        raise ValueError("should be a path like /sessions")
-    if value and value.split("/")[1] in RESERVED_PATHS:
-        raise ValueError("should not start like a path of the application itself")
-    return value
-
-
+PREFIX: Final = "METRICS_"
+MAX_ECHO: Final = 60
+"""Characters of a value that an error repeats."""
 RESERVED_PATHS: Final = frozenset(
     {"assets", "graphql", "livez", "metrics", "openapi.json", "readyz", "v3"}
 )
 """First segments of the application's own paths. A prefix must differ from them."""
-Origin = Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")]
-Host = Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9.-]+)$")]
-Seconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
 
 
-class Settings(BaseSettings):
-    """The settings. An environment variable takes precedence over `.env`."""
+@dataclass(frozen=True)
+class Must:
+    """What a value must be, for errors."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="METRICS_",
-        env_file=".env",
-        extra="ignore",
+    be: str
+
+
+class InvalidSettings(ValueError):
+    """Some settings cannot be used. The message names each of them."""
+
+
+def split(value: object) -> object:
+    """Return the parts of a comma-separated value."""
+    if not isinstance(value, str):
+        return value
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def rate_limit(value: str) -> str:
+    """Return a rate; an empty one if there is no limit."""
+    if value.lower() in {"", "none", "off"}:
+        return ""
+    (rate,) = parse_many(value)
+    if rate.amount < 1:
+        raise ValueError(value)
+    return value
+
+
+def url_or_none(value: str) -> str:
+    """Return a URL; an empty one for `none`."""
+    return "" if value.lower() == "none" else value
+
+
+def path_prefix(value: str) -> str:
+    """Return a path without a slash at its end."""
+    value = value.rstrip("/")
+    if not re.fullmatch(r"(/[\w~-][\w.~-]*)*", value, re.ASCII):
+        raise ValueError(value)
+    if value and value.split("/")[1] in RESERVED_PATHS:
+        raise ValueError(value)
+    return value
+
+
+Flag = Annotated[bool, Must("true or false")]
+Count = Annotated[int, Field(ge=1), Must("a whole number above 0")]
+Seconds = Annotated[
+    float,
+    Field(gt=0, le=86_400, allow_inf_nan=False),
+    Must("a number of seconds above 0, at most 86400"),
+]
+SecondsOrZero = Annotated[
+    float,
+    Field(ge=0, le=86_400, allow_inf_nan=False),
+    Must("a number of seconds from 0 to 86400"),
+]
+RateLimit = Annotated[str, AfterValidator(rate_limit), Must("one rate, like 6000/minute, or none")]
+PathPrefix = Annotated[
+    str,
+    AfterValidator(path_prefix),
+    Must("a path like /sessions that does not begin like one of the application's own"),
+]
+Origins = Annotated[
+    list[Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")]],
+    BeforeValidator(split),
+    Must("* or origins like https://app.example.com, comma-separated"),
+]
+HeaderNames = Annotated[
+    list[Annotated[str, Field(pattern=r"^(\*|[0-9A-Za-z!#$%&'+.^_`|~-]+)$")]],
+    BeforeValidator(split),
+    Must("* or names of request headers like X-Team, comma-separated"),
+]
+Hosts = Annotated[
+    list[Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9.-]+)$")]],
+    BeforeValidator(split),
+    Field(min_length=1),
+    Must("* or host names like *.example.com, comma-separated"),
+]
+
+
+class Settings(BaseModel):
+    """The settings, with their defaults. `read_settings` reads them."""
+
+    model_config = ConfigDict(
         hide_input_in_errors=True,
+        str_strip_whitespace=True,
         use_attribute_docstrings=True,
     )
 
     database_url: str = Field("sqlite:///metrics.db", repr=False)
     """Database of sessions and service users: `sqlite:///FILE` or `postgresql://...`."""
 
-    sessions_url: str = Field("", repr=False)
-    """ClickHouse that holds the sessions, like `clickhousedb://user:password@host/db`. Empty: the
-    database holds them."""
+    sessions_url: Annotated[str, AfterValidator(url_or_none)] = Field("", repr=False)
+    """ClickHouse that holds the sessions, like `clickhousedb://user:password@host/db`. By default,
+    or with `none`, the database holds them."""
 
     sync_token: SecretStr = SecretStr("")
     """Token that `sync` sends to the v3 API."""
 
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Must("debug, info, warning or error")
+    ] = "info"
     """Least severe level that is logged: `debug`, `info`, `warning` or `error`."""
 
-    log_format: Literal["console", "json"] = "console"
+    log_format: Annotated[Literal["console", "json"], Must("console or json")] = "console"
     """Format of log lines: `console` for people, `json` for log collectors."""
 
-    slow_query_seconds: float = Field(1.0, ge=0, le=86_400, allow_inf_nan=False)
+    slow_query_seconds: SecondsOrZero = 1.0
     """Requests that take at least this long are logged with their SQL and its query plan. 0
     disables the slow query log."""
 
-    prometheus: bool = False
+    prometheus: Flag = False
     """Expose Prometheus metrics at `/metrics`. The endpoint is not authenticated."""
 
-    otel: bool = False
+    otel: Flag = False
     """Export traces with OpenTelemetry. Its own `OTEL_*` variables configure the export."""
 
     timeout: Seconds = 10.0
@@ -89,78 +151,84 @@ class Settings(BaseSettings):
     body_timeout: Seconds = 10.0
     """Seconds within which the body of a request must arrive."""
 
-    max_concurrency: PositiveInt = 16
+    max_concurrency: Count = 16
     """Requests that a process executes at once; fewer while it is CPU-bound."""
 
-    max_queue: PositiveInt = 1_000
+    max_queue: Count = 1_000
     """Requests that wait for a permit, each for up to a second. Further ones are refused."""
 
-    rate_limit: Annotated[str, AfterValidator(_rate)] = "6000/minute"
-    """Requests of one service user to one process, like `6000/minute`. Empty: no limit."""
+    rate_limit: RateLimit = "6000/minute"
+    """Requests of one service user to one process, like `6000/minute`. `none`: no
+    limit."""
 
-    drain_seconds: float = Field(5.0, ge=0, le=86_400, allow_inf_nan=False)
+    drain_seconds: SecondsOrZero = 5.0
     """Seconds for which a process still accepts requests after SIGTERM. Meanwhile `/readyz`
     responds 503."""
 
-    keep_alive_seconds: int = Field(75, ge=1, le=86_400)
+    keep_alive_seconds: Annotated[
+        int, Field(ge=1, le=86_400), Must("a whole number of seconds from 1 to 86400")
+    ] = 75
     """Seconds for which an idle connection stays open: more than a proxy in front keeps its own."""
 
-    path_prefix: Annotated[str, AfterValidator(_prefix)] = ""
+    path_prefix: PathPrefix = ""
     """Path below which a proxy exposes the application, like `/sessions`. The proxy may strip it or
     pass it on."""
 
-    cors_origins: Annotated[list[Origin], NoDecode, BeforeValidator(_split)] = []
+    cors_origins: Origins = []
     """Origins whose pages may read responses, like `https://app.example.com`, comma-separated."""
 
-    trusted_hosts: Annotated[list[Host], NoDecode, BeforeValidator(_split), Field(min_length=1)] = [
-        "*"
-    ]
+    cors_headers: HeaderNames = []
+    """Further request headers that pages of these origins may send, like `X-Team`, comma-separated.
+    `*` allows any. Those of GraphQL clients and of tracing are allowed anyway."""
+
+    trusted_hosts: Hosts = ["*"]
     """Host names that requests may be sent to, like `*.example.com`, comma-separated. Requests of
     `/livez`, `/readyz` and `/metrics` may be sent to any host."""
 
-    suggestions: bool = True
+    suggestions: Flag = True
     """Suggest names of the schema in errors, to callers with a valid token."""
 
     trusted_documents: Path | None = None
     """File of GraphQL documents by id, as graphql-codegen writes it (`persisted-documents.json`),
     which clients request by `documentId`."""
 
-    trusted_documents_only: bool = False
-    """Reject documents that are not in the trusted file."""
+    trusted_documents_only: Flag = False
+    """Reject documents that are not in the trusted file. Those of the dashboard, and the examples
+    in GraphiQL, need not be in it."""
 
-    cache_ttl: float = Field(1.0, ge=0, le=86_400, allow_inf_nan=False)
+    cache_ttl: SecondsOrZero = 1.0
     """Maximum staleness of a response, in seconds. With 0, credentials and data versions are read
     for each request, and nothing is replayed."""
 
-    cache_bytes: int = Field(16_000_000, ge=0)
+    cache_bytes: Annotated[int, Field(ge=0), Must("a whole number of bytes, or 0")] = 16_000_000
     """Size of the response cache of a process, in bytes. 0 disables it."""
 
-    max_tokens: PositiveInt = 2_000
+    max_tokens: Count = 2_000
     """Lexical tokens of a GraphQL document."""
 
-    max_fields: PositiveInt = 500
+    max_fields: Count = 500
     """Fields of a GraphQL operation, fragments expanded."""
 
-    max_aliases: PositiveInt = 100
+    max_aliases: Count = 100
     """Aliases of a GraphQL operation, fragments expanded."""
 
-    max_alias_length: PositiveInt = 100
+    max_alias_length: Count = 100
     """Characters of an alias, which a series repeats in every row."""
 
-    max_root_fields: PositiveInt = 20
+    max_root_fields: Count = 20
     """Root fields of a GraphQL operation, fragments expanded."""
 
-    max_depth: PositiveInt = 15
-    """Nesting of the fields of a GraphQL operation. Introspection needs 15."""
+    max_depth: Count = 15
+    """Nesting of the fields of a GraphQL operation, not counting `ofType` of introspection."""
 
-    max_directives: PositiveInt = 50
+    max_directives: Count = 50
     """Directives of a GraphQL operation, fragments expanded."""
 
-    max_cost: PositiveInt = 30
+    max_cost: Count = 30
     """Total `@cost` of a GraphQL operation: an upper bound of the SQL statements that compute its
     response."""
 
-    max_response_fields: PositiveInt = 100_000
+    max_response_fields: Count = 100_000
     """Fields in the rows of a GraphQL response: those of each series and breakdown, times its
     rows."""
 
@@ -172,3 +240,67 @@ class Settings(BaseSettings):
         by them is replayed for that long: together, `cache_ttl`.
         """
         return self.cache_ttl / 2
+
+
+VARIABLES: Final = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
+"""The names of the settings, by those of their variables."""
+
+
+def read_settings() -> Settings:
+    """Return the settings of the environment and of `.env`.
+
+    Raises:
+        InvalidSettings: some cannot be read.
+    """
+    variables = {name.upper(): value for name, value in read_variables().items()}
+    given: dict[str, Any] = {
+        VARIABLES[name]: variables[name] for name in VARIABLES if name in variables
+    }
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        # One message for each setting: several parts of a value may be invalid.
+        problems = {problem["loc"][0]: describe(problem) for problem in reversed(error.errors())}
+        raise InvalidSettings("; ".join(reversed(problems.values()))) from None
+
+
+def read_variables() -> dict[str, str]:
+    """Return the variables of the environment and of `.env`.
+
+    Raises:
+        InvalidSettings: `.env` cannot be read.
+    """
+    try:
+        return read_environment()
+    except ValueError as error:
+        raise InvalidSettings(str(error)) from None
+
+
+def describe(problem: Any) -> str:  # noqa: ANN401 - pydantic's dictionary
+    """Return what a setting must be, and what it is. No secret has a value that is invalid."""
+    name, value = str(problem["loc"][0]), problem["input"]
+    (must,) = (each for each in Settings.model_fields[name].metadata if isinstance(each, Must))
+    text = value if isinstance(value, str) else ",".join(value)
+    shown = json.dumps(text[:MAX_ECHO], ensure_ascii=False)
+    return f"{PREFIX}{name.upper()} must be {must.be}, not {shown}"
+
+
+def unknown_variables() -> list[str]:
+    """Return a sentence about each variable that is named like a setting, and is none.
+
+    Raises:
+        InvalidSettings: `.env` cannot be read.
+    """
+    names = sorted({name.upper() for name in read_variables()} - VARIABLES.keys())
+    sentences = []
+    for name in names:
+        is_prefixed = name.startswith(PREFIX)
+        known = {each.removeprefix(PREFIX) if is_prefixed else each: each for each in VARIABLES}
+        # Other programs have variables, too: one without the prefix must be very similar.
+        cutoff = 0.6 if is_prefixed else 0.9
+        similar = get_close_matches(name.removeprefix(PREFIX), known, n=1, cutoff=cutoff)
+        if similar:
+            sentences.append(f"{name} is not a setting; did you mean {known[similar[0]]}?")
+        elif is_prefixed:
+            sentences.append(f"{name} is not a setting; see docs/settings.md")
+    return sentences

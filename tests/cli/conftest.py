@@ -8,7 +8,10 @@ import pytest
 
 from tests.cli.commands import Run, invoke
 from tests.engines import Engine
+from tests.ingestion.conftest import certificates, proxy, running_tls_v3, tls_v3
 from tests.ingestion.v3_server import V3Server, v3_server
+
+__all__ = ["certificates", "proxy", "running_tls_v3", "tls_v3"]
 
 
 @pytest.fixture

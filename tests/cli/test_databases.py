@@ -1,9 +1,11 @@
 """Settings and databases of all commands, and `migrate`."""
 
 import re
+import socket
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from tests.cli.commands import Run, error_line, invoke, write_rows
 from tests.conftest import only_sqlite
@@ -13,10 +15,9 @@ from tests.engines import PostgreSQLServer
 @pytest.mark.parametrize(
     "url",
     [
-        "",
         "nonsense",
         "sqlite://",
-        "sqlite:///:memory:",
+        "postgresql://someone:s3cret@one,two/db?channel_binding=require",
         "mysql://someone:s3cret@host/db",
         "oracle+thin://someone:s3cret@host:1521/db",
         "postgresql://someone:s3cret@host:port/db",
@@ -43,6 +44,107 @@ def test_an_invalid_setting_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("METRICS_LOG_LEVEL", "loud")
 
     assert "METRICS_LOG_LEVEL" in error_line(run("migrate"))
+
+
+@pytest.mark.usefixtures("empty_directory")
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"METRICS_TIMEOUT": "abc"}, 'METRICS_TIMEOUT must be .*, not "abc"'),
+        ({"METRICS_TRUSTED_DOCUMENTS": "missing.json"}, "METRICS_TRUSTED_DOCUMENTS cannot be read"),
+        ({"METRICS_OTEL": "true", "OTEL_BSP_SCHEDULE_DELAY": "-1"}, "OTEL_BSP_SCHEDULE_DELAY must"),
+        (
+            {"METRICS_PROMETHEUS": "true", "PROMETHEUS_MULTIPROC_DIR": "missing"},
+            "PROMETHEUS_MULTIPROC_DIR must be a directory",
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "command",
+    [("migrate",), ("service-user", "list"), ("demo",), ("serve", "--workers", "2")],
+    ids=" ".join,
+)
+def test_a_setting_that_cannot_be_used_ends_every_command(
+    monkeypatch: pytest.MonkeyPatch,
+    variables: dict[str, str],
+    named: str,
+    command: tuple[str, ...],
+) -> None:
+    """Before anything is created, and before workers start."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    assert re.match(f"metrics-graphql: {named}", error_line(invoke(*command)))
+    assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_port_in_use_ends_serve(run: Run, workers: int) -> None:
+    """In one line, before workers start."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = str(other.getsockname()[1])
+        line = error_line(run("serve", "--port", port, "--workers", str(workers)))
+
+    assert f"cannot listen on --host 127.0.0.1 --port {port}: " in line
+
+
+def test_a_host_without_an_address_ends_serve(run: Run) -> None:
+    """It may be misspelled."""
+    line = error_line(run("serve", "--host", "256.0.0.1"))
+
+    assert "cannot listen on --host 256.0.0.1" in line
+
+
+@only_sqlite
+def test_a_misspelled_setting_is_a_warning(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One line for each, in the environment and in `.env`; the command continues."""
+    monkeypatch.setenv("METRICS_TIMOUT", "3")
+    Path(".env").write_text("METRICS_DATABSE_URL=sqlite:///other.db\n")
+    result = run("migrate")
+
+    assert result.exit_code == 0
+    assert result.stderr == (
+        "metrics-graphql: warning: METRICS_DATABSE_URL is not a setting;"
+        " did you mean METRICS_DATABASE_URL?\n"
+        "metrics-graphql: warning: METRICS_TIMOUT is not a setting; did you mean METRICS_TIMEOUT?\n"
+    )
+
+
+@only_sqlite
+@pytest.mark.parametrize("end", ["\r", "\r\n", " "], ids=repr)
+def test_a_url_with_white_space_at_its_end_names_the_same_database(
+    run: Run, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """As in a file that was written on Windows."""
+    monkeypatch.setenv("METRICS_DATABASE_URL", f"sqlite:///t.db{end}")
+    run("migrate")
+
+    assert [file.name for file in Path().glob("*.db*")] == ["t.db"]
+
+
+@pytest.mark.usefixtures("empty_directory")
+@pytest.mark.parametrize("place", ["environment", "file"])
+def test_variables_of_postgresql_complete_the_url(
+    postgresql: PostgreSQLServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """In the environment or in `.env`, which may name everything that the URL leaves out."""
+    url = sa.make_url(postgresql.new_database(tmp_path))
+    variables = {
+        "METRICS_DATABASE_URL": "postgresql://",
+        "PGHOST": str(url.query.get("host") or url.host),
+        "PGPORT": str(url.port or 5432),
+        "PGUSER": str(url.username),
+        "PGPASSWORD": str(url.password or ""),
+        "PGDATABASE": str(url.database),
+    }
+    if place == "file":
+        Path(".env").write_text("".join(f"{name}={each}\r\n" for name, each in variables.items()))
+    else:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+
+    result = invoke("service-user", "list")
+    assert (result.exit_code, result.stderr) == (0, "")
 
 
 @only_sqlite

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from metrics_graphql.cli.sync import UnknownReporter
+from metrics_graphql.ingestion.unknown_input import UnknownInput
 from tests.cli.commands import Run, error_line, invoke
+from tests.ingestion.connections import Certificates, TunnelProxy
 from tests.ingestion.v3_server import TOKEN, V3Server, error_response
 from tests.serving import STARTING_SECONDS
 
@@ -50,8 +53,66 @@ def test_a_failed_pull(sync: Run, v3: V3Server) -> None:
     assert result.stdout == ""
     assert result.stderr.startswith(f"metrics-graphql: {v3.url}/v3/organizations/org-1/sessions/")
     assert "403 Forbidden" in result.stderr
+    assert result.stderr.endswith("; the 10 sessions before it are stored\n")
     assert result.stderr.count("\n") == 1
     assert sync().output.startswith("20 sessions pulled")
+
+
+def test_unknown_fields_and_values(sync: Run, v3: V3Server) -> None:
+    """Reported once per pull, as `load` does, and not once per page. Documented fields are not."""
+    for session_id in list(v3.sessions):
+        v3.put(session_id, ACUS=1, origin="fax", pull_requests=[{"pr_state": "open", "pr_id": 1}])
+    v3.put("s00001", session_size="huge", user_name="Ä\n", status_detail="", parent_session_id="s")
+    result = sync("--page-size", "7")
+
+    assert result.exit_code == 0
+    assert result.stderr.splitlines() == [
+        'ignored: field "pull_requests.pr_id" (30 rows)',
+        'ignored: field "ACUS" (30 rows; did you mean acus_consumed?)',
+        'ignored: field "user_name" (1 row; did you mean user_id?)',
+        'unknown: origin "fax" (30 rows)',
+        'unknown: session_size "huge" (1 row; known are xs, s, m, l, xl)',
+    ]
+    assert result.stdout.startswith("30 sessions pulled: 30 inserted")
+
+
+def test_later_pulls_report_new_names_only(capsys: pytest.CaptureFixture[str]) -> None:
+    """With `--every`, a field that stays unknown is not reported again."""
+    reporter = UnknownReporter()
+    for names in (["one"], ["one"], ["two", "one"]):
+        unknown = UnknownInput()
+        unknown.count_names("field", names)
+        unknown.count_value("origin", "fax")
+        reporter.report(unknown)
+
+    assert capsys.readouterr().err.splitlines() == [
+        'ignored: field "one" (1 row)',
+        'unknown: origin "fax" (1 row)',
+        'ignored: field "two" (1 row)',
+    ]
+
+
+def test_a_certificate_that_is_not_trusted(sync: Run, tls_v3: V3Server) -> None:
+    """One line that names the variable, at once."""
+    line = error_line(sync("--base-url", tls_v3.url))
+
+    assert "the certificate of localhost cannot be verified" in line
+    assert "set SSL_CERT_FILE to a PEM file" in line
+
+
+def test_a_proxy(
+    sync: Run,
+    tls_v3: V3Server,
+    certificates: Certificates,
+    proxy: TunnelProxy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The option names it."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificates.authority))
+    result = sync("--base-url", f"{tls_v3.url}/v3", "--proxy", proxy.address)
+
+    assert result.output.startswith("1 sessions pulled")
+    assert len(proxy.heads) == 1
 
 
 @pytest.mark.parametrize("token", ["", f"{TOKEN} {TOKEN}"])
@@ -69,6 +130,8 @@ def test_the_token_is_required(sync: Run, monkeypatch: pytest.MonkeyPatch, token
     [
         ("--org", "a,b", "must not contain a comma"),
         ("--base-url", "http://api.example.com", "must be https"),
+        ("--base-url", "api.example.com", "must look like https://api.example.com"),
+        ("--proxy", "socks5://proxy.example.com", "must look like http://proxy.example.com:3128"),
     ],
 )
 def test_refused_values(sync: Run, v3: V3Server, option: str, value: str, reason: str) -> None:

@@ -15,7 +15,7 @@ from metrics_graphql.core.periods import (
 )
 
 
-@given(st.integers(), st.integers())
+@given(st.integers(max_value=MAX_INSTANT), st.integers())
 def test_bounds_of_any_size_are_clamped(one: int, other: int) -> None:
     """Clamping preserves the order and instants in range, and yields the years 1 to 9999."""
     after, before = sorted((one, other))
@@ -30,10 +30,26 @@ def test_bounds_of_any_size_are_clamped(one: int, other: int) -> None:
 
 def test_reversed_bounds_are_refused() -> None:
     """By one second as by ages, also if both bounds lie outside the supported range."""
-    for after, before in ((1, 0), (2**80, 2**79)):
+    for after, before in ((1, 0), (-(2**79), -(2**80))):
         with pytest.raises(BadUserInput) as refused:
             TimePeriod.between(after, before)
         assert refused.value.path == ("filters", "time_before")
+
+
+@pytest.mark.parametrize("before", [0, MAX_INSTANT + 1, 10**30])
+@pytest.mark.parametrize("after", [MAX_INSTANT + 1, 1_763_600_000_000, 10**30])
+def test_a_start_after_the_year_9999_is_refused(after: int, before: int) -> None:
+    """Whatever the end: it is most likely in milliseconds, microseconds or nanoseconds."""
+    with pytest.raises(BadUserInput, match="seconds are expected, not milliseconds") as refused:
+        TimePeriod.between(after, before)
+
+    assert refused.value.path == ("filters", "time_after")
+
+
+def test_the_last_instant_of_the_year_9999_is_a_start() -> None:
+    """And an end after it means no end."""
+    assert TimePeriod.between(MAX_INSTANT, 10**30) == TimePeriod(MAX_INSTANT, MAX_INSTANT)
+    assert TimePeriod.between(7, 1_763_600_000_000) == TimePeriod(7, MAX_INSTANT)
 
 
 def test_equal_bounds_make_the_empty_period() -> None:

@@ -33,7 +33,7 @@ def unlimited(shared: Gateway) -> Generator[Gateway]:
         **{f"max_{limit}": 10**9 for limit in limits},
         cache_bytes=0,
         cache_ttl=60,
-        rate_limit="",
+        rate_limit="none",
     ) as gateway:
         yield gateway
 

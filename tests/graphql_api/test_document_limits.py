@@ -27,6 +27,7 @@ from metrics_graphql.graphql_api.schema import COSTS, graphql_schema
 from metrics_graphql.settings import Settings
 from tests.conftest import Gateway
 from tests.graphql_api.both_ways import BothWays
+from tests.graphql_api.client import error_of, post
 from tests.graphql_api.conftest import Execute
 from tests.graphql_api.selections import DASHBOARD, METRICS
 
@@ -72,6 +73,7 @@ def fragments_of(document: DocumentNode) -> dict[str, FragmentDefinitionNode]:
         ("{ ...F ...F } fragment F on Q { a { b } }", Complexity(4, 0, 2, 0, 0, 2)),
         ("{ a { ...F } } fragment F on Q { b { ...G } } fragment G on Q { c }",
          Complexity(3, 0, 1, 0, 0, 3)),
+        ("{ a { ofType { ofType { b } x: ofType { c } } } }", Complexity(6, 1, 1, 0, 0, 2, 1)),
         ("{ ...Missing }", Complexity(0, 0, 0, 0, 0, 0)),
         ("{ ...F } fragment F on Q { a ...F }", Complexity(1, 0, 1, 0, 0, 1)),
     ],
@@ -174,23 +176,54 @@ def test_every_field_of_a_name_costs_the_same() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [
-        DASHBOARD,
+    [DASHBOARD]
+    + [
         get_introspection_query(
             specified_by_url=True,
             directive_is_repeatable=True,
             schema_description=True,
             input_value_deprecation=True,
             one_of=True,
-        ),
+            experimental_directive_deprecation=True,
+            type_depth=depth,
+        )
+        for depth in (7, 9, 10, 20)
     ],
-    ids=["dashboard", "introspection"],
+    ids=["dashboard", *(f"introspection {depth}" for depth in (7, 9, 10, 20))],
 )
 def test_typical_documents_are_within_the_default_limits(text: str) -> None:
-    """A whole dashboard, and the introspection query of tools."""
+    """A whole dashboard, and introspection by graphql-js with every option, which tools use."""
     DocumentLimits.from_settings(Settings()).check(
         parse(text, max_lexical_tokens=Settings().max_tokens), COSTS
     )
+
+
+def test_introspection_by_tools_is_executed(execute: Execute) -> None:
+    """GraphiQL, Apollo Sandbox, graphql-codegen, urql and Insomnia use graphql-js for it."""
+    query = get_introspection_query(
+        specified_by_url=True,
+        directive_is_repeatable=True,
+        schema_description=True,
+        input_value_deprecation=True,
+        one_of=True,
+        type_depth=10,
+    )
+    schema = execute(query)["data"]["__schema"]
+
+    assert schema["queryType"]["name"] == "Query"
+    assert "SessionMetrics" in {each["name"] for each in schema["types"]}
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }",
+        "{ __schema { types { interfaces { fields { type { ofType { fields { name } } } } } } } }",
+    ],
+)
+def test_introspection_that_nests_lists_is_refused(shared: Gateway, token: str, query: str) -> None:
+    """Its response would grow with each level; `ofType` only unwraps one type."""
+    assert "introspection depth" in error_of(post(shared, token, query))["message"]
 
 
 def repeated(text: str, times: int) -> str:
@@ -211,6 +244,8 @@ def repeated(text: str, times: int) -> str:
         (f"{{ {repeated('__typename', 21)} }}", "root_fields", (21, 20)),
         ("{ ...F } fragment F on Query { " + "__typename " * 21 + "}", "root_fields", (21, 20)),
         ("{ a " * 16 + "}" * 16, "depth", (16, 15)),
+        ("{ a { ofType " * 16 + "}" * 32, "depth", (16, 15)),
+        ("{ ofType: a " * 16 + "}" * 16, "depth", (16, 15)),
         ("{ __typename " + "@skip(if: true) " * 51 + "}", "directives", (51, 50)),
         (f"{{ {METRICS} {{ {repeated('a#: previousPeriod { __typename }', 30)} }} }}",
          "cost", (31, 30)),

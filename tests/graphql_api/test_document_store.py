@@ -10,8 +10,12 @@ import pytest
 from graphql import parse
 
 from metrics_graphql.graphql_api import document_store
-from metrics_graphql.graphql_api.document_store import Document
-from metrics_graphql.graphql_api.errors import InvalidDocument
+from metrics_graphql.graphql_api.document_limits import DocumentLimits
+from metrics_graphql.graphql_api.document_store import Document, DocumentStore
+from metrics_graphql.graphql_api.errors import InvalidDocument, QueryTooExpensive
+from metrics_graphql.graphql_api.request import GraphQLRequest
+from metrics_graphql.settings import Settings
+from metrics_graphql.web import pages
 from tests.conftest import Gateway
 
 QUERY = "query Who { viewer { __typename } }"
@@ -135,6 +139,50 @@ def test_other_documents_can_be_rejected(gateway: Gateway, manifest: Path) -> No
     for refused in (other, introspection):
         (error,) = refused.json()["errors"]
         assert error["extensions"] == {"code": "BAD_USER_INPUT", "argument": "query"}
+
+
+FILTERS = {"timeAfter": "2025-01-01T00:00:00Z", "timeBefore": "2025-01-03T00:00:00Z"}
+VIEW = {"org": "org-1", "filters": FILTERS, "interval": "HOUR", "timeZone": "Asia/Tokyo"}
+"""Variables of the documents of the pages. A server ignores those that a document lacks."""
+
+
+@pytest.mark.skipif(not pages.BUILT.is_dir(), reason="needs Node to build the pages")
+@pytest.mark.parametrize("with_manifest", [False, True])
+def test_the_documents_of_the_pages_are_trusted(
+    gateway: Gateway, manifest: Path, *, with_manifest: bool
+) -> None:
+    """By their text, as the pages send them, whether or not there is a manifest."""
+    settings = {"trusted_documents": manifest if with_manifest else None}
+    documents = pages.documents()
+    with gateway.configured(trusted_documents_only=True, **settings) as trusting:
+        responses = {
+            text.partition("(")[0]: post(trusting, {"query": text, "variables": VIEW}).json()
+            for text in documents
+        }
+        changed = post(trusting, {"query": f"{documents[0]} ", "variables": VIEW}).json()
+        own = post(trusting, {"query": QUERY}).json()
+
+    assert {"query Dashboard", "query OverTime", "query Users"} < set(responses)
+    assert [each for each in responses.values() if "errors" in each] == []
+    dashboard = responses["query Dashboard"]["data"]["sessionMetrics"]
+    assert len(dashboard["timeSeries"]) == 48
+    assert changed["errors"][0]["extensions"]["argument"] == "query"
+    assert ("data" in own) is with_manifest
+
+
+def test_a_document_of_the_pages_may_exceed_a_limit() -> None:
+    """The server starts, and the page gets the error. A trusted document is an error at start."""
+    limits = DocumentLimits.from_settings(Settings(max_fields=1))
+    fine, large = "{ __typename }", "{ viewer { __typename } }"
+    store = DocumentStore(limits, trusted_only=True, page_documents=[fine, large, "{ nothing }"])
+
+    assert isinstance(store.resolve(GraphQLRequest(fine, {}, None)), Document)
+    with pytest.raises(QueryTooExpensive):
+        store.resolve(GraphQLRequest(large, {}, None))
+    with pytest.raises(InvalidDocument):
+        store.resolve(GraphQLRequest("{ nothing }", {}, None))
+    with pytest.raises(ValueError, match="own cannot be executed"):
+        DocumentStore(limits, trusted={"own": large}, trusted_only=True)
 
 
 @pytest.mark.parametrize(

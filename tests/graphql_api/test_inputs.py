@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Gateway
+from tests.graphql_api.both_ways import BothWays
 from tests.graphql_api.client import post_body
 from tests.graphql_api.conftest import Execute
 
@@ -89,7 +90,10 @@ def refusal(body: dict[str, Any]) -> dict[str, Any]:
         # Equal bounds make the empty period.
         ({"timeBefore": 0}, 0),
         ({"timeAfter": 10}, 0),
-        ({"timeAfter": 10**30, "timeBefore": 10**30}, 0),
+        # An end after the year 9999, also one in milliseconds, means no end.
+        ({"timeBefore": 1_763_600_000_000}, 10),
+        ({"timeAfter": 4, "timeBefore": 10**30}, 6),
+        ({"timeAfter": 253_402_300_799, "timeBefore": 10**30}, 0),
         ({"timeAfter": -(10**30), "timeBefore": 10**30}, 10),
         # A bound with a fraction of a second means the next second.
         ({"timeAfter": "1970-01-01T00:00:04.5Z"}, 5),
@@ -107,7 +111,7 @@ def test_sessions_that_the_filters_match(
     ("argument", "bounds"),
     [
         ("filters.timeBefore", {"timeAfter": 10, "timeBefore": 9}),
-        ("filters.timeBefore", {"timeAfter": 10**30 + 1, "timeBefore": 10**30}),
+        ("filters.timeBefore", {"timeAfter": -(10**30), "timeBefore": -(10**30) - 1}),
         ("filters.timeBefore", {"timeAfter": "2025-01-01T00:00:00Z", "timeBefore": 0}),
         (
             "filters.timeBefore",
@@ -126,6 +130,67 @@ def test_reversed_bounds_are_refused(
     assert error["extensions"]["argument"] == argument
     assert error["message"].startswith(f"`{argument}` must not be earlier than the start")
     assert error["path"] == ["sessionMetrics"]
+
+
+MILLISECONDS = 1_763_600_000_000
+NOT_MILLISECONDS = (
+    "`filters.timeAfter` must not be after the year 9999:"
+    " Unix seconds are expected, not milliseconds."
+)
+
+
+@pytest.mark.parametrize(
+    "after", [MILLISECONDS, 253_402_300_800, MILLISECONDS * 10**3, MILLISECONDS * 10**6, 10**4000]
+)
+@pytest.mark.parametrize("before", [10, MILLISECONDS + 1])
+def test_a_start_in_milliseconds_is_refused(execute: Execute, after: int, before: int) -> None:
+    """As it is in smaller units, and by its own argument even if the end is earlier."""
+    bounds = {"timeAfter": after, "timeBefore": before}
+    literal = f"{{timeAfter: {after if after < 10**30 else '9' * 4001}, timeBefore: {before}}}"
+    document = f'{{ sessionMetrics(orgId: "org-1", filters: {literal}) {{ __typename }} }}'
+    for body in (execute(QUERY, filtered(**bounds)), execute(document)):
+        assert body["data"] == {"sessionMetrics": None}
+        assert refusal(body)["message"] == NOT_MILLISECONDS
+        assert refusal(body)["extensions"]["argument"] == "filters.timeAfter"
+        assert refusal(body)["path"] == ["sessionMetrics"]
+
+
+def test_milliseconds_are_refused_in_every_way(
+    both_ways: BothWays, enterprise_both_ways: BothWays
+) -> None:
+    """On the fast path and on graphql-core, for the enterprise, under an alias, for series."""
+    filters = f"filters: {{timeAfter: {MILLISECONDS}, timeBefore: {MILLISECONDS + 1}}}"
+    selection = """{
+      sessionsCreatedCount timeSeries(interval: DAY) { sessionsCreatedCount }
+      previousPeriod { sessionsCreatedCount }
+    }"""
+    organization = both_ways.execute(
+        f'{{ now: sessionMetrics(orgId: "org-1", {filters}) {selection} __typename }}'
+    )
+    enterprise = enterprise_both_ways.execute(
+        f"{{ now: enterpriseSessionMetrics({filters}) {selection} __typename }}"
+    )
+    for responses in (organization, enterprise):
+        responses.check_equal()
+        body = responses.fast_path.body
+        assert body["data"] == {"now": None, "__typename": "Query"}
+        assert refusal(body)["message"] == NOT_MILLISECONDS
+        assert refusal(body)["path"] == ["now"]
+
+
+@pytest.mark.parametrize("spelled", [1_763_600_000_000.0, "1763600000000", "1763600000", 1e300])
+@pytest.mark.parametrize("name", ["timeAfter", "timeBefore"])
+def test_numbers_other_than_integers_are_refused(
+    execute: Execute, name: str, spelled: object
+) -> None:
+    """Floats and texts; the error names the formats."""
+    body = execute(QUERY, filtered(**{name: spelled}))
+
+    assert "data" not in body
+    message = refusal(body)["message"]
+    assert f".{name}" in message
+    assert "expected ISO 8601 with an offset" in message
+    assert "or integer Unix seconds" in message
 
 
 @pytest.mark.parametrize("name", ["userIds", "serviceUserIds", "playbookIds"])

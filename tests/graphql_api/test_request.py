@@ -9,7 +9,7 @@ import pytest
 
 from metrics_graphql.graphql_api.request import MAX_BODY_BYTES, MAX_NESTING
 from tests.conftest import Gateway
-from tests.graphql_api.client import TYPENAME, post_body
+from tests.graphql_api.client import TYPENAME, error_of, post_body
 
 JSON = {"content-type": "application/json"}
 MEDIA_TYPES = ["application/json", "application/graphql-response+json"]
@@ -454,3 +454,25 @@ def test_a_query_string_that_is_not_utf_8_is_refused(shared: Gateway, token: str
 
     (error,) = response.json()["errors"]
     assert error["extensions"] == {"code": "BAD_USER_INPUT"}
+
+
+@pytest.mark.parametrize(
+    ("spelling", "named"),
+    [
+        ("variables[orgs][]", "`variables` must be an object, as JSON."),
+        ("variables[a]", "`variables` must be an object, as JSON."),
+        ("extensions[persistedQuery][version]", "`extensions` must be an object, as JSON."),
+        ("query[]", "`query` must be a GraphQL document"),
+        ("documentId[0]", "`documentId` must be a string."),
+        ("operationName[]", "`operationName` must be a string."),
+    ],
+)
+def test_a_parameter_with_brackets_is_refused(
+    shared: Gateway, token: str, spelling: str, named: str
+) -> None:
+    """Ignored, a nullable variable would be null, which restricts nothing."""
+    parameters = {"query": "{ __typename }", spelling: "a"}
+    response = shared.request("GET", "/graphql", token, params=parameters)
+
+    assert response.status_code == 400
+    assert f"`{spelling}` is not supported: {named}" in error_of(response)["message"]

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import re
 import time
 from collections.abc import Callable
 from email.utils import formatdate
@@ -32,7 +33,12 @@ from tests.ingestion.v3_server import (
 from tests.serving import free_port
 
 
-def fetch(url: str, delays: list[float] | None = None, **kwargs: Any) -> FetchedPage:  # noqa: ANN401 - passed on
+def fetch(
+    url: str,
+    delays: list[float] | None = None,
+    proxy: str | None = None,
+    **kwargs: Any,  # noqa: ANN401 - passed on
+) -> FetchedPage:
     """Fetch a page without sleeping between attempts; the delays are appended to `delays`."""
 
     async def sleep(seconds: float) -> None:
@@ -40,7 +46,7 @@ def fetch(url: str, delays: list[float] | None = None, **kwargs: Any) -> Fetched
             delays.append(seconds)
 
     async def run() -> FetchedPage:
-        async with V3Client(url, "org-1", TOKEN, sleep=sleep) as client:
+        async with V3Client(url, "org-1", TOKEN, sleep=sleep, proxy=proxy) as client:
             return await client.fetch_page(**kwargs)
 
     return asyncio.run(run())
@@ -88,7 +94,9 @@ def test_broken_connections_are_retried(v3: V3Server) -> None:
 def test_an_unreachable_api_is_an_error(v3: V3Server) -> None:
     """After all attempts, with the reason."""
     delays: list[float] = []
-    with pytest.raises(V3ClientError, match="ConnectError"):
+    with pytest.raises(
+        V3ClientError, match=r"cannot connect to 127.0.0.1:\d+: Connection refused$"
+    ):
         fetch(f"http://127.0.0.1:{free_port()}", delays)
 
     assert len(delays) == MAX_ATTEMPTS - 1
@@ -139,12 +147,29 @@ def test_a_long_retry_after_is_an_error(v3: V3Server) -> None:
     assert len(v3.requests) == 2
 
 
+def test_retries_are_logged(v3: V3Server, caplog: pytest.LogCaptureFixture) -> None:
+    """With the delay, the reason and the number of the attempt."""
+    v3.faults = [error_response(503), truncated_response()]
+    fetch(v3.url)
+
+    url = f"{v3.url}/v3/organizations/org-1/sessions/insights"
+    first, second = (re.sub(r"in \d+ s", "in … s", line) for line in caplog.messages)
+    assert first == f"Retrying in … s: {url} returned 503 Service Unavailable (attempt 1 of 8)"
+    assert second.startswith(f"Retrying in … s: {url}: the connection broke: ")
+    assert second.endswith(" (attempt 2 of 8)")
+
+
 # Errors
 
 
 @pytest.mark.parametrize(
     ("status", "hint"),
-    [(401, "METRICS_SYNC_TOKEN"), (403, "ViewOrgSessions"), (404, "Not Found"), (204, "204")],
+    [
+        (401, "METRICS_SYNC_TOKEN"),
+        (403, "ViewOrgSessions"),
+        (404, "check --base-url"),
+        (204, "204"),
+    ],
 )
 def test_other_statuses_are_not_retried(v3: V3Server, status: int, hint: str) -> None:
     """The error has a hint and the detail of the response, without the token."""
@@ -173,7 +198,10 @@ def test_redirects_are_not_followed(v3: V3Server, status: int) -> None:
     """They could send the token elsewhere, or return sessions from elsewhere."""
     v3.faults = [Response(status_code=status, headers={"Location": f"{v3.url}/elsewhere"})]
 
-    assert "base URL" in str(fetch_error(v3.url))
+    message = str(fetch_error(v3.url))
+
+    assert f"redirects to {v3.url}/elsewhere" in message
+    assert message.endswith("set --base-url to the final base URL")
     assert len(v3.requests) == 1
 
 
@@ -217,6 +245,15 @@ def test_proxies_of_the_environment_are_ignored(
     v3.transform_page = always(LAST)
 
     assert fetch(v3.url).page.items[0].session_id == "a"
+
+
+def test_a_page_that_is_not_json_is_an_error(v3: V3Server) -> None:
+    """As a proxy may respond in the place of the API. It is not retried."""
+    v3.faults = [Response("<html>", media_type="text/html")]
+
+    message = str(fetch_error(v3.url))
+    assert "/sessions/insights: returned text/html, not JSON; check --base-url" in message
+    assert len(v3.requests) == 1
 
 
 def test_an_invalid_page_is_an_error(v3: V3Server) -> None:
@@ -285,11 +322,20 @@ def test_the_organization_is_one_path_segment(v3: V3Server) -> None:
     assert v3.requests[0].path_params == {"org_id": org_id}
 
 
-def test_a_base_url_may_have_a_path() -> None:
-    """And a trailing slash."""
+@pytest.mark.parametrize("end", ["", "/", "/v3", "//v3//"])
+def test_a_base_url_may_have_a_path(end: str) -> None:
+    """And a slash or the version at its end."""
     with v3_server("/behind/a proxy") as v3:
         v3.add(2)
-        assert len(fetch(v3.url + "/").page.items) == 2
+        assert len(fetch(v3.url + end).page.items) == 2
+
+
+@pytest.mark.parametrize("end", ["", "/", "/v3", "/v3/"])
+def test_spellings_of_a_base_url_share_a_checkpoint(end: str) -> None:
+    """It is stored by the base URL."""
+    assert V3Client(f"HTTPS://Api.example.com:443{end}", "o", "t").base_url == (
+        "https://api.example.com"
+    )
 
 
 @pytest.mark.parametrize(
@@ -305,6 +351,7 @@ def test_a_base_url_may_have_a_path() -> None:
         ),
         *(
             "https://api.example.com:port",
+            "https://api.example.com:99999",
             "http://api.example.com",
             "http://10.0.0.1",
         ),

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from email.utils import formatdate
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -187,11 +188,14 @@ def truncated_response() -> Response:
 
 
 @contextmanager
-def v3_server(prefix: str = "") -> Generator[V3Server]:
-    """Run a server below a path prefix for the duration of the block."""
+def v3_server(
+    prefix: str = "", certificate: Path | None = None, key: Path | None = None
+) -> Generator[V3Server]:
+    """Run a server below a path prefix for the duration of the block; over TLS with a key."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        server = V3Server(f"http://127.0.0.1:{listener.getsockname()[1]}{prefix}")
+        origin = "https://localhost" if key else "http://127.0.0.1"
+        server = V3Server(f"{origin}:{listener.getsockname()[1]}{prefix}")
 
         async def endpoint(request: Request) -> Response:
             return await server.respond(request)
@@ -203,6 +207,8 @@ def v3_server(prefix: str = "") -> Generator[V3Server]:
             log_level="critical",
             date_header=False,
             lifespan="off",
+            ssl_certfile=certificate,
+            ssl_keyfile=key,
         )
         running = uvicorn.Server(config)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]})

@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from openapi_spec_validator import validate
 
-from metrics_graphql.core.measures import AVERAGE_ACUS, SESSION_MEASURES
+from metrics_graphql.core.measures import AVERAGE_ACUS, PULL_REQUEST_MEASURES, SESSION_MEASURES
 from metrics_graphql.rest_api.response_body import openapi_document
 from tests.conftest import Gateway
 
@@ -105,6 +105,7 @@ def with_additions(published: dict[str, Any]) -> dict[str, Any]:
     user_ids = enterprise["parameters"][0]
     org_ids = {**user_ids, "name": "org_ids", "schema": {**user_ids["schema"], "title": "Org Ids"}}
     enterprise["parameters"].append(org_ids)
+    add_pull_requests(document)
     ok = {"$ref": "#/components/schemas/ServiceUserSelf"}
     document["paths"]["/v3/self"] = {
         "get": {
@@ -128,8 +129,41 @@ def with_additions(published: dict[str, Any]) -> dict[str, Any]:
     return document
 
 
+def add_pull_requests(document: dict[str, Any]) -> None:
+    """Add an operation for pull requests next to each one for sessions."""
+    for path in (PATH, *OTHER_PATHS):
+        operation = deepcopy(document["paths"][path]["get"])
+        for name, text in operation.items():
+            if name in {"summary", "description", "operationId"}:
+                operation[name] = (
+                    text.replace("Session", "PR")
+                    .replace("session metrics", "pull request metrics")
+                    .replace("session_metrics", "pr_metrics")
+                    .replace("_sessions_get", "_prs_get")
+                )
+        ok = operation["responses"]["200"]["content"]["application/json"]
+        ok["schema"] = {"$ref": "#/components/schemas/PrMetricsResponse"}
+        document["paths"][path.replace("sessions", "prs")] = {"get": operation}
+    descriptions = {
+        "prs_created_count": "Pull requests of the sessions, in any state.",
+        "prs_opened_count": "Pull requests of the sessions, open now.",
+        "prs_merged_count": "Pull requests of the sessions, merged.",
+        "prs_closed_count": "Pull requests of the sessions, closed and not merged.",
+    }
+    document["components"]["schemas"]["PrMetricsResponse"] = {
+        "title": "PrMetricsResponse",
+        "description": "Response model for PR metrics.",
+        "type": "object",
+        "required": list(descriptions),
+        "properties": {
+            name: {"type": "integer", "title": name.replace("_", " ").title(), "description": text}
+            for name, text in descriptions.items()
+        },
+    }
+
+
 def test_the_document_only_adds_to_the_published_one(gateway: Gateway) -> None:
-    """The path parameter, the responses 401, 403, 429, 503 and 504, and three paths."""
+    """The path parameter, the responses 401, 403, 429, 503 and 504, and six paths."""
     served = gateway.request("GET", "/openapi.json", None).json()
 
     assert served == with_additions(PUBLISHED)
@@ -144,12 +178,13 @@ def test_the_document_has_the_counted_measures_and_no_others() -> None:
     """Each is a property, required and an integer, or a member of an object of integers."""
     schemas = openapi_document()["components"]["schemas"]
     response = schemas["SessionMetricsResponse"]
-    fields = list(dict.fromkeys(measure.field for measure in SESSION_MEASURES))
+    counted = SESSION_MEASURES
+    fields = list(dict.fromkeys(measure.field for measure in counted))
 
     assert list(response["properties"]) == response["required"] == [*fields, AVERAGE_ACUS]
     assert response["properties"][AVERAGE_ACUS]["type"] == "number"
     for field in fields:
-        members = [measure.member for measure in SESSION_MEASURES if measure.field == field]
+        members = [measure.member for measure in counted if measure.field == field]
         prop = response["properties"][field]
         if members == [None]:
             assert prop["type"] == "integer"
@@ -157,6 +192,15 @@ def test_the_document_has_the_counted_measures_and_no_others() -> None:
         schema = schemas[prop["$ref"].rpartition("/")[2]]
         assert list(schema["properties"]) == members
         assert {each["type"] for each in schema["properties"].values()} == {"integer"}
+
+
+def test_pull_request_metrics_have_their_measures_and_no_others() -> None:
+    """Each is a property, required and an integer."""
+    response = openapi_document()["components"]["schemas"]["PrMetricsResponse"]
+    names = [measure.name for measure in PULL_REQUEST_MEASURES]
+
+    assert list(response["properties"]) == response["required"] == names
+    assert {each["type"] for each in response["properties"].values()} == {"integer"}
 
 
 def test_objects_by_category_have_the_schema_of_their_category() -> None:

@@ -1,6 +1,7 @@
 """Query parameters: which values they mean, and which are refused."""
 
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from starlette.datastructures import QueryParams
@@ -78,3 +79,57 @@ def test_a_thousand_ids_of_each_kind_are_allowed(gateway: Gateway) -> None:
     )
 
     assert response.status_code == 200
+
+
+LISTS = ["user_ids", "service_user_ids"]
+SCALARS = ["time_before", "time_after", "playbook_id"]
+PATHS = {
+    "/v3/organizations/org-1/metrics/sessions": ("org-1", [*LISTS, *SCALARS]),
+    "/v3/organizations/metrics/sessions": ("org-1", [*LISTS, *SCALARS]),
+    "/v3/enterprise/metrics/sessions": (None, [*LISTS, *SCALARS, "org_ids"]),
+}
+"""The endpoints, the organization of a token, and the parameters."""
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("brackets", ["[]", "[0]", "[a]", "[][]", "[", "%5B%5D", "%5b0%5d"])
+def test_a_name_with_brackets_is_refused(loaded: Gateway, path: str, brackets: str) -> None:
+    """The error has the spelling and what to use; ignored, the filter would not restrict."""
+    org_id, names = PATHS[path]
+    token = loaded.token(org_id)
+    for name in names:
+        query = f"time_after=10&time_before=20&{name}{brackets}=a&{name}{brackets}=b"
+        response = loaded.request("GET", f"{path}?{query}", token)
+        spelling = name + unquote(brackets)
+        right = f"`{name}=a&{name}=b` or `{name}=a,b`" if name.endswith("s") else f"`{name}`"
+
+        assert response.status_code == 422
+        assert response.json()["detail"] == [
+            {
+                "type": "parameter_name",
+                "loc": ["query", spelling],
+                "msg": f"Parameter `{spelling}` is not supported: use {right}",
+                "input": "b",
+            }
+        ]
+
+
+def test_each_parameter_with_brackets_is_named_once(loaded: Gateway) -> None:
+    """However many values it has."""
+    query = "&".join(f"user_ids[{number}]=a" for number in range(200)) + "&time_after[]=x"
+    path = f"/v3/organizations/org-1/metrics/sessions?{query}"
+    detail = loaded.request("GET", path, loaded.token("org-1")).json()["detail"]
+
+    assert [entry["loc"][1] for entry in detail] == ["user_ids[0]", "time_after[]"]
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    ["zzz[]=1", "zzz=1", "[]=1", "user_id=a", "user_ids.0=a", "userIds=a", "xuser_ids[]=a",
+     "org_ids[]=a", "org_ids=a"],
+)  # fmt: skip
+def test_other_parameters_are_ignored(loaded: Gateway, unknown: str) -> None:
+    """As the v3 API does; `org_ids` is a parameter of the enterprise only."""
+    path = "/v3/organizations/org-1/metrics/sessions?time_after=10&time_before=20"
+
+    assert loaded.request("GET", f"{path}&{unknown}", loaded.token("org-1")).status_code == 200

@@ -1,7 +1,9 @@
 """The routes of the v3 API, compared with responses that FastAPI was recorded to give."""
 
 from copy import deepcopy
+from functools import partial
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -21,10 +23,10 @@ def authorization_of(case: dict[str, Any], token: str) -> dict[str, str]:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
 def test_responses_equal_the_recorded_ones(gateway: Gateway, case: dict[str, Any]) -> None:
-    """In status, headers and body, with three exceptions.
+    """In status, headers and body, with four exceptions.
 
-    Reversed bounds are refused here, a trailing slash is not redirected, and errors shorten long
-    values.
+    Reversed bounds and names with brackets are refused here, a trailing slash is not redirected,
+    and errors shorten long values.
     """
     parsed = case.get("parsed")
     token = gateway.token("org-1")
@@ -38,6 +40,10 @@ def test_responses_equal_the_recorded_ones(gateway: Gateway, case: dict[str, Any
     if parsed and parsed["time_before"] < parsed["time_after"]:
         assert response.status_code == 422
         assert [entry["loc"] for entry in response.json()["detail"]] == [["query", "time_before"]]
+        return
+    if "[]" in case["query"]:
+        assert response.status_code == 422
+        assert response.json()["detail"][0]["loc"][1].endswith("[]")
         return
     if case["path"].endswith("/"):
         assert (case["status"], response.status_code) == (307, 404)
@@ -204,3 +210,116 @@ def test_only_get_is_allowed(gateway: Gateway, path: str) -> None:
         response = gateway.request(method, path, gateway.token())
         assert response.status_code == 405
         assert response.headers["allow"] == "GET"
+
+
+UNUSUAL_IDS = [
+    *("team/one", "/", "//", "/team/", "a/b/c", "team?one", "team#one", "100%", "%2F", "a%252Fb"),
+    *("a b", "a+b", "ünï/çødé", "\U0001f600", "a&b=c;d", "a:b@c", "a\\b", "..x", "self"),
+    *("metrics", "metrics/sessions", "a/metrics/sessions", "/v3/organizations/b/metrics/sessions"),
+]
+
+
+@pytest.mark.parametrize("org_id", UNUSUAL_IDS)
+def test_any_id_can_be_requested_percent_encoded(loaded: Gateway, org_id: str) -> None:
+    """It is decoded once, as the id of one organization, also for the enterprise."""
+    loaded.load([{"org_id": org_id, "session_id": "s", "created_at": 10}])
+    segment = quote(org_id, safe="")
+    response = loaded.rest(segment, loaded.token(org_id), **PERIOD)
+    enterprise = loaded.enterprise(loaded.token(), **PERIOD, org_ids=org_id)
+
+    for each in (response, enterprise):
+        assert each.status_code == 200, each.text
+        assert each.json()["sessions_created_count"] == 1
+    other = loaded.rest(segment, loaded.token(f"{org_id}/other"), **PERIOD)
+    assert other.status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v3/organizations/team/one/metrics/sessions",
+        "/v3/organizations//metrics/sessions",
+        "/v3/organizations/team%2Fone%2Fmetrics%2Fsessions",
+        "/v3/organizations/team%2Fone/metrics%2Fsessions",
+        "/v3/organizations%2Fteam%2Fone/metrics/sessions",
+        "/v3/organizations/team%2Fone/metrics/sessions/",
+        "/v3/organizations/team%2Fone/metrics/sessions%2F",
+        "/v3/organizations%2Fmetrics/sessions",
+    ],
+)
+def test_a_slash_that_is_not_encoded_separates_segments(loaded: Gateway, path: str) -> None:
+    """And one that is encoded does not (RFC 3986)."""
+    response = loaded.request("GET", path, loaded.token("team/one"), params=PERIOD)
+
+    assert (response.status_code, response.json()) == (404, {"detail": "Not Found"})
+
+
+def test_dots_are_an_id_for_clients_that_do_not_remove_them(loaded: Gateway) -> None:
+    """Many do, even encoded ones; GraphQL and `org_ids` have no such segments."""
+    for org_id, segment in ((".", "%2E"), ("..", "%2E%2E")):
+        loaded.load([{"org_id": org_id, "session_id": "s", "created_at": 10}])
+        response = loaded.rest(segment, loaded.token(org_id), **PERIOD)
+
+        assert response.json()["sessions_created_count"] == 1
+
+
+def test_a_server_may_pass_the_decoded_path_only(loaded: Gateway) -> None:
+    """ASGI's `raw_path` is optional."""
+    token = loaded.token("100%25")
+    statuses: list[int] = []
+
+    async def send(message: Any) -> None:  # noqa: ANN401 - of ASGI
+        statuses.append(message.get("status", 0))
+
+    async def request() -> None:
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": "GET",
+            "path": "/v3/organizations/100%25/metrics/sessions",
+            "query_string": b"time_after=10&time_before=20",
+            "headers": [(b"authorization", f"Bearer {token}".encode())],
+        }
+        await loaded.app(scope, loaded.transport, send)  # type: ignore[arg-type]
+
+    loaded.run(request())
+
+    assert statuses[0] == 200
+
+
+MILLISECONDS = 1_763_600_000_000
+
+
+@pytest.mark.parametrize("enterprise", [False, True])
+@pytest.mark.parametrize(
+    "after", [str(MILLISECONDS), f"{MILLISECONDS}.0", "253402300800", "9" * 31]
+)
+@pytest.mark.parametrize("before", ["10", str(MILLISECONDS + 1)])
+def test_a_start_in_milliseconds_is_refused(
+    loaded: Gateway, after: str, before: str, *, enterprise: bool
+) -> None:
+    """By its own location, even if the end is earlier."""
+    request = loaded.enterprise if enterprise else partial(loaded.rest, "org-1")
+    token = loaded.token(None if enterprise else "org-1")
+    response = request(token, time_after=after, time_before=before)
+
+    assert response.status_code == 422
+    assert response.json() == {
+        "detail": [
+            {
+                "type": "value_error",
+                "loc": ["query", "time_after"],
+                "msg": "Value must not be after the year 9999: Unix seconds are expected, not"
+                " milliseconds",
+                "input": after,
+            }
+        ]
+    }
+
+
+def test_an_end_in_milliseconds_means_no_end(loaded: Gateway) -> None:
+    """As every end after the year 9999 does."""
+    loaded.load([{"org_id": "org-late", "session_id": "s", "created_at": 2_000_000_000}])
+    token = loaded.token("org-late")
+    for before in (MILLISECONDS, MILLISECONDS * 10**6, 10**30):
+        body = loaded.rest("org-late", token, time_after=0, time_before=before).json()
+        assert body["sessions_created_count"] == 1

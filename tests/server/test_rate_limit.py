@@ -41,7 +41,7 @@ def test_a_caller_over_its_rate_limit_gets_429_at_both_apis(gateway: Gateway) ->
 
 def test_without_a_rate_limit_nothing_is_counted(gateway: Gateway) -> None:
     """Responses have no rate limit headers."""
-    with gateway.configured(rate_limit="") as unlimited:
+    with gateway.configured(rate_limit="none") as unlimited:
         token = gateway.token("org-1")
         response = unlimited.rest("org-1", token, time_after=0, time_before=10)
 

@@ -112,11 +112,42 @@ def test_an_invalid_url_is_refused_without_its_password(url: str, named: str) ->
     assert "more" not in str(refused.value)
 
 
-@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "mysql://host/db", "nonsense"])
-def test_an_unsupported_database_is_refused(url: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("mysql://host/db", "mysql is not a supported database"),
+        ("postgresql+psycopg2://host/db", r"postgresql\+psycopg2 is not a supported database"),
+        ("nonsense", "not a supported database"),
+        ("t.db", "not a supported database"),
+        ("file:t.db", "not a supported database"),
+        ("sqlite", "not a supported database"),
+        ("sqlite:t.db", "three slashes"),
+        ("sqlite:/t.db", "three slashes"),
+        ("sqlite://", "three slashes"),
+        ("sqlite://t.db", "three slashes"),
+        ("sqlite:///", "path of a file"),
+        ("sqlite:///:memory:", "path of a file"),
+        ("sqlite:///file:t.db?uri=true", "no parameters"),
+        ("sqlite:///file:t.db", "path of a file"),
+        ("sqlite:///t.db?mode=ro", "no parameters"),
+        ("sqlite:///a%20b.db", "not percent-encoded"),
+        ("sqlite:///.", "is a directory"),
+        ("sqlite:///nowhere/t.db", "directory .* does not exist"),
+        ("sqlite:///t.db\r", "control characters"),
+        ("sqlite:///t\n.db", "control characters"),
+    ],
+)
+def test_an_unsupported_database_is_refused(url: str, reason: str) -> None:
     """Each connection to a database in memory sees another one; other engines are unsupported."""
-    with pytest.raises(ValueError, match=r"database"):
+    with pytest.raises(ValueError, match=reason):
         Database(url)
+
+
+@pytest.mark.parametrize("scheme", ["sqlite", "sqlite+aiosqlite", "SQLite"])
+def test_paths_of_sqlite(scheme: str, tmp_path: Path) -> None:
+    """Three slashes before a relative path, four before an absolute one."""
+    assert Database(f"{scheme}:///t.db").dialect.file == Path("t.db")
+    assert Database(f"{scheme}:///{tmp_path}/a b#c.db").dialect.file == tmp_path / "a b#c.db"
 
 
 def test_an_unsupported_url_is_refused_without_its_password() -> None:

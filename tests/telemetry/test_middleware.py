@@ -2,6 +2,7 @@
 
 import json
 import logging
+from urllib.parse import unquote
 
 import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -22,6 +23,11 @@ PREFIX = "/our/sessions"
         ("/v3/self", "rest", "/v3/self"),
         (
             "/v3/organizations/org-1/metrics/sessions?time_after=1&time_before=2",
+            "rest",
+            "/v3/organizations/{org_id}/metrics/sessions",
+        ),
+        (
+            "/v3/organizations/org%2F1/metrics/sessions?time_after=1&time_before=2",
             "rest",
             "/v3/organizations/{org_id}/metrics/sessions",
         ),
@@ -63,7 +69,8 @@ def test_a_request_below_a_prefix_has_its_endpoint_and_route(  # noqa: PLR0913, 
         if each.get("metrics_graphql.request_id") == lines[0]["request_id"]
     ]
 
-    assert (lines[0]["path"], lines[0]["endpoint"]) == (prefix + path.partition("?")[0], endpoint)
+    sent = prefix + unquote(path.partition("?")[0])
+    assert (lines[0]["path"], lines[0]["endpoint"]) == (sent, endpoint)
     assert sample_sum(metrics, "request_duration_seconds_count", endpoint=endpoint) == 1
     assert request["metrics_graphql.endpoint"] == endpoint
     assert request.get("http.route") == route

@@ -1,11 +1,13 @@
 """Traces, by OpenTelemetry's own SDK."""
 
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 from opentelemetry.sdk.trace import ReadableSpan
@@ -14,6 +16,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 from metrics_graphql.core.service import MetricsService
+from metrics_graphql.settings import Settings
+from metrics_graphql.telemetry.request_record import RequestRecord
+from metrics_graphql.telemetry.tracing import Tracing, check_tracing
 from tests.conftest import Gateway, on_every_engine, only_sqlite
 
 TRACE, PARENT = "4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7"
@@ -148,6 +153,105 @@ def test_the_variables_of_opentelemetry_configure_the_export(
     assert [path for path, _ in received] == ["/v1/traces"]
     assert b"numbers" in received[0][1]
     assert b"GET health" in received[0][1]
+
+
+@pytest.mark.parametrize(
+    ("variables", "name"),
+    [
+        ({}, "metrics-graphql"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=foo,a=b"}, "foo"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "a=b"}, "metrics-graphql"),
+        ({"OTEL_RESOURCE_ATTRIBUTES": "service.name=foo", "OTEL_SERVICE_NAME": "bar"}, "bar"),
+        ({"OTEL_SERVICE_NAME": ""}, "metrics-graphql"),
+    ],
+)
+def test_the_name_of_the_service(
+    monkeypatch: pytest.MonkeyPatch,
+    exporter: InMemorySpanExporter,
+    tmp_path: Path,
+    variables: dict[str, str],
+    name: str,
+) -> None:
+    """`OTEL_SERVICE_NAME`, or else `OTEL_RESOURCE_ATTRIBUTES`, in the environment or in `.env`."""
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("".join(f"{key}={value}\n" for key, value in variables.items()))
+    by_file = Tracing()
+    Path(".env").unlink()
+    for key, value in variables.items():
+        monkeypatch.setenv(key, value)
+    with closing(by_file), closing(Tracing()) as by_environment:
+        for tracing in (by_file, by_environment):
+            tracing.export(RequestRecord("id", "GET", "/"), "")
+
+    names = [span.resource.attributes["service.name"] for span in exporter.get_finished_spans()]
+    assert names == [name, name]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "must"),
+    [
+        *(("OTEL_BSP_SCHEDULE_DELAY", each, "above 0") for each in ("-1", "0", "abc", "1.5")),
+        ("OTEL_BSP_EXPORT_TIMEOUT", "x", "above 0"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "0", "above 0"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "10", "at most OTEL_BSP_MAX_QUEUE_SIZE"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "4000", "at most OTEL_BSP_MAX_QUEUE_SIZE"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "-1", "a whole number"),
+        ("OTEL_TRACES_SAMPLER", "sometimes", "one of always_on"),
+        ("OTEL_TRACES_SAMPLER_ARG", "2", "from 0 to 1"),
+        ("OTEL_TRACES_EXPORTER", "zipkin", "otlp"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "localhost:4318", "a URL"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "grpc://host", "a URL"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "soon", "seconds above 0"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "0", "seconds above 0"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "brotli", "none, gzip or deflate"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "s3cret", "name=value pairs"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/s3cret", "does not exist"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "nonsense", "name=value pairs"),
+        ("OTEL_SDK_DISABLED", "perhaps", "true or false"),
+    ],
+)
+def test_an_invalid_variable_is_refused(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, must: str
+) -> None:
+    """By name, without its value, if traces are exported."""
+    monkeypatch.setenv(name, value)
+    check_tracing(Settings())
+    with pytest.raises(ValueError, match=must) as refused:
+        check_tracing(Settings(otel=True))
+
+    assert re.match(f"({name}|OTEL_BSP_MAX_EXPORT_BATCH_SIZE)\\b", str(refused.value))
+    assert "s3cret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"OTEL_TRACES_SAMPLER": "parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG": "0.25"},
+        {"OTEL_EXPORTER_OTLP_HEADERS": "authorization=Basic%20abc=,b=c"},
+        {"OTEL_EXPORTER_OTLP_ENDPOINT": "https://otel.example.com:4318/path"},
+        {"OTEL_EXPORTER_OTLP_TIMEOUT": "0.5", "OTEL_EXPORTER_OTLP_COMPRESSION": "gzip"},
+        {"OTEL_BSP_SCHEDULE_DELAY": "", "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"},
+        {"OTEL_BSP_MAX_QUEUE_SIZE": "10", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "10"},
+    ],
+)
+def test_valid_variables(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) -> None:
+    """An empty one counts as unset."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    check_tracing(Settings(otel=True))
+
+
+def test_whatever_else_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that failed would be started again and again."""
+    name = "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER"
+    monkeypatch.setenv(name, "missing")
+    with pytest.raises(ValueError, match="METRICS_OTEL: OpenTelemetry cannot start: ") as refused:
+        check_tracing(Settings(otel=True))
+
+    assert "\n" not in str(refused.value)
 
 
 def test_opentelemetry_is_only_imported_if_it_is_enabled() -> None:

@@ -1,12 +1,13 @@
 """GraphiQL in a real browser."""
 
 import time
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.conftest import only_sqlite
-from tests.serving import Server
+from tests.conftest import Gateway, only_sqlite
+from tests.serving import Server, served
 from tests.web.browser import browsing, needs_browser, violations
 
 pytestmark = [needs_browser, only_sqlite]
@@ -76,6 +77,41 @@ def test_a_card_of_the_dashboard_opens_with_its_query(token: str, server: Server
         expect(page.locator(".graphiql-query-editor")).to_contain_text("byUser")
         run_until(page, '"email|0"')
         assert browser.problems == []
+
+
+def test_pages_of_a_server_with_trusted_documents_only(
+    filled: Gateway, token: str, tmp_path: Path
+) -> None:
+    """The dashboard works. GraphiQL has a notice, and runs the examples and cards only."""
+    settings = {"trusted_documents_only": True, "cache_ttl": 0}
+    with (
+        served(filled.database_url, tmp_path / "log", **settings) as server,
+        browsing(server.url) as browser,
+    ):
+        page = browser.open("/graphql", token)
+        expect(page.get_by_role("note")).to_contain_text("trusted documents only")
+        expect(page.locator(".graphiql-query-editor .view-line").first).to_be_visible()
+        page.wait_for_load_state("networkidle")
+        assert violations(page) == []
+        page.get_by_role("button", name="Totals", exact=True).click()
+        run_until(page, "previousPeriod")
+
+        page.goto(f"{server.url}/")
+        expect(page.locator(".cards:not(.stale)")).to_be_visible()
+        card = page.get_by_role("region", name="Sessions over time", exact=True)
+        card.locator("summary").click()
+        card.get_by_role("link", name="Open in GraphiQL").click()
+        run_until(page, "startsAt")
+
+        page.get_by_role("button", name="New tab").click()
+        page.locator(".graphiql-query-editor .monaco-editor").first.click()
+        page.keyboard.press("ControlOrMeta+A")
+        page.keyboard.type("{ __typename ", delay=20)
+        run_until(page, "BAD_USER_INPUT")
+        expect(page.locator(RESPONSE)).to_contain_text("is not a trusted document")
+        assert not any("__schema" in request["query"] for request in browser.requests)
+        # The browser itself reports a 422 to its console.
+        assert [each for each in browser.problems if "422" not in each] == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

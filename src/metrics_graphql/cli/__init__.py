@@ -7,6 +7,7 @@ import typer
 from metrics_graphql import __version__
 from metrics_graphql.cli import (
     copy,
+    delete,
     demo,
     doctor,
     export_schema,
@@ -29,6 +30,7 @@ app.command()(demo.demo)
 app.command()(load.load)
 app.command()(sync.sync)
 app.command()(copy.copy)
+app.command()(delete.delete)
 app.command()(verify.verify)
 app.command()(migrate.migrate)
 app.command()(doctor.doctor)

@@ -12,13 +12,15 @@ import typer
 import uvicorn
 
 from metrics_graphql.app import create_app
-from metrics_graphql.cli.runner import fail, progress_bar, run_with_schema
-from metrics_graphql.cli.serve import UVICORN_OPTIONS, configure_server
+from metrics_graphql.cli.runner import configure, fail, progress_bar, run_with_schema
+from metrics_graphql.cli.serve import UVICORN_OPTIONS
+from metrics_graphql.core.names import NamedKind
 from metrics_graphql.core.periods import DAY
 from metrics_graphql.core.tenants import ENTERPRISE
-from metrics_graphql.ingestion.demo_data import DEMO_ORGANIZATIONS, demo_sessions
+from metrics_graphql.ingestion.demo_data import DEMO_ORGANIZATIONS, demo_names, demo_sessions
 from metrics_graphql.ingestion.loader import Loader
 from metrics_graphql.ingestion.rows import ParsedRow
+from metrics_graphql.storage.names import store_names
 from metrics_graphql.storage.repository import Storage
 from metrics_graphql.storage.service_users import IssuedToken, create_service_user
 
@@ -44,7 +46,7 @@ def demo(
     ] = 8000,
 ) -> None:
     """Generate sessions in ./.metrics-demo, replacing those of an earlier demo, and serve them."""
-    settings = configure_server().model_copy(
+    settings = configure().model_copy(
         update={
             "database_url": f"sqlite:///{DATABASE}",
             "sessions_url": "",
@@ -136,6 +138,15 @@ async def fill_database(storage: Storage, sessions: int, until: int) -> IssuedTo
             batch_size=BATCH_SIZE,
         )
         await loader.load(rows)
+    await store_names(
+        storage.database,
+        [
+            (kind, each, name)
+            for org_id in DEMO_ORGANIZATIONS
+            for kind in NamedKind
+            for each, name in demo_names(org_id, kind, await storage.list_ids(org_id, kind))
+        ],
+    )
     return await create_service_user(storage.database, "demo", tenant=ENTERPRISE)
 
 

@@ -1,7 +1,6 @@
 """`doctor`: checks an installation and suggests fixes."""
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
@@ -11,10 +10,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import typer
 
 from metrics_graphql.app import validate_settings
-from metrics_graphql.cli.runner import InvalidSettings, describe_error, read_settings
+from metrics_graphql.cli.runner import describe_error
 from metrics_graphql.core.deadline import set_deadline
 from metrics_graphql.core.errors import MetricsError, TimedOut
-from metrics_graphql.settings import Settings
+from metrics_graphql.settings import (
+    InvalidSettings,
+    Settings,
+    read_settings,
+    unknown_variables,
+)
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.repository import InvalidDatabaseURL, Storage, open_storage
 from metrics_graphql.storage.session_store import SessionStore
@@ -89,13 +93,9 @@ def check_settings(settings: Settings) -> Iterator[Check]:
     problems = validate_settings(settings)
     for problem in problems:
         yield Check("fail", "settings", problem, FIX_SETTING)
-    known = {f"METRICS_{name}".upper() for name in Settings.model_fields}
-    unknown = sorted(
-        name for name in os.environ if name.startswith("METRICS_") and name not in known
-    )
-    if unknown:
-        result = f"unknown variables: {', '.join(unknown)}"
-        yield Check("warn", "settings", result, "check the spelling")
+    unknown = unknown_variables()
+    for warning in unknown:
+        yield Check("warn", "settings", warning, "check the spelling")
     if not problems and not unknown:
         yield Check("ok", "settings", "valid")
 

@@ -5,13 +5,18 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
 import typer
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 
+from metrics_graphql.app import validate_settings
 from metrics_graphql.core.errors import BadUserInput, FieldPath, MetricsError
 from metrics_graphql.ingestion.loader import LoadSummary
-from metrics_graphql.settings import Settings
+from metrics_graphql.settings import (
+    InvalidSettings,
+    Settings,
+    read_settings,
+    unknown_variables,
+)
 from metrics_graphql.storage.repository import InvalidDatabaseURL, Storage, open_storage
 from metrics_graphql.telemetry.logging import configure_logging
 
@@ -22,6 +27,7 @@ ARGUMENT_NAMES: Final[Mapping[FieldPath, str]] = {
     ("name",): "NAME",
     ("org_id",): "--org",
     ("permission",): "--permission",
+    ("proxy",): "--proxy",
     ("service_user_id",): "ID",
     ("sync_token",): "METRICS_SYNC_TOKEN",
 }
@@ -30,10 +36,6 @@ ROW_COLUMNS: Final = (TextColumn("{task.description}"), BarColumn())
 """Columns of a progress bar whose description counts rows."""
 
 console = Console(stderr=True)
-
-
-class InvalidSettings(Exception):
-    """Settings cannot be read. The message names each of them."""
 
 
 def print_error(message: object) -> None:
@@ -48,31 +50,20 @@ def fail(message: str) -> typer.Exit:
 
 
 def configure() -> Settings:
-    """Read the settings and configure logging. Invalid settings end the command."""
+    """Read and check the settings, and configure logging. Invalid ones end the command.
+
+    A variable that may be a misspelled setting is a warning.
+    """
     try:
+        for warning in unknown_variables():
+            print_error(f"warning: {warning}")
         settings = read_settings()
     except InvalidSettings as error:
         raise fail(str(error)) from None
+    if problems := validate_settings(settings):
+        raise fail("; ".join(problems))
     configure_logging(settings.log_level, settings.log_format)
     return settings
-
-
-def read_settings() -> Settings:
-    """Return the settings of the environment.
-
-    Raises:
-        InvalidSettings: some cannot be read.
-    """
-    try:
-        return Settings()
-    except ValidationError as error:
-        problems = (
-            f"METRICS_{'.'.join(map(str, details['loc']))}".upper() + f": {details['msg']}"
-            for details in error.errors()
-        )
-        raise InvalidSettings("; ".join(problems)) from None
-    except UnicodeDecodeError as error:
-        raise InvalidSettings(f".env: {error}") from None
 
 
 def run_with_storage(settings: Settings, work: Callable[[Storage], Awaitable[T]]) -> T:

@@ -1,7 +1,9 @@
 """`serve`: runs the HTTP server."""
 
+import errno
 import math
 import os
+import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
@@ -10,9 +12,8 @@ from typing import Annotated, Any, Final
 import typer
 import uvicorn
 
-from metrics_graphql.app import validate_settings
 from metrics_graphql.cli.runner import configure, fail, run_with_storage
-from metrics_graphql.settings import Settings
+from metrics_graphql.telemetry.prometheus import METRICS_DIRECTORY
 
 UVICORN_OPTIONS: Final[dict[str, Any]] = {
     # `configure_logging` has set up handlers, and the application writes an access log of its own.
@@ -25,8 +26,8 @@ UVICORN_OPTIONS: Final[dict[str, Any]] = {
     "ws": "none",
 }
 """Options of uvicorn that `serve` and `demo` share."""
-METRICS_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
-"""The variable with the directory in which the metrics of several processes are merged."""
+UNUSED_FAMILY: Final = {errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT}
+"""Errors of an address of a family that the machine does not use."""
 WORKER_HEALTH_TIMEOUT: Final = 30
 """Seconds until a worker that has not started, or does not respond, is replaced. A slow machine
 needs some; uvicorn's default is 5."""
@@ -40,7 +41,8 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 1,
 ) -> None:
     """Serve GraphQL at /graphql and the v3 API below /v3."""
-    settings = configure_server()
+    settings = configure()
+    check_port(host, port)
     # Before the workers start: errors are one line, and one process upgrades the schema.
     run_with_storage(settings, lambda storage: storage.ensure_schema(upgrade_embedded=True))
     with shared_metrics(workers if settings.prometheus else 1):
@@ -58,12 +60,24 @@ def serve(
         )
 
 
-def configure_server() -> Settings:
-    """Read the settings and check all that the server uses. An invalid one ends the command."""
-    settings = configure()
-    if problems := validate_settings(settings):
-        raise fail("; ".join(problems))
-    return settings
+def check_port(host: str, port: int) -> None:
+    """Check that the addresses of a host can be listened on. Otherwise, the command ends."""
+    try:
+        infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, _, _, _, address in infos:
+            try:
+                with socket.socket(family, socket.SOCK_STREAM) as server_socket:
+                    if os.name == "posix":
+                        server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    server_socket.bind(address)
+            except OSError as error:
+                # `localhost` has an IPv6 address, also where the machine has none.
+                if len(infos) == 1 or error.errno not in UNUSED_FAMILY:
+                    raise
+    except OSError as error:
+        raise fail(
+            f"cannot listen on --host {host} --port {port}: {error.strerror or error}"
+        ) from None
 
 
 @contextmanager

@@ -22,8 +22,9 @@ from metrics_graphql.cli.runner import (
 from metrics_graphql.core.errors import Unavailable
 from metrics_graphql.ingestion.loader import Loader
 from metrics_graphql.ingestion.sync import pull, reset_checkpoint
+from metrics_graphql.ingestion.unknown_input import UnknownInput
 from metrics_graphql.ingestion.v3_client import MAX_PAGE_SIZE, V3Client, V3ClientError
-from metrics_graphql.ingestion.v3_schema import SessionPage
+from metrics_graphql.ingestion.v3_schema import SessionPage, count_unknown
 from metrics_graphql.storage.repository import Storage
 
 UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
@@ -38,7 +39,7 @@ def parse_duration(text: str) -> int:
     return int(match[1]) * UNITS[match[2]]
 
 
-def sync(
+def sync(  # noqa: PLR0913, PLR0917 - one parameter per option
     org: Annotated[str, typer.Option(help="The organization whose sessions are pulled.")],
     base_url: Annotated[str, typer.Option(help="The URL of the API, without /v3.")],
     every: Annotated[
@@ -53,6 +54,13 @@ def sync(
     page_size: Annotated[
         int, typer.Option(min=1, max=MAX_PAGE_SIZE, help="Sessions per request.")
     ] = MAX_PAGE_SIZE,
+    proxy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="The proxy. By default HTTPS_PROXY or ALL_PROXY, if NO_PROXY does not match.",
+        ),
+    ] = None,
 ) -> None:
     """Pull an organization's sessions from a v3 API: all of them first, then those that changed.
 
@@ -62,40 +70,75 @@ def sync(
 
     async def run(storage: Storage) -> None:
         token = settings.sync_token.get_secret_value()
-        async with V3Client(base_url, org, token, page_size) as client:
+        reporter = UnknownReporter()
+        async with V3Client(base_url, org, token, page_size, proxy=proxy) as client:
             if full:
                 await reset_checkpoint(client, storage.database)
             if every is not None:
-                return await run_until_signal(pull_repeatedly(storage, client, every))
+                return await run_until_signal(pull_repeatedly(storage, client, reporter, every))
             try:
-                await pull_once(storage, client)
+                await pull_once(storage, client, reporter)
             except V3ClientError as error:
-                raise fail(f"{error}; the pages before it are stored") from None
+                raise fail(str(error)) from None
 
     run_with_schema(settings, run, upgrade_embedded=True)
 
 
-async def pull_once(storage: Storage, client: V3Client) -> None:
-    """Pull once and print a summary."""
+class UnknownReporter:
+    """Prints unknown fields and values, each once however often it is pulled."""
+
+    def __init__(self) -> None:
+        self._names: set[tuple[str, str]] = set()
+        self._values: set[tuple[str, str]] = set()
+
+    def report(self, unknown: UnknownInput) -> None:
+        """Print what a pull counted, and no earlier one did."""
+        for counter, printed in (unknown.names, self._names), (unknown.values, self._values):
+            for key in printed:
+                counter.pop(key, None)
+            printed.update(counter)
+        for line in unknown.report():
+            typer.echo(line, err=True)
+
+
+async def pull_once(storage: Storage, client: V3Client, reporter: UnknownReporter) -> None:
+    """Pull once, and print a summary and unknown input.
+
+    Raises:
+        V3ClientError: a page cannot be fetched. The message has the number of sessions before it.
+        Unavailable: the database cannot be written to.
+    """
+    unknown = UnknownInput()
     with progress_bar(*ROW_COLUMNS) as bar:
         task = bar.add_task("Pulling", total=None)
         loader = Loader(storage.sessions)
         summary = loader.summary
 
-        def show_progress(page: SessionPage) -> None:
+        def on_page(page: SessionPage) -> None:
+            count_unknown(page, unknown)
             description = f"{summary.read:,} sessions"
             bar.update(task, completed=summary.read, total=page.total, description=description)
 
-        await pull(client, storage.database, loader, on_page=show_progress)
+        try:
+            await pull(client, storage.database, loader, on_page)
+        except V3ClientError as error:
+            if not summary.read:
+                raise
+            message = f"{error}; the {summary.read:,} sessions before it are stored"
+            raise V3ClientError(message, error.retry_after) from None
+        finally:
+            reporter.report(unknown)
     typer.echo(f"{summary.read:,} sessions pulled: {format_counts(summary)}")
 
 
-async def pull_repeatedly(storage: Storage, client: V3Client, interval: int) -> None:
+async def pull_repeatedly(
+    storage: Storage, client: V3Client, reporter: UnknownReporter, interval: int
+) -> None:
     """Pull every `interval` seconds. Errors are printed, and the next pull tries again."""
     while True:
         delay: float = interval
         try:
-            await pull_once(storage, client)
+            await pull_once(storage, client, reporter)
         except V3ClientError as error:
             print_error(error)
             delay = max(interval, error.retry_after)

@@ -25,6 +25,8 @@ class ServiceUser:
     """Seconds for which a token is valid; None: it does not expire."""
     revoked_at: int | None
     last_used_at: int | None
+    token_expires_at: int | None = None
+    """When the token of the request expires; None: never."""
 
     @property
     def org_id(self) -> str | None:
@@ -34,7 +36,8 @@ class ServiceUser:
     @property
     def cache_scope(self) -> str:
         """Everything about a caller that a response may depend on. No part contains NUL."""
-        return "\0".join((self.service_user_id, self.name, self.org_id or "", *self.permissions))
+        parts = (self.service_user_id, self.name, self.org_id or "", str(self.token_expires_at))
+        return "\0".join((*parts, *self.permissions))
 
     def can_view_metrics(self) -> bool:
         """Return whether any metrics may be read at all."""

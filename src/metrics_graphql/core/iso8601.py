@@ -1,4 +1,4 @@
-"""Parses ISO 8601 instants."""
+"""Parses ISO 8601 instants, for files and for GraphQL alike."""
 
 import re
 from datetime import UTC, datetime, timedelta

@@ -48,13 +48,19 @@ class TimePeriod:
 
     @classmethod
     def between(cls, time_after: int, time_before: int) -> Self:
-        """Return the period between two instants in Unix seconds, of any size.
+        """Return the period between two instants in Unix seconds.
 
-        Equal instants give the empty period.
+        Equal instants give the empty period. A `time_before` of any size means no end.
 
         Raises:
-            BadUserInput: `time_before` is earlier than `time_after`.
+            BadUserInput: `time_after` is after the year 9999, or `time_before` is earlier than it.
         """
+        if time_after > MAX_INSTANT:
+            # Milliseconds since 1978 are, when they are read as seconds.
+            raise BadUserInput(
+                ("filters", "time_after"),
+                "must not be after the year 9999: Unix seconds are expected, not milliseconds",
+            )
         if time_before < time_after:
             raise BadUserInput(
                 ("filters", "time_before"), "must not be earlier than the start of the period"

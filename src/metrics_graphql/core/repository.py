@@ -6,6 +6,7 @@ from typing import Protocol
 from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery
 from metrics_graphql.core.callers import Credential
 from metrics_graphql.core.errors import TimedOut, Unavailable
+from metrics_graphql.core.names import NamedKind
 from metrics_graphql.core.queries import MetricsRequest
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.tenants import Tenant
@@ -42,6 +43,12 @@ class Repository(Protocol):
 
     async def list_organizations(self, first: int) -> list[str]:
         """Return the ids of the first organizations, in order."""
+
+    async def fetch_names(self, kind: NamedKind, ids: Collection[str]) -> Mapping[str, str]:
+        """Return the names of those ids that have one."""
+
+    async def list_ids(self, tenant: Tenant, kind: NamedKind) -> list[str]:
+        """Return the ids of one kind that the sessions of a tenant name, in any order."""
 
     async def record_last_use(self, service_user_id: str, at: int) -> None:
         """Store when a service user last sent a request, in Unix seconds."""

@@ -23,6 +23,7 @@ from metrics_graphql.core.errors import (
     Unauthenticated,
     Unavailable,
 )
+from metrics_graphql.core.names import MAX_OPTIONS, NamedId, NamedKind, search_options
 from metrics_graphql.core.queries import MetricsRequest
 from metrics_graphql.core.refresh_ahead import MAX_ENTRIES, RefreshAheadCache
 from metrics_graphql.core.repository import Repository
@@ -125,8 +126,26 @@ class MetricsService:
         except (Unavailable, TimedOut) as error:
             return error
 
-    async def list_organizations(self, caller: ServiceUser, first: int) -> list[str]:
-        """Return the ids of the organizations whose metrics the caller may read, in order.
+    async def search_ids(
+        self, caller: ServiceUser, tenant: Tenant, kind: NamedKind, text: str, first: int
+    ) -> list[NamedId]:
+        """Return ids that the sessions of a tenant name, found by name or id.
+
+        Raises:
+            BadUserInput: `first` is not from 1 to `MAX_OPTIONS`.
+            Forbidden: the caller may not read the metrics of the tenant.
+            Unavailable: the database is unavailable.
+            TimedOut: the request passed its deadline.
+        """
+        if not 1 <= first <= MAX_OPTIONS:
+            raise BadUserInput(("first",), f"must be from 1 to {MAX_OPTIONS}, not {first}")
+        if tenant not in await self._permitted(caller, {tenant}):
+            raise forbidden(tenant)
+        options = await self.with_names(kind, await self._repository.list_ids(tenant, kind))
+        return search_options(options, text, first)
+
+    async def list_organizations(self, caller: ServiceUser, first: int) -> list[NamedId]:
+        """Return the organizations whose metrics the caller may read, ordered by id.
 
         Raises:
             BadUserInput: `first` is not from 1 to `MAX_ORGANIZATIONS`.
@@ -137,8 +156,20 @@ class MetricsService:
         if not caller.can_view_metrics():
             return []
         if caller.tenant is not ENTERPRISE:
-            return [caller.tenant]
-        return await self._repository.list_organizations(first)
+            org_ids = [caller.tenant]
+        else:
+            org_ids = await self._repository.list_organizations(first)
+        return await self.with_names(NamedKind.ORGANIZATION, org_ids)
+
+    async def with_names(self, kind: NamedKind, ids: Sequence[str]) -> list[NamedId]:
+        """Return ids of one kind with their names.
+
+        Raises:
+            Unavailable: the database is unavailable.
+            TimedOut: the request passed its deadline.
+        """
+        names = await self._repository.fetch_names(kind, ids)
+        return [NamedId(each, names.get(each)) for each in ids]
 
     async def close(self) -> None:
         """Wait for last uses to be stored, but not so long that a shutdown hangs."""

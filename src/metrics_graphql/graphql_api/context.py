@@ -16,6 +16,7 @@ from metrics_graphql.core.errors import (
     Unavailable,
     value_or_raise,
 )
+from metrics_graphql.core.names import NamedId, NamedKind
 from metrics_graphql.core.queries import MetricsRequest
 from metrics_graphql.core.service import MetricsService
 from metrics_graphql.core.tenants import Tenant
@@ -80,7 +81,28 @@ class Context:
             for spec in specs
         ]
 
-    async def list_organizations(self, first: int) -> list[str]:
+    async def search_ids(
+        self, tenant: Tenant, kind: NamedKind, text: str, first: int
+    ) -> list[NamedId]:
+        """Return ids that the sessions of a tenant name, found by name or id.
+
+        Raises:
+            BadUserInput, Forbidden, Unavailable, TimedOut: as the service does.
+        """
+        await self._read_data_versions({tenant})
+        return await self._service.search_ids(self.caller, tenant, kind, text, first)
+
+    async def organization_name(self, org_id: str) -> str | None:
+        """Return the name of the caller's organization.
+
+        Raises:
+            Unavailable, TimedOut: as the service does.
+        """
+        self.is_cacheable = False  # No data version is read that changes with the name.
+        (named,) = await self._service.with_names(NamedKind.ORGANIZATION, [org_id])
+        return named.name
+
+    async def list_organizations(self, first: int) -> list[NamedId]:
         """Return the organizations whose metrics the caller may read.
 
         Raises:

@@ -12,7 +12,7 @@ from strawberry.schema_directive import Location
     name="cost",
     description=(
         "The maximum number of SQL statements that this field adds to a request. Statements\n"
-        "that read credentials or data versions are not counted. An operation over the\n"
+        "that read the caller or data versions are not counted. An operation over the\n"
         "server's limit is refused before it is executed."
     ),
 )

@@ -19,6 +19,9 @@ from metrics_graphql.settings import Settings
 
 Fragments = Mapping[str, FragmentDefinitionNode]
 
+UNWRAPPING_FIELD: Final = "ofType"
+"""The field of introspection that unwraps a list or a non-null type. It adds no depth: tools nest
+it more often than a schema can nest types, and no other field has its name."""
 MAX_COUNT: Final = 2**53 - 1
 """Where counts saturate: the largest integer that every client of JSON reads exactly."""
 
@@ -34,7 +37,7 @@ class Complexity(NamedTuple):
     cost: int = 0
     """SQL statements, by the schema's `@cost`."""
     depth: int = 0
-    """The deepest nesting of fields."""
+    """The deepest nesting of fields, but for `ofType`."""
     alias_length: int = 0
     """Characters of the longest alias."""
 
@@ -145,7 +148,7 @@ class ComplexityVisitor:
                 aliases=min(below.aliases + (field.alias is not None), MAX_COUNT),
                 root_fields=1,
                 cost=min(below.cost + self._costs.get(field.name.value, 0), MAX_COUNT),
-                depth=below.depth + 1,
+                depth=below.depth + (field.name.value != UNWRAPPING_FIELD),
                 alias_length=max(below.alias_length, len(field.alias.value) if field.alias else 0),
             )
         )

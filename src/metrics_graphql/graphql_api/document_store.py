@@ -5,7 +5,7 @@ persisted queries name it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -109,10 +109,14 @@ class Document:
         return operation
 
 
+Result = Document | InvalidDocument | QueryTooExpensive
+"""A document or its error."""
+
+
 class StoredDocument(NamedTuple):
     """A document or its error, and the length of its text."""
 
-    result: Document | InvalidDocument | QueryTooExpensive
+    result: Result
     characters: int
 
 
@@ -126,8 +130,12 @@ class DocumentStore:
         suggestions: bool = True,
         trusted: Mapping[str, str] | None = None,
         trusted_only: bool = False,
+        page_documents: Sequence[str] = (),
     ) -> None:
-        """Validate the trusted documents, by id. With `trusted_only`, no others are executed.
+        """Validate the trusted documents, by id.
+
+        With `trusted_only`, only these and the documents of the pages are executed. The latter
+        have no ids, so that every id is the operator's, and may exceed a limit.
 
         Without `suggestions`, validation errors do not suggest names of the schema.
 
@@ -140,20 +148,24 @@ class DocumentStore:
             MAX_CHARACTERS, getsizeof=attrgetter("characters")
         )
         self._by_id: dict[str, Document] = {}
-        self._by_hash: dict[bytes, Document] = {}
+        self._by_hash: dict[bytes, Result] = {}
+        if trusted_only:
+            for text in page_documents:
+                self._by_hash[sha256(text.encode()).digest()] = self._store(text).result
         for document_id, text in (trusted or {}).items():
             try:
                 document = self._validate(text)
             except (InvalidDocument, QueryTooExpensive) as error:
+                reason = " ".join(str(error).split())
                 raise ValueError(
-                    f"METRICS_TRUSTED_DOCUMENTS: {document_id} cannot be executed: {error}"
+                    f"METRICS_TRUSTED_DOCUMENTS: {document_id} cannot be executed: {reason}"
                 ) from None
             self._by_id[document_id] = document
             self._by_hash[sha256(text.encode()).digest()] = document
         self._trusted_only = trusted_only
 
     @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings, page_documents: Sequence[str] = ()) -> Self:
         """Return the store that the settings describe.
 
         Raises:
@@ -164,6 +176,7 @@ class DocumentStore:
             suggestions=settings.suggestions,
             trusted=read_manifest(settings.trusted_documents),
             trusted_only=settings.trusted_documents_only,
+            page_documents=page_documents,
         )
 
     def resolve(self, request: GraphQLRequest) -> Document:
@@ -182,19 +195,21 @@ class DocumentStore:
             key = sha256(request.query.encode()).digest()
             if request.sha256 not in {None, key}:
                 raise BadUserInput(("sha256Hash",), "is not the hash of the query")
-        if document := self._by_hash.get(key):
-            return document
+        result = self._by_hash.get(key) or self._cached(key, request.query)
+        if isinstance(result, Exception):
+            raise result.with_traceback(None)
+        return result
+
+    def _cached(self, key: bytes, text: str | None) -> Result:
         if self._trusted_only:
             raise BadUserInput(
                 ("query",), "is not a trusted document, and no others are executed here"
             )
         stored = self._cache.get(key)
         if stored is None:
-            if request.query is None:
+            if text is None:
                 raise PersistedQueryNotFound
-            stored = self._cache[key] = self._store(request.query)
-        if isinstance(stored.result, Exception):
-            raise stored.result.with_traceback(None)
+            stored = self._cache[key] = self._store(text)
         return stored.result
 
     def _trusted(self, document_id: str) -> Document:
@@ -265,9 +280,13 @@ def read_manifest(path: Path | None) -> dict[str, str]:
     if path is None:
         return {}
     try:
-        manifest = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f"METRICS_TRUSTED_DOCUMENTS cannot be read: {error}") from None
+        manifest = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        reason = f"{path}: {error.strerror}"
+        raise ValueError(f"METRICS_TRUSTED_DOCUMENTS cannot be read: {reason}") from None
+    except (ValueError, RecursionError) as error:
+        reason = f"{path} is not JSON: {error}"
+        raise ValueError(f"METRICS_TRUSTED_DOCUMENTS cannot be read: {reason}") from None
     if not isinstance(manifest, dict) or not all(
         isinstance(text, str) for text in manifest.values()
     ):

@@ -10,15 +10,25 @@ from strawberry.utils.str_converters import to_camel_case
 from metrics_graphql.core.breakdowns import ORDER_MEASURES, OrderDirection
 from metrics_graphql.core.intervals import TimeInterval
 from metrics_graphql.core.measures import MEMBER_DESCRIPTIONS
+from metrics_graphql.core.names import NamedKind
 
-__all__ = ["OrderDirection", "OrderField", "SessionOrigin", "SessionSize", "TimeInterval"]
+__all__ = [
+    "NamedKind",
+    "OrderDirection",
+    "OrderField",
+    "SessionOrigin",
+    "SessionSize",
+    "TimeInterval",
+]
 
 E = TypeVar("E", bound=Enum)
 
 
-def describe(enum: type[E], description: str, values: Mapping[E, str]) -> type[E]:
+def describe(
+    enum: type[E], description: str, values: Mapping[E, str], name: str | None = None
+) -> type[E]:
     """Make an enum a type of the schema, with a description for each value."""
-    strawberry.enum(enum, description=description)
+    strawberry.enum(enum, name=name, description=description)
     definition = enum.__strawberry_definition__  # type: ignore[attr-defined] # added by Strawberry
     by_name = {member.name: text for member, text in values.items()}
     for value in definition.values:
@@ -42,6 +52,17 @@ describe(
         TimeInterval.WEEK: "From Monday.",
         TimeInterval.MONTH: "From the first of the month.",
     },
+)
+describe(
+    NamedKind,
+    "What can have a name, and be searched for.",
+    {
+        NamedKind.USER: "People who create sessions.",
+        NamedKind.SERVICE_USER: "Service users that create sessions.",
+        NamedKind.PLAYBOOK: "Playbooks that sessions are created from.",
+        NamedKind.ORGANIZATION: "Organizations.",
+    },
+    name="FilterOptionKind",
 )
 describe(
     OrderDirection,

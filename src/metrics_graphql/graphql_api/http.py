@@ -16,7 +16,8 @@ from metrics_graphql.core.service import MetricsService
 from metrics_graphql.graphql_api.content_negotiation import (
     JSON_TYPE,
     RESPONSE_TYPE,
-    prefers_html,
+    accept_field,
+    is_navigation,
     response_type,
 )
 from metrics_graphql.graphql_api.context import Context
@@ -56,26 +57,23 @@ class GraphQLEndpoint:
         service: MetricsService,
         pipeline: RequestPipeline,
         settings: Settings,
+        documents: DocumentStore,
         graphiql: ASGIApp,
     ) -> None:
-        """Read the trusted documents.
-
-        Raises:
-            ValueError: they cannot be read, or one of them cannot be executed.
-        """
         self._service = service
         self._pipeline = pipeline
         self._graphiql = graphiql
-        self._documents = DocumentStore.from_settings(settings)
+        self._documents = documents
         self._body_timeout = settings.body_timeout
         self._max_response_fields = settings.max_response_fields
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Respond to one request, whatever its method."""
         request = Request(scope, receive)
-        media_type = response_type(request.headers.get("accept"))
+        accept = accept_field(request)
+        media_type = response_type(accept)
         try:
-            response = await self._respond(request, media_type)
+            response = await self._respond(request, accept, media_type)
         except MetricsError as error:
             body = format_metrics_error(error)
             response = error_response(http_status(error), body, media_type, http_headers(error))
@@ -88,10 +86,10 @@ class GraphQLEndpoint:
             response = error_response(500, mask_error(error), media_type)
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request, media_type: str | None) -> ASGIApp:
+    async def _respond(self, request: Request, accept: str, media_type: str | None) -> ASGIApp:
         if request.method not in {"GET", "POST"}:
             raise MalformedRequest(405, "Use GET or POST.", {"Allow": "GET, POST"})
-        if prefers_html(request):
+        if is_navigation(request, accept):
             RequestRecord.of(request.scope).endpoint = "page"
             return self._graphiql
         if media_type is None:

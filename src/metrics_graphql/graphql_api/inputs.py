@@ -23,7 +23,9 @@ T = TypeVar("T")
 class SessionMetricsFilters:
     """The filters of a query, named as the REST parameters are, in camel case."""
 
-    time_after: Instant = strawberry.field(description="Created at this instant or later.")
+    time_after: Instant = strawberry.field(
+        description="Created at this instant or later. Not after the year 9999."
+    )
     time_before: Instant = strawberry.field(
         description=(
             "Created before this instant, and not at it, so that adjacent ranges never count\n"

@@ -1,7 +1,7 @@
 """Reads a GraphQL request from an HTTP request. Errors name the parameter."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.message import Message
 from functools import lru_cache
@@ -11,6 +11,8 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 from starlette.requests import ClientDisconnect, Request
+
+from metrics_graphql.core.errors import shorten
 
 MAX_BODY_BYTES: Final = 100_000
 """1,000 user ids and 1,000 service user ids of 35 characters take about 80,000."""
@@ -30,6 +32,8 @@ EXPECTED: Final = {
     "extensions.persistedQuery.sha256Hash": "must be a SHA-256, in hex",
 }
 """What each parameter must be."""
+JSON_PARAMS: Final = ("variables", "extensions")
+"""The parameters that a query string has as JSON."""
 
 
 class MalformedRequest(Exception):
@@ -89,7 +93,8 @@ def parse_request(request: Request, body: bytes) -> GraphQLRequest:
     """
     if request.method == "GET":
         params: dict[str, Any] = dict(request.query_params)
-        for name in ("variables", "extensions"):
+        refuse_brackets(params)
+        for name in JSON_PARAMS:
             text = params.pop(name, "")
             params[name] = parse_json(text, f"`{name}`") if text else None
         return validate_params(params)
@@ -99,6 +104,20 @@ def parse_request(request: Request, body: bytes) -> GraphQLRequest:
     if not isinstance(parsed, dict):
         raise MalformedRequest(400, "The body must be a JSON object.")
     return validate_params(parsed)
+
+
+def refuse_brackets(spellings: Iterable[str]) -> None:
+    """Refuse `variables[user]`, which some clients send for objects; ignored, it would be null.
+
+    Raises:
+        MalformedRequest: 400, naming the parameter.
+    """
+    for spelling in spellings:
+        name, bracket, _ = spelling.partition("[")
+        if bracket and name in EXPECTED:
+            expected = f"{EXPECTED[name]}, as JSON" if name in JSON_PARAMS else EXPECTED[name]
+            reason = f"`{shorten(spelling)}` is not supported: `{name}` {expected}."
+            raise MalformedRequest(400, reason)
 
 
 @lru_cache(maxsize=64)

@@ -1,7 +1,6 @@
 """The `DateTime` scalar: whole Unix seconds inside, ISO 8601 in UTC outside."""
 
 import json
-import re
 from datetime import timedelta
 from typing import Final, NewType
 
@@ -9,18 +8,12 @@ import strawberry
 from graphql import GraphQLError, IntValueNode, ValueNode, value_from_ast_untyped
 
 from metrics_graphql.core.errors import shorten
-from metrics_graphql.core.iso8601 import EPOCH, parse_iso8601
+from metrics_graphql.core.iso8601 import EPOCH, ISO_8601, parse_iso8601
 from metrics_graphql.core.periods import MAX_INSTANT, MIN_INSTANT, clamp_instant
 
 Instant = NewType("Instant", int)
 """Unix seconds."""
 
-ISO_8601: Final = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?"
-    r"(?P<offset>Z|[+-]\d\d:\d\d)?",
-    re.ASCII | re.IGNORECASE,
-)
-"""The accepted subset of what `parse_iso8601` accepts."""
 EXPECTED: Final = (
     "expected ISO 8601 with an offset, like 2025-01-31T00:00:00Z, or integer Unix seconds"
 )
@@ -46,16 +39,15 @@ def parse_instant(value: object) -> Instant:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return Instant(value)
-    parts = ISO_8601.fullmatch(value) if isinstance(value, str) else None
-    if parts is None:
-        raise GraphQLError(f"DateTime cannot represent {_short(value)}: {EXPECTED}.")
-    if parts["offset"] is None:
+    text = value if isinstance(value, str) else ""
+    if instant := parse_iso8601(text):
+        seconds, has_fraction = instant
+        # A four-digit year is not milliseconds, even if its offset or a fraction leads beyond 9999.
+        return Instant(clamp_instant(seconds + has_fraction))
+    parts = ISO_8601.fullmatch(text)
+    if parts and parts["offset"] is None:
         raise GraphQLError(f"DateTime {_short(value)} has no offset: {EXPECTED}.")
-    instant = parse_iso8601(parts[0])
-    if instant is None:
-        raise GraphQLError(f"DateTime cannot represent {_short(value)}: {EXPECTED}.")
-    seconds, has_fraction = instant
-    return Instant(seconds + has_fraction)
+    raise GraphQLError(f"DateTime cannot represent {_short(value)}: {EXPECTED}.")
 
 
 def parse_instant_literal(node: ValueNode, _variables: object = None) -> Instant:
@@ -66,7 +58,7 @@ def parse_instant_literal(node: ValueNode, _variables: object = None) -> Instant
     """
     if isinstance(node, IntValueNode) and len(node.value) > MAX_DIGITS:
         # `int` refuses thousands of digits.
-        return Instant(MIN_INSTANT if node.value.startswith("-") else MAX_INSTANT)
+        return Instant(MIN_INSTANT if node.value.startswith("-") else MAX_INSTANT + 1)
     try:
         return parse_instant(value_from_ast_untyped(node))
     except GraphQLError as error:
@@ -82,9 +74,10 @@ DATE_TIME: Final = strawberry.scalar(
     name="DateTime",
     description=(
         "An instant in time. Returned as ISO 8601 in UTC, like `2025-01-31T00:00:00Z`.\n"
-        "Given as ISO 8601 with an offset, or as integer Unix seconds, the form the REST\n"
-        "API takes. Fractions of a second round up. Instants outside the years 1 to 9999, in\n"
-        "which no session was created, are moved to the nearest instant inside."
+        "Given as ISO 8601 with an offset, or as integer Unix seconds (not milliseconds), the\n"
+        "form the REST API takes. Seconds may be left out, and a blank may replace the `T`.\n"
+        "Fractions of a second round up. Instants outside the years 1 to 9999, in which no\n"
+        "session was created, are moved to the nearest instant inside."
     ),
     serialize=serialize_instant,
     parse_value=parse_instant,

@@ -6,14 +6,25 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from metrics_graphql.core.callers import ServiceUser
+from metrics_graphql.core.identifiers import check_id
+from metrics_graphql.core.tenants import ENTERPRISE
 from metrics_graphql.graphql_api.context import Info
-from metrics_graphql.graphql_api.cost import ONE_STATEMENT, costs_of
+from metrics_graphql.graphql_api.cost import ONE_STATEMENT, TWO_STATEMENTS, costs_of
+from metrics_graphql.graphql_api.enums import NamedKind
 from metrics_graphql.graphql_api.fetch_spec import FETCH_SPEC
 from metrics_graphql.graphql_api.inputs import SessionMetricsFilters
 from metrics_graphql.graphql_api.query_types import EnterpriseSessionMetrics, SessionMetrics
 from metrics_graphql.graphql_api.root_fields import EnterpriseMetrics, OrganizationMetrics
 from metrics_graphql.graphql_api.scalars import DATE_TIME, Instant
 from metrics_graphql.graphql_api.viewer import Viewer
+
+
+@strawberry.type(description="Something that sessions can be filtered by.")
+class FilterOption:
+    """An id with its name."""
+
+    id: strawberry.ID = strawberry.field(description="Its ID, as the filters take it.")
+    name: str | None = strawberry.field(description="Its name; null if none was loaded.")
 
 
 @strawberry.type(
@@ -84,7 +95,42 @@ class Query:
     @strawberry.field(description="The caller, and what it may read.")
     def viewer(caller: strawberry.Parent[ServiceUser]) -> Viewer:  # noqa: N805 - the root value
         """Return the caller."""
-        return Viewer(id=strawberry.ID(caller.service_user_id), name=caller.name)
+        return Viewer(caller=caller)
+
+    @strawberry.field(
+        description=(
+            "Users, service users, playbooks or organizations that can be filtered by: those\n"
+            "whose name or ID contains a text, without regard to case. Those with a name come\n"
+            "first, ordered by name, then the others by ID.\n\n"
+            "Requires the permission to read the metrics of the organization, or at enterprise\n"
+            "level."
+        ),
+        directives=[TWO_STATEMENTS],
+    )
+    async def filter_options(
+        self,
+        info: Info,
+        *,
+        kind: Annotated[NamedKind, strawberry.argument(description="What to search for.")],
+        org_id: Annotated[
+            strawberry.ID | None,
+            strawberry.argument(
+                description=(
+                    "The organization whose sessions name them. The enterprise if left out or null."
+                )
+            ),
+        ] = None,
+        search: Annotated[
+            str, strawberry.argument(description="A part of a name or an ID. All match if empty.")
+        ] = "",
+        first: Annotated[
+            int, strawberry.argument(description="How many to return, from 1 to 100.")
+        ] = 20,
+    ) -> list[FilterOption] | None:
+        """Search ids by name or id."""
+        tenant = ENTERPRISE if org_id is None else check_id(("org_id",), org_id)
+        found = await info.context.search_ids(tenant, kind, search, first)
+        return [FilterOption(id=strawberry.ID(each.id), name=each.name) for each in found]
 
 
 schema: Final = strawberry.Schema(

@@ -4,11 +4,12 @@ Attributes are drawn in bulk, one list each, and zipped: a draw per session woul
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from metrics_graphql.core.names import NamedKind
 from metrics_graphql.core.periods import DAY, HOUR
 from metrics_graphql.core.sessions import MICROS_PER_ACU, SessionUpdate
 
@@ -73,6 +74,14 @@ _SERVICE_ORIGINS: Final[dict[str | None, float]] = {"api": 6, "automation": 4, "
 _ON_BEHALF_ORIGINS: Final[dict[str | None, float]] = {"api": 1, "automation": 0.5}
 """As above, for sessions created by a service user on behalf of users: both ids are stored."""
 
+_PLAYBOOK_TASKS: Final = (
+    "Upgrade a dependency",
+    "Fix a failing build",
+    "Write missing tests",
+    "Triage a bug report",
+    "Migrate an endpoint",
+    "Review a pull request",
+)
 _USER_ID_PREFIXES: Final = ("email|", "email|", "google-oauth2|")
 _WITH_PLAYBOOK: Final = 0.35
 _FIRST_SEARCH_RATE: Final = 0.08
@@ -99,12 +108,15 @@ _SIZE_TRAITS: Final = (
 )
 _ACU_SPREAD: Final = 0.55
 _MEAN_MERGE_DELAY: Final = 2.5 * DAY
+_UNMERGED_STATES: Final = ((None, "closed", "open"), (70, 22, 8))
+"""States of the pull requests of sessions that never merge one, and their weights."""
 _OUTCOMES: Final = 20_000
 
 _Creator = tuple[str | None, str | None, str | None]
 """Origin, user id, service user id: drawn together, because they depend on each other."""
-_Outcome = tuple[str | None, int, float]
-"""Size, ACUs in millionths, seconds until a pull request is merged: as above."""
+_Outcome = tuple[str | None, int, float, str | None]
+"""Size, ACUs in millionths, seconds until a pull request is merged, and the state of the pull
+request until then, if there is one: as above."""
 
 
 def demo_sessions(count: int, *, until: int, seed: int = 20) -> Iterator[SessionUpdate]:
@@ -122,6 +134,22 @@ def demo_sessions(count: int, *, until: int, seed: int = 20) -> Iterator[Session
     outcomes = _draw_outcomes(rng)
     for organization, sessions in zip(_ORGANIZATIONS, _split(count), strict=True):
         yield from _organization_sessions(organization, sessions, until, outcomes, rng)
+
+
+def demo_names(org_id: str, kind: NamedKind, ids: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Yield each id of a kind in a demo organization with a name, numbered to be unique."""
+    company = org_id.removeprefix("org-")
+    for number, each in enumerate(sorted(ids), 1):
+        match kind:
+            case NamedKind.USER:
+                yield each, f"user{number:04}@{company}.example"
+            case NamedKind.SERVICE_USER:
+                yield each, f"{company} bot {number}"
+            case NamedKind.PLAYBOOK:
+                task = _PLAYBOOK_TASKS[number % len(_PLAYBOOK_TASKS)]
+                yield each, f"{task} {number}"
+            case NamedKind.ORGANIZATION:
+                yield each, company.capitalize()
 
 
 def _split(count: int) -> list[int]:
@@ -146,7 +174,9 @@ def _organization_sessions(
     )
     for session_id, created_at, creator, outcome, playbook_id, used_search in drawn:
         origin, user_id, service_user_id = creator
-        size, acus, merge_delay = outcome
+        size, acus, merge_delay, unmerged_state = outcome
+        is_merged = created_at + merge_delay < until
+        state = "merged" if is_merged else unmerged_state
         values = {
             "created_at": created_at,
             "origin": origin,
@@ -155,8 +185,12 @@ def _organization_sessions(
             "service_user_id": service_user_id,
             "playbook_id": playbook_id,
             "used_search": used_search,
-            "has_merged_pr": created_at + merge_delay < until,
+            "has_merged_pr": is_merged,
             "acus": acus,
+            "pr_count": int(state is not None),
+            "open_pr_count": int(state == "open"),
+            "merged_pr_count": int(state == "merged"),
+            "closed_pr_count": int(state == "closed"),
         }
         yield SessionUpdate(organization.org_id, session_id, values)
 
@@ -216,10 +250,13 @@ def _draw_search_use(times: Sequence[int], until: int, rng: Random) -> list[bool
 def _draw_outcomes(rng: Random) -> list[_Outcome]:
     """Return a pool of outcomes to draw from with equal weights."""
     weights = [traits.weight for traits in _SIZE_TRAITS]
-    return [
-        (traits.size, _draw_acus(traits, rng), _draw_merge_delay(traits, rng))
-        for traits in rng.choices(_SIZE_TRAITS, weights, k=_OUTCOMES)
-    ]
+    outcomes = []
+    for traits in rng.choices(_SIZE_TRAITS, weights, k=_OUTCOMES):
+        merge_delay = _draw_merge_delay(traits, rng)
+        (unmerged_state,) = rng.choices(*_UNMERGED_STATES)
+        state = unmerged_state if merge_delay == math.inf else "open"
+        outcomes.append((traits.size, _draw_acus(traits, rng), merge_delay, state))
+    return outcomes
 
 
 def _draw_acus(traits: _SizeTraits, rng: Random) -> int:

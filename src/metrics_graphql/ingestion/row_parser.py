@@ -76,7 +76,8 @@ class RowParser:
             row = SessionRow.model_validate(values)
         except ValidationError as error:
             raise InvalidRow(format_validation_error(error)) from None
-        return self._to_update(row)
+        count_unknown_values(row, self.unknown)
+        return row.to_update(self._default_org_id)
 
     def has_session_id(self, value: Mapping[str, object]) -> bool:
         """Return whether a JSON object is a session rather than a page."""
@@ -105,13 +106,14 @@ class RowParser:
         self.unknown.count_names("field", unknown)
         return renamed
 
-    def _to_update(self, row: SessionRow) -> SessionUpdate:
-        if row.origin is not None and row.origin not in KNOWN_ORIGINS:
-            self.unknown.count_value("origin", row.origin)
-        if row.size is not None and row.size not in PUBLIC_SIZES:
-            self.unknown.count_value("session_size", row.size)
-        states = dict.fromkeys(each.pr_state for each in row.pull_requests or ())
-        for state in states:
-            if state is not None and state not in PULL_REQUEST_STATES:
-                self.unknown.count_value("pr_state", state)
-        return row.to_update(self._default_org_id)
+
+def count_unknown_values(row: SessionRow, unknown: UnknownInput) -> None:
+    """Count the origin, the size and the states of pull requests of a row that are not known."""
+    if row.origin is not None and row.origin not in KNOWN_ORIGINS:
+        unknown.count_value("origin", row.origin)
+    if row.size is not None and row.size not in PUBLIC_SIZES:
+        unknown.count_value("session_size", row.size)
+    states = dict.fromkeys(each.pr_state for each in row.pull_requests or ())
+    for state in states:
+        if state is not None and state not in PULL_REQUEST_STATES:
+            unknown.count_value("pr_state", state)

@@ -1,6 +1,7 @@
 """HTTP client for the sessions of one organization in a v3 API, with retries.
 
-The token is sent to the configured base URL only: no redirects, no proxies (docs/decisions/0010).
+The token is sent to the configured base URL only: no redirects, and a proxy only tunnels
+(docs/decisions/0010).
 """
 
 import asyncio
@@ -8,6 +9,7 @@ import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple, Self
 from urllib.parse import quote
@@ -16,7 +18,7 @@ import httpx
 from pydantic import BaseModel, ValidationError
 from tenacity import (
     AsyncRetrying,
-    before_sleep_log,
+    RetryCallState,
     retry_if_exception,
     stop_after_attempt,
     wait_exception,
@@ -27,6 +29,13 @@ from metrics_graphql import __version__
 from metrics_graphql.core.errors import BadUserInput, shorten
 from metrics_graphql.core.identifiers import check_new_id
 from metrics_graphql.core.periods import DAY
+from metrics_graphql.ingestion.http_connection import (
+    REQUEST_TIMEOUT,
+    check_base_url,
+    describe_failure,
+    find_proxy,
+    tls_context,
+)
 from metrics_graphql.ingestion.row_schema import format_validation_error
 from metrics_graphql.ingestion.v3_schema import SessionPage
 
@@ -36,8 +45,6 @@ MAX_PAGE_SIZE: Final = 200
 """Sessions per page, as the v3 API documents it."""
 MAX_BODY_BYTES: Final = 64_000_000
 """Bytes of a response body, decompressed: far more than 200 sessions have."""
-REQUEST_TIMEOUT: Final = 60.0
-"""Seconds for one attempt, to the last byte of the body."""
 MAX_ATTEMPTS: Final = 8
 """Attempts to fetch a page. With the delays in between they take about two minutes."""
 MAX_BACKOFF: Final = 60.0
@@ -50,9 +57,10 @@ CURSOR_REJECTED_STATUSES: Final = frozenset({400, 404, 410, 422})
 HINTS: Final = {
     401: "METRICS_SYNC_TOKEN is not a valid token there",
     403: "METRICS_SYNC_TOKEN lacks the permission, which is ViewOrgSessions",
+    404: "check --base-url and --org",
+    407: "the proxy wants a user and a password",
 }
 """What the operator can do about a status."""
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_REPORTED_FIELDS: Final = 3
 """Fields that the error for an invalid page names: one mistake is often in every session."""
 
@@ -91,29 +99,35 @@ class ErrorBody(BaseModel):
 class V3Client:
     """Fetches the sessions of one organization, page by page."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one parameter per option
         self,
         base_url: str,
         org_id: str,
         token: str,
         page_size: int = MAX_PAGE_SIZE,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        *,
+        proxy: str | None = None,
     ) -> None:
         """Check the arguments. Nothing is connected yet.
 
         Raises:
-            BadUserInput: at `base_url`, `org_id` or `sync_token`.
+            BadUserInput: at `base_url`, `org_id`, `sync_token` or `proxy`, or at a variable of the
+                environment that names a proxy or certificates.
         """
         self.org_id = check_new_id(("org_id",), org_id)
         if set(org_id) == {"."}:
             raise BadUserInput(("org_id",), "must not consist of dots: they change the URL's path")
-        self.base_url = check_base_url(base_url)
+        self._base_url = check_base_url(base_url)
+        self.base_url = str(self._base_url).rstrip("/")
+        self._proxy = find_proxy(self._base_url, proxy)
         if not re.fullmatch("[!-~]+", token):
             # httpx would repeat the token in its error.
             raise BadUserInput(("sync_token",), "must be set to a token, and nothing else")
         self._token = token
         self._page_size = page_size
         self._url = f"{self.base_url}/v3/organizations/{quote(org_id, safe='')}/sessions/insights"
+        context = tls_context()
         self._client = httpx.AsyncClient(
             headers={
                 "Accept": "application/json",
@@ -121,8 +135,10 @@ class V3Client:
                 "User-Agent": f"metrics-graphql/{__version__}",
             },
             follow_redirects=False,
-            # No proxy of the environment, which would receive the token.
+            # `find_proxy` and `tls_context` read the environment.
             trust_env=False,
+            verify=context,
+            proxy=self._proxy.for_httpx(context) if self._proxy else None,
             timeout=REQUEST_TIMEOUT,
         )
         self._retrying = AsyncRetrying(
@@ -130,7 +146,7 @@ class V3Client:
             stop=stop_after_attempt(MAX_ATTEMPTS),
             wait=wait_exponential_jitter(max=MAX_BACKOFF) + wait_exception(requested_delay),
             retry=retry_if_exception(should_retry),
-            before_sleep=before_sleep_log(logger, logging.WARNING),
+            before_sleep=log_retry,
             reraise=True,
         )
 
@@ -159,7 +175,9 @@ class V3Client:
         try:
             page = SessionPage.model_validate_json(body, context=self.org_id)
         except ValidationError as error:
-            reason = format_validation_error(error, MAX_REPORTED_FIELDS)
+            reason = self._reject_media_type(response, error) or format_validation_error(
+                error, MAX_REPORTED_FIELDS
+            )
             raise V3ClientError(self._redact(f"{self._url}: {reason}")) from None
         server_time = parse_http_date(response.headers.get("Date", ""))
         return FetchedPage(
@@ -173,8 +191,10 @@ class V3Client:
                 self._client.stream("GET", self._url, params=params) as response,
             ):
                 body = await self._read_body(response)
-        except (httpx.TransportError, httpx.DecodingError, TimeoutError) as error:
-            raise RetryableError(self._redact(f"{self._url}: {error!r}")) from None
+        except (httpx.TransportError, httpx.DecodingError, TimeoutError, UnicodeError) as error:
+            failure = describe_failure(error, self._base_url, self._proxy)
+            kind = RetryableError if failure.is_temporary else V3ClientError
+            raise kind(self._redact(f"{self._url}: {failure.reason}")) from None
         if response.status_code in RETRYABLE_STATUSES:
             raise RetryableError(self._describe(response, body), parse_retry_after(response))
         return response, body
@@ -198,14 +218,25 @@ class V3Client:
         status = response.status_code
         parts = [f"{self._url} returned {status} {httpx.codes.get_reason_phrase(status)}".rstrip()]
         if response.has_redirect_location:
-            parts.append("redirects are not followed, to protect the token; use the final base URL")
+            location = printable(self._redact(response.headers["Location"]))
+            parts.append(f"it redirects to {location}, which is not followed, to protect the token")
+            parts.append("set --base-url to the final base URL")
         if status in HINTS:
             parts.append(HINTS[status])
-        try:
-            detail = self._redact(ErrorBody.model_validate_json(body).detail)
-        except ValidationError:
-            return ": ".join(parts)
-        return ": ".join([*parts, shorten(detail if detail.isprintable() else repr(detail))])
+        with suppress(ValidationError):
+            parts.append(printable(self._redact(ErrorBody.model_validate_json(body).detail)))
+        return ": ".join(filter(None, parts))
+
+    def _reject_media_type(self, response: httpx.Response, error: ValidationError) -> str:
+        """Return what is wrong with the media type of a body that is not JSON; empty if nothing."""
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
+        is_json = all(details["type"] != "json_invalid" for details in error.errors())
+        if is_json or not media_type or "json" in media_type.lower():
+            return ""
+        return (
+            f"returned {printable(self._redact(media_type))}, not JSON; check --base-url, and"
+            " whether a proxy responds in its place"
+        )
 
     def _redact(self, text: str) -> str:
         """Remove the token from a text that may repeat what the API sent."""
@@ -218,24 +249,21 @@ class V3Client:
         await self._client.aclose()
 
 
-def check_base_url(value: str) -> str:
-    """Return a base URL without trailing slashes.
+def log_retry(state: RetryCallState) -> None:
+    """Log why an attempt failed, before the delay."""
+    error = state.outcome.exception() if state.outcome else None
+    logger.warning(
+        "Retrying in %.0f s: %s (attempt %d of %d)",
+        state.upcoming_sleep,
+        error,
+        state.attempt_number,
+        MAX_ATTEMPTS,
+    )
 
-    Raises:
-        BadUserInput: it is not a URL, or the token would be sent unencrypted.
-    """
-    path = ("base_url",)
-    try:
-        url = httpx.URL(value)
-    except httpx.InvalidURL:
-        url = httpx.URL()
-    if url.scheme not in {"https", "http"} or not url.host:
-        raise BadUserInput(path, "must look like https://api.example.com")
-    if url.userinfo or url.query or url.fragment:
-        raise BadUserInput(path, "must not have a user, query or fragment")
-    if url.scheme == "http" and url.host not in LOOPBACK:
-        raise BadUserInput(path, "must be https, or the token would be sent unencrypted")
-    return str(url).rstrip("/")
+
+def printable(text: str) -> str:
+    """Return a text of the API that can be printed on one line."""
+    return shorten(text if text.isprintable() else repr(text))
 
 
 def should_retry(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
+    ConfigDict,
     Field,
     NonNegativeInt,
     StrictBool,
@@ -16,6 +17,8 @@ from pydantic_core import PydanticCustomError
 
 from metrics_graphql.core.errors import shorten
 from metrics_graphql.core.identifiers import check_id
+from metrics_graphql.ingestion.field_names import UNUSED_FIELDS
+from metrics_graphql.ingestion.row_parser import count_unknown_values
 from metrics_graphql.ingestion.row_schema import (
     Acus,
     Id,
@@ -28,6 +31,7 @@ from metrics_graphql.ingestion.row_schema import (
     core_check,
     empty_to_none,
 )
+from metrics_graphql.ingestion.unknown_input import UnknownInput
 
 MAX_CURSOR: Final = 4_096
 """Characters of a cursor, which is sent in a URL."""
@@ -47,15 +51,26 @@ def _check_cursor_present(cursor: str | None, info: ValidationInfo[str]) -> str 
     return cursor
 
 
+class V3PullRequest(PullRequest):
+    """A pull request. Unknown fields are kept for the report."""
+
+    model_config = ConfigDict(extra="allow")
+
+
 class V3Session(SessionRow):
-    """A session. Fields that the API documents as always present are required."""
+    """A session. Fields that the API documents as always present are required.
+
+    Unknown fields are kept for the report.
+    """
+
+    model_config = ConfigDict(extra="allow")
 
     org_id: Annotated[Id, AfterValidator(_check_organization)]
     created_at: Annotated[Instant, ParseInstant]
     updated_at: Annotated[Instant, ParseInstant]
     size: Annotated[Text, Field(min_length=1, validation_alias="session_size")]
     acus_consumed: Annotated[Acus, ParseNumber]
-    pull_requests: list[PullRequest]
+    pull_requests: list[V3PullRequest]  # type: ignore[assignment]
 
 
 class SessionPage(BaseModel):
@@ -72,3 +87,18 @@ class SessionPage(BaseModel):
     """The cursor of the next page."""
     total: NonNegativeInt | None = None
     """Sessions on all pages, if the API knows."""
+
+
+def count_unknown(page: SessionPage, unknown: UnknownInput) -> None:
+    """Count the fields and values of a page that the v3 API does not document."""
+    for session in page.items:
+        names = dict.fromkeys(
+            f"pull_requests.{name}"
+            for pull_request in session.pull_requests
+            for name in pull_request.model_extra or ()
+            if name != "pr_url"
+        )
+        unknown.count_names("field", names)
+        extra = session.model_extra or ()
+        unknown.count_names("field", [name for name in extra if name not in UNUSED_FIELDS])
+        count_unknown_values(session, unknown)

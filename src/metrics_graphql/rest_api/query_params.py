@@ -60,14 +60,19 @@ class EnterpriseParameters(Parameters):
 def parse_query(tenant: Tenant, params: QueryParams) -> SessionMetricsQuery:
     """Return the query of a tenant with these parameters.
 
-    The last one of a repeated value counts; unknown parameters are ignored.
+    The last one of a repeated value counts. Unknown parameters are ignored, except for known ones
+    in brackets: without the filter of `user_ids[]=a`, the response would be about everybody.
 
     Raises:
         InvalidParameters: with one entry for each parameter at fault.
     """
     model = EnterpriseParameters if tenant is ENTERPRISE else Parameters
+    if spellings := bracketed(model, params):
+        raise InvalidParameters(
+            [_bracket_entry(name, each, params[each]) for name, each in spellings.items()]
+        )
     values: dict[str, Any] = {
-        name: params.getlist(name) if name.endswith("_ids") else params[name]
+        name: params.getlist(name) if is_list(name) else params[name]
         for name in model.model_fields
         if name in params
     }
@@ -84,6 +89,21 @@ def parse_query(tenant: Tenant, params: QueryParams) -> SessionMetricsQuery:
         raise InvalidParameters([_pydantic_entry(each) for each in error.errors()]) from None
     except BadUserInput as error:
         raise InvalidParameters([_core_entry(error, values)]) from None
+
+
+def is_list(name: str) -> bool:
+    """Return whether a parameter has several values."""
+    return name.endswith("_ids")
+
+
+def bracketed(model: type[BaseModel], params: QueryParams) -> dict[str, str]:
+    """Return how parameters are spelled with brackets, like `user_ids[]` or `user_ids[0]`."""
+    spellings: dict[str, str] = {}
+    for spelling in params:
+        name, bracket, _ = spelling.partition("[")
+        if bracket and name in model.model_fields:
+            spellings.setdefault(name, spelling)
+    return spellings
 
 
 def own_organization(caller: ServiceUser) -> Tenant:
@@ -105,6 +125,17 @@ def _pydantic_entry(details: ErrorDetails) -> dict[str, Any]:
         "loc": ["query", *details["loc"]],
         "msg": details["msg"],
         "input": None if is_missing else _echo(details["input"]),
+    }
+
+
+def _bracket_entry(name: str, spelling: str, value: str) -> dict[str, Any]:
+    spelling = shorten(spelling)
+    right = f"`{name}=a&{name}=b` or `{name}=a,b`" if is_list(name) else f"`{name}`"
+    return {
+        "type": "parameter_name",
+        "loc": ["query", spelling],
+        "msg": f"Parameter `{spelling}` is not supported: use {right}",
+        "input": _echo(value),
     }
 
 

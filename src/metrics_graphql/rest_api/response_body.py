@@ -30,7 +30,8 @@ def sessions_body(metrics: SessionMetrics) -> bytes:
 
 def pull_requests_body(metrics: SessionMetrics) -> bytes:
     """Return metrics as the document's `PrMetricsResponse`."""
-    return json.dumps({each.name: metrics[each] for each in PULL_REQUEST_MEASURES}).encode()
+    counts = {each.name: metrics[each] for each in PULL_REQUEST_MEASURES}
+    return json.dumps(counts, separators=(",", ":")).encode()
 
 
 def service_user_body(caller: ServiceUser) -> dict[str, str | None]:

@@ -6,14 +6,16 @@ from functools import lru_cache, partial
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_graphql.storage import verification
 from metrics_graphql.storage.database import Database, SessionsLock
+from metrics_graphql.storage.deletion import delete_sessions, erase_user
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Rows
 from metrics_graphql.storage.ingest import upsert_sessions
 from metrics_graphql.storage.migrations.runner import require_head
 from metrics_graphql.storage.schema import SchemaStatus
-from metrics_graphql.storage.session_store import Upsert, VerificationUnit
+from metrics_graphql.storage.session_store import Deletion, Upsert, VerificationUnit
 from metrics_graphql.storage.tables import organizations, sessions
 
 
@@ -52,6 +54,22 @@ class DatabaseSessionStore:
         async with self._database.transaction(sessions_lock=lock) as connection:
             await require_head(connection)
             yield partial(upsert_sessions, connection, self._database.dialect)
+
+    async def delete(self, deletion: Deletion) -> int:
+        """Delete sessions and their share of the roll-ups in one transaction."""
+        async with self._exclusive_transaction() as connection:
+            return await delete_sessions(connection, self._database.dialect, deletion)
+
+    async def erase_user(self, org_id: str, user_id: str) -> int:
+        """Remove a user's id from sessions, and the roll-ups of the user."""
+        async with self._exclusive_transaction() as connection:
+            return await erase_user(connection, self._database.dialect, org_id, user_id)
+
+    @asynccontextmanager
+    async def _exclusive_transaction(self) -> AsyncGenerator[AsyncConnection]:
+        async with self._database.transaction(sessions_lock="exclusive") as connection:
+            await require_head(connection)
+            yield connection
 
     async def analyze(self) -> None:
         """Update the planner's statistics."""

@@ -5,10 +5,11 @@ from typing import Self
 
 from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery
 from metrics_graphql.core.callers import Credential
+from metrics_graphql.core.names import KIND_OF_DIMENSION, NamedKind
 from metrics_graphql.core.queries import MetricsRequest
 from metrics_graphql.core.repository import MetricsResult
-from metrics_graphql.core.tenants import Tenant
-from metrics_graphql.storage import breakdowns, organizations, service_users, totals
+from metrics_graphql.core.tenants import ENTERPRISE, Tenant
+from metrics_graphql.storage import breakdowns, names, organizations, service_users, totals
 from metrics_graphql.storage.clickhouse import open_client
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.database_sessions import DatabaseSessionStore
@@ -41,7 +42,32 @@ class Storage:
 
     async def fetch_breakdown(self, query: BreakdownQuery) -> Breakdown:
         """Return the highest ranked rows of a breakdown, and the number of all rows."""
-        return await breakdowns.fetch_breakdown(self.sessions, query)
+        breakdown = await breakdowns.fetch_breakdown(self.sessions, query)
+        kind = KIND_OF_DIMENSION.get(query.dimension)
+        if not query.with_names or kind is None:
+            return breakdown
+        found = await self.fetch_names(kind, [row.id for row in breakdown.rows])
+        named = tuple(row._replace(name=found.get(row.id)) for row in breakdown.rows)
+        return breakdown._replace(rows=named)
+
+    async def fetch_names(self, kind: NamedKind, ids: Collection[str]) -> Mapping[str, str]:
+        """Return the names of those ids that have one."""
+        return await names.fetch_names(self.database, kind, ids)
+
+    async def erase_user(self, org_id: str, user_id: str) -> int:
+        """Remove a user's id from the sessions of an organization, and the name of the user.
+
+        The name stays if sessions of other organizations have the id. Returns how many sessions
+        had it here.
+        """
+        erased = await self.sessions.erase_user(org_id, user_id)
+        if user_id not in await self.list_ids(ENTERPRISE, NamedKind.USER):
+            await names.delete_name(self.database, NamedKind.USER, user_id)
+        return erased
+
+    async def list_ids(self, tenant: Tenant, kind: NamedKind) -> list[str]:
+        """Return the ids of one kind that the sessions of a tenant name, in any order."""
+        return await names.list_ids(self.database, self.sessions, tenant, kind)
 
     async def fetch_data_versions(self, tenants: Collection[Tenant]) -> Mapping[Tenant, int]:
         """Return the data version of each of these tenants that is known."""

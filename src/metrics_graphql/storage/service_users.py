@@ -4,7 +4,7 @@ import json
 import secrets
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -150,7 +150,8 @@ async def fetch_credentials(
     credentials = {}
     for token_hash in hashes:
         for *row, expires_at in await database.fetch(statement, {"sha256": token_hash}):
-            credentials[token_hash] = Credential(service_user_from_row(row), expires_at)
+            service_user = replace(service_user_from_row(row), token_expires_at=expires_at)
+            credentials[token_hash] = Credential(service_user, expires_at)
     return credentials
 
 

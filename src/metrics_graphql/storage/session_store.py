@@ -38,6 +38,15 @@ class VerificationUnit(NamedTuple):
     end: int
 
 
+class Deletion(NamedTuple):
+    """Which sessions of an organization to delete: one, or those created before an instant."""
+
+    org_id: str
+    session_id: str | None = None
+    before: int | None = None
+    """Unix seconds. Without both, all sessions of the organization are deleted."""
+
+
 class SessionStore(StatementReader, Protocol):
     """Stores sessions, and everything derived from them.
 
@@ -70,6 +79,15 @@ class SessionStore(StatementReader, Protocol):
 
         Raises `SchemaMismatch` if the tables are not those of this version, as after a migration
         by a newer version: an older one would not maintain everything they contain.
+        """
+
+    async def delete(self, deletion: Deletion) -> int:
+        """Delete sessions, and bump the data version. Return how many were deleted."""
+
+    async def erase_user(self, org_id: str, user_id: str) -> int:
+        """Remove a user's id from the sessions of an organization, which stay.
+
+        Returns how many sessions had it.
         """
 
     async def analyze(self) -> None:

@@ -135,6 +135,16 @@ tokens = sa.Table(
     sa.Column("expires_at", sa.BigInteger),
 )
 
+# What people call the users, service users, playbooks and organizations with these ids.
+names = sa.Table(
+    "names",
+    metadata,
+    sa.Column("kind", Text, primary_key=True),
+    sa.Column("id", Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 # The progress of pulling an organization's sessions from a source; see `sync_checkpoints.py`.
 sync_checkpoints = sa.Table(
     "syncs",

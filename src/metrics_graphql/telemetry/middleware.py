@@ -21,7 +21,7 @@ from metrics_graphql.telemetry.request_record import (
     current_request,
 )
 from metrics_graphql.telemetry.slow_query_log import SlowQueryLog
-from metrics_graphql.telemetry.tracing import Tracing, check_installed
+from metrics_graphql.telemetry.tracing import Tracing, check_tracing
 
 REQUEST_ID: Final = re.compile(rb"[0-9A-Za-z._-]{1,64}")
 NO_ENDPOINT: Final = "none"
@@ -35,9 +35,9 @@ class RequestTelemetry:
         """Start what is needed.
 
         Raises:
-            ValueError: `otel` is set and OpenTelemetry is not installed.
+            ValueError: `otel` is set, and OpenTelemetry or its variables cannot be used.
         """
-        check_installed(settings)
+        check_tracing(settings)
         self._access_log = AccessLog(settings.log_format)
         self._slow_query_log = SlowQueryLog(settings.slow_query_seconds)
         self.prometheus = PrometheusMetrics() if settings.prometheus else None

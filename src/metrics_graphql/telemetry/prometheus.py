@@ -5,6 +5,7 @@ them exposes the sums of all.
 """
 
 import os
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import (
@@ -21,6 +22,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from metrics_graphql import __version__
+from metrics_graphql.settings import Settings
 from metrics_graphql.telemetry.request_record import RequestRecord, Statement
 
 REQUEST_BUCKETS: Final = (
@@ -31,6 +33,21 @@ STATEMENT_BUCKETS: Final = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005),
     *(0.01, 0.025, 0.1, 0.25, 1, 2.5, 10),
 )
+METRICS_DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
+"""The variable with the directory in which the metrics of several processes are merged."""
+
+
+def check_directory(settings: Settings) -> None:
+    """Check the directory of the metrics, if they are exposed and the environment names one.
+
+    Raises:
+        ValueError: naming the variable.
+    """
+    directory = os.environ.get(METRICS_DIRECTORY)
+    if settings.prometheus and directory is not None:
+        path = Path(directory)
+        if not directory or not path.is_dir() or not os.access(path, os.W_OK):
+            raise ValueError(f"{METRICS_DIRECTORY} must be a directory that can be written to")
 
 
 class PrometheusMetrics:
@@ -110,7 +127,7 @@ class PrometheusMetrics:
     def render(self, accept: str) -> tuple[bytes, str]:
         """Return all metrics, and their media type, in the format that `Accept` prefers."""
         registry = self._registry
-        if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        if os.environ.get(METRICS_DIRECTORY):
             registry = CollectorRegistry()
             MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
         encoder, media_type = choose_encoder(accept)

@@ -3,32 +3,45 @@
 The only importer of OpenTelemetry, which is an extra. Its `OTEL_*` variables configure the export.
 """
 
-import os
 import time
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
 from metrics_graphql.settings import Settings
+from metrics_graphql.telemetry.otel_variables import check_variables, exported_variables
 from metrics_graphql.telemetry.redaction import log_organizations, log_word
 from metrics_graphql.telemetry.request_record import RequestRecord
 
 if TYPE_CHECKING:
-    from opentelemetry.sdk.trace import SpanProcessor
+    from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+    from opentelemetry.sdk.trace.export import SpanExporter
 
+DEFAULT_SERVICE_NAME: Final = "metrics-graphql"
 NANOSECONDS: Final = 1_000_000_000
 SERVER_ERROR: Final = 500
 REQUIRED_PACKAGES: Final = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
 
 
-def check_installed(settings: Settings) -> None:
-    """Check that OpenTelemetry is installed if the settings ask for it.
+def check_tracing(settings: Settings) -> None:
+    """Check that OpenTelemetry is installed and its variables are valid, if it is enabled.
 
     Raises:
-        ValueError: it is not.
+        ValueError: naming the setting or variable that cannot be used.
     """
-    if settings.otel and not all(map(is_installed, REQUIRED_PACKAGES)):
+    if not settings.otel:
+        return
+    if not all(map(is_installed, REQUIRED_PACKAGES)):
         raise ValueError("METRICS_OTEL needs OpenTelemetry: pip install 'metrics-graphql[otel]'")
+    check_variables()
+    try:
+        with exported_variables():
+            create_provider()
+            create_exporter()
+    except Exception as error:  # noqa: BLE001 - of any library
+        # A worker that raises it would be started again and again.
+        reason = " ".join(str(error).split())
+        raise ValueError(f"METRICS_OTEL: OpenTelemetry cannot start: {reason}") from None
 
 
 def is_installed(package: str) -> bool:
@@ -39,32 +52,46 @@ def is_installed(package: str) -> bool:
         return False
 
 
-def batch_processor() -> "SpanProcessor":
-    """Return a processor that exports spans by OTLP over HTTP, from a thread of its own."""
+def create_provider() -> "TracerProvider":
+    """Return a provider of tracers, without processors, for the service that the variables name."""
+    from opentelemetry.sdk import resources  # noqa: PLC0415 - an extra
+    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - an extra
+
+    # `OTEL_SERVICE_NAME`, or else `service.name` in `OTEL_RESOURCE_ATTRIBUTES`.
+    detected = resources.OTELResourceDetector().detect().attributes
+    name = detected.get(resources.SERVICE_NAME) or DEFAULT_SERVICE_NAME
+    resource = resources.Resource.create({resources.SERVICE_NAME: name})
+    return TracerProvider(resource=resource, shutdown_on_exit=False)
+
+
+def create_exporter() -> "SpanExporter":
+    """Return an exporter by OTLP over HTTP."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 - an extra
         OTLPSpanExporter,
     )
+
+    return OTLPSpanExporter()
+
+
+def batch_processor() -> "SpanProcessor":
+    """Return a processor that exports spans from a thread of its own."""
     from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415 - an extra
 
-    return BatchSpanProcessor(OTLPSpanExporter())
+    return BatchSpanProcessor(create_exporter())
 
 
 class Tracing:
     """Creates the spans of requests that have ended."""
 
     def __init__(self) -> None:
-        """Start the exporter. `check_installed` has been called before."""
-        from opentelemetry.sdk.resources import SERVICE_NAME, Resource  # noqa: PLC0415 - an extra
-        from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415 - an extra
+        """Start the exporter. `check_tracing` has been called before."""
         from opentelemetry.trace.propagation.tracecontext import (  # noqa: PLC0415 - an extra
             TraceContextTextMapPropagator,
         )
 
-        name = os.environ.get("OTEL_SERVICE_NAME", "metrics-graphql")
-        self._provider = TracerProvider(
-            resource=Resource.create({SERVICE_NAME: name}), shutdown_on_exit=False
-        )
-        self._provider.add_span_processor(batch_processor())
+        with exported_variables():
+            self._provider = create_provider()
+            self._provider.add_span_processor(batch_processor())
         self._tracer = self._provider.get_tracer("metrics_graphql")
         self._propagator = TraceContextTextMapPropagator()
 

@@ -1,6 +1,7 @@
 """Serves the built dashboard and GraphiQL from this origin, or a notice if they are not built."""
 
 import html
+import json
 from pathlib import Path
 from typing import Final
 from wsgiref.headers import Headers
@@ -28,6 +29,7 @@ CDN_POLICY: Final = (
 )
 """Strawberry's GraphiQL, the fallback, loads its parts from unpkg.com."""
 NO_TOKEN: Final = '<meta name="token" content="" />'  # noqa: S105 - an empty one
+TRUSTED_ONLY: Final = '<meta name="trusted-documents-only" content="{}" />'
 NOT_BUILT: Final = """<!doctype html>
 <html lang="en">
   <meta charset="utf-8">
@@ -80,18 +82,33 @@ def dashboard(token: str = "") -> Page:
     return built_page("index.html", token) or Page(NOT_BUILT, POLICY)
 
 
-def graphiql(fallback: str, token: str = "") -> Page:
-    """Return the page at `/graphql`; the fallback's HTML if the pages are not built."""
-    return built_page("explorer.html", token) or Page(fallback, CDN_POLICY)
+def graphiql(fallback: str, token: str = "", *, trusted_only: bool = False) -> Page:
+    """Return the page at `/graphql`; the fallback's HTML if the pages are not built.
+
+    With `trusted_only`, it has a notice that other documents are refused.
+    """
+    return built_page("explorer.html", token, trusted_only=trusted_only) or Page(
+        fallback, CDN_POLICY
+    )
 
 
-def built_page(name: str, token: str) -> Page | None:
+def documents() -> list[str]:
+    """Return the GraphQL documents that the pages send; none if the pages are not built."""
+    file = BUILT / "documents.json"
+    texts: list[str] = json.loads(file.read_text("utf-8")) if file.is_file() else []
+    return texts
+
+
+def built_page(name: str, token: str, *, trusted_only: bool = False) -> Page | None:
     """Return a built page; None if the pages are not built."""
     file = BUILT / name
     if not file.is_file():
         return None
     filled_in = f'<meta name="token" content="{html.escape(token)}" />'
-    return Page(file.read_text("utf-8").replace(NO_TOKEN, filled_in), POLICY, is_secret=bool(token))
+    text = file.read_text("utf-8").replace(NO_TOKEN, filled_in)
+    if trusted_only:
+        text = text.replace(TRUSTED_ONLY.format("false"), TRUSTED_ONLY.format("true"))
+    return Page(text, POLICY, is_secret=bool(token))
 
 
 def routes(page: Page) -> list[Route]:

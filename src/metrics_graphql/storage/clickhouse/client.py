@@ -11,12 +11,12 @@ from typing import Any, Final, Self, TypeVar
 import sqlalchemy as sa
 from clickhouse_connect.driver.exceptions import Error
 from clickhouse_connect.driver.httpclient import HttpClient
-from sqlalchemy.exc import ArgumentError
 from urllib3 import Timeout
 
 from metrics_graphql.core.deadline import enforce_deadline, time_remaining
 from metrics_graphql.core.errors import TimedOut, Unavailable
 from metrics_graphql.storage.clickhouse.tables import COLUMNS, TYPES
+from metrics_graphql.storage.clickhouse.url import parse_url
 from metrics_graphql.storage.dialects import CompiledStatement, Rows
 from metrics_graphql.storage.dialects.clickhouse import ClickHouse
 from metrics_graphql.storage.tables import sessions
@@ -76,19 +76,8 @@ class ClickHouseClient:
         Raises:
             ValueError: the URL is malformed, or not one of ClickHouse.
         """
-        invalid = ValueError(
-            "not a ClickHouse URL; it should look like clickhousedb://user:password@host/db"
-        )
-        try:
-            parsed = sa.make_url(url)
-        except (ArgumentError, ValueError):
-            # Without the cause, whose text contains the URL and a password in it.
-            raise invalid from None
-        if parsed.drivername not in {"clickhousedb", "clickhousedb+connect"}:
-            raise invalid
+        parsed = parse_url(url)
         self.is_embedded = parsed.query.get("interface") == "chdb"
-        if self.is_embedded and not parsed.query.get("path"):
-            raise ValueError("an embedded ClickHouse needs a path, or it stores nothing")
         self.dialect = ClickHouse()
         self.database = parsed.database or "default"
         self._on_statement = on_statement

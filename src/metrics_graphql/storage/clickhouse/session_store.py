@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from metrics_graphql.core.periods import MAX_INSTANT, MIN_INSTANT
 from metrics_graphql.core.sessions import SessionUpdate
+from metrics_graphql.storage.clickhouse import deletion as deletion_statements
 from metrics_graphql.storage.clickhouse.client import ClickHouseClient, ClickHouseError
 from metrics_graphql.storage.clickhouse.ingest import UpsertBuffer
 from metrics_graphql.storage.clickhouse.tables import COLUMNS, create_table
@@ -13,9 +14,9 @@ from metrics_graphql.storage.clickhouse.verification import find_duplicates
 from metrics_graphql.storage.database import Database, SessionsLock
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Rows
 from metrics_graphql.storage.migrations.runner import require_head
-from metrics_graphql.storage.organizations import list_organizations
+from metrics_graphql.storage.organizations import bump_data_versions, list_organizations
 from metrics_graphql.storage.schema import SchemaMismatch, SchemaStatus
-from metrics_graphql.storage.session_store import Upsert, VerificationUnit
+from metrics_graphql.storage.session_store import Deletion, Upsert, VerificationUnit
 
 
 class ClickHouseSessionStore:
@@ -58,6 +59,23 @@ class ClickHouseSessionStore:
             buffer = UpsertBuffer(self.client, connection, self._database.dialect)
             yield buffer.upsert
             await buffer.flush()
+
+    async def delete(self, deletion: Deletion) -> int:
+        """Hide sessions by tombstones. Merges remove their rows later."""
+        async with self._exclusive_transaction(deletion.org_id):
+            return await deletion_statements.delete_sessions(self.client, deletion)
+
+    async def erase_user(self, org_id: str, user_id: str) -> int:
+        """Insert rows without the id. Merges remove the ones before."""
+        async with self._exclusive_transaction(org_id):
+            return await deletion_statements.erase_user(self.client, org_id, user_id)
+
+    @asynccontextmanager
+    async def _exclusive_transaction(self, org_id: str) -> AsyncGenerator[None]:
+        async with self._database.transaction(sessions_lock="exclusive") as connection:
+            await require_head(connection)
+            await bump_data_versions(connection, self._database.dialect, [org_id])
+            yield
 
     async def analyze(self) -> None:
         """Do nothing: ClickHouse does not choose between plans by statistics."""

@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.postgresql.asyncpg import AsyncAdapt_asyncpg_dbapi
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
+from metrics_graphql.environment import read_environment
 from metrics_graphql.storage.dialects.base import (
     CompiledStatement,
     OnConflict,
@@ -24,6 +25,7 @@ from metrics_graphql.storage.dialects.pooled_reader import (
     READ_LOCK_TIMEOUT,
     PooledReader,
 )
+from metrics_graphql.storage.dialects.postgresql_url import read_options
 
 COMPILER: Final = sa.make_url("postgresql+asyncpg://").get_dialect()()
 CONNECTION_ERRORS: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -31,8 +33,8 @@ CONNECTION_ERRORS: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)
 the server's announcement that it closes it and its end."""
 ASYNCPG_ERRORS: Final = (asyncpg.PostgresError, *CONNECTION_ERRORS, ConnectionResetError)
 """All errors of asyncpg. Not every `OSError`: a block that writes may read files as well."""
-CONNECT_TIMEOUT: Final = 5.0
-"""Seconds. A request has its own deadline in addition."""
+NEXT_HOST_ERRORS: Final = (asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched)
+"""After these errors, the next host is tried, as after an `OSError`."""
 PLANNER_SETTINGS: Final = {
     # Compiling a statement with so many sums takes longer than executing it.
     "jit": "off",
@@ -54,11 +56,6 @@ UNAVAILABLE_SQLSTATES: Final = (
     *("42501", "42703", "42P01"),  # missing privileges, tables of another schema revision
 )
 """Prefixes of the SQLSTATEs with which the database is unavailable, or not this client."""
-URL_PARAMETERS: Final = frozenset(
-    {"host", "port", "user", "password", "dbname", "passfile", "target_session_attrs"}
-    | {"sslmode", "sslcert", "sslkey", "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation"}
-)
-"""The parameters of libpq that asyncpg supports in the query of a URL."""
 
 
 class PostgreSQL(RollupDialect):
@@ -67,18 +64,13 @@ class PostgreSQL(RollupDialect):
     name = "postgresql"
     file = None
 
-    def __init__(self, url: sa.URL) -> None:
-        """Check the URL, without connecting.
+    def __init__(self, url: str) -> None:
+        """Read the URL and the `PG*` variables, without connecting.
 
         Raises:
-            ValueError: it has a parameter that is not one of libpq's.
+            ValueError: a parameter or a variable cannot be used.
         """
-        unknown = sorted(url.query.keys() - URL_PARAMETERS)
-        if unknown:
-            raise ValueError(
-                f"{unknown[0]} is not a parameter of a PostgreSQL URL; use those of libpq"
-            )
-        self._url = url
+        self._options = read_options(url, read_environment())
 
     def is_unavailable(self, error: BaseException) -> bool:
         """Return whether the server or the connection to it fails, not the statement."""
@@ -95,26 +87,30 @@ class PostgreSQL(RollupDialect):
         """Do nothing: the administrator of the server creates databases."""
 
     def create_engine(self, *, pool_size: int, lock_timeout: float) -> AsyncEngine:
-        """Return an engine that connects as libpq does: asyncpg reads the URL and `PG*`."""
-        dsn = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        """Return an engine that connects to the first host that accepts, as libpq does."""
         settings = {
+            **self._options.server_settings,
             **PLANNER_SETTINGS,
-            "application_name": "metrics-graphql",
             "lock_timeout": str(int(lock_timeout * 1000)),
         }
 
         async def connect() -> Any:  # noqa: ANN401 - the driver's class
-            try:
-                return await asyncpg.connect(
-                    dsn,
-                    server_settings=settings,
-                    timeout=CONNECT_TIMEOUT,
-                    # Room for every usual statement, for as long as the connection lives.
-                    statement_cache_size=512,
-                    max_cached_statement_lifetime=0,
-                )
-            except OSError as error:
-                raise asyncpg.PostgresConnectionError(str(error)) from error
+            failure: Exception | None = None
+            for arguments in self._options.attempts():
+                try:
+                    return await asyncpg.connect(
+                        **arguments,
+                        server_settings=settings,
+                        # Room for every usual statement, for as long as the connection lives.
+                        statement_cache_size=512,
+                        max_cached_statement_lifetime=0,
+                    )
+                except OSError as error:
+                    failure = asyncpg.PostgresConnectionError(str(error) or "connection timed out")
+                    failure.__cause__ = error
+                except NEXT_HOST_ERRORS as error:
+                    failure = error
+            raise failure or asyncpg.PostgresConnectionError("no host")
 
         return create_async_engine(
             "postgresql+asyncpg://",

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import sqlite3
 import time
 from collections.abc import Iterable
@@ -34,17 +35,34 @@ class SQLite(RollupDialect):
 
     name = "sqlite"
 
-    def __init__(self, url: sa.URL) -> None:
+    def __init__(self, url: str) -> None:
         """Check the URL, without connecting.
 
         Raises:
             ValueError: it does not name a file, or the directory of the file does not exist.
         """
-        path = url.database or ":memory:"
+        rest = url.partition(":")[2]
+        if not rest.startswith("///"):
+            raise ValueError(
+                "the URL of a SQLite database has three slashes before a relative path, as in"
+                " sqlite:///metrics.db, and four before an absolute one"
+            )
+        path, _, query = rest.removeprefix("///").partition("?")
+        if query:
+            raise ValueError(
+                "the URL of a SQLite database has no parameters: remove ? and the rest"
+            )
         # Connections to a database in memory would each see a different one.
-        if path.startswith((":memory:", "file:")) or url.host or url.query:
-            raise ValueError("a SQLite database is a file, as in sqlite:///metrics.db")
+        if not path or path.startswith((":memory:", "file:")):
+            raise ValueError(
+                "a SQLite database is the path of a file, as in sqlite:///metrics.db; databases in"
+                " memory and file: URIs are not supported"
+            )
+        if re.search("%[0-9A-Fa-f]{2}", path):
+            raise ValueError("the path of a SQLite database is not percent-encoded")
         self.file = Path(path)
+        if self.file.is_dir():
+            raise ValueError(f"the SQLite database {path} is a directory")
         if not self.file.absolute().parent.is_dir():
             raise ValueError(f"the directory of the SQLite database {path} does not exist")
 

@@ -1,7 +1,7 @@
 /** Exports a card as GraphQL, curl command, GraphiQL link or CSV. */
 
 import { GRAPHQL_URL } from "../shared/api";
-import { buildDocument, type CardId, type MetricsQuery, toVariables } from "./metricsQuery";
+import { buildDocument, buildRequest, type CardId, type MetricsQuery } from "./metricsQuery";
 
 /** The data of a card as a table. */
 export interface Table {
@@ -14,15 +14,20 @@ export interface Table {
 /** Returns the document of a card with its variables inlined. */
 export function toGraphQL(card: CardId, query: MetricsQuery): string {
   const filters = Object.entries(query.filters).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
-  const values: Record<string, string> = { $org: JSON.stringify(query.org), $filters: `{ ${filters.join(", ")} }` };
-  return buildDocument([card], query)
+  const values: Record<keyof MetricsQuery, string> = {
+    org: JSON.stringify(query.org),
+    filters: `{ ${filters.join(", ")} }`,
+    interval: query.interval,
+    timeZone: JSON.stringify(query.timeZone),
+  };
+  return buildDocument([card])
     .replace(/^query (\w+)\(.*\)/, "query $1")
-    .replace(/\$(org|filters)/g, (name) => values[name]!);
+    .replace(/\$(\w+)/g, (_, name: keyof MetricsQuery) => values[name]);
 }
 
 /** Returns a curl command that reads the token from the environment. */
 export function toCurl(card: CardId, query: MetricsQuery): string {
-  const body = JSON.stringify({ query: buildDocument([card], query), variables: toVariables(query) });
+  const body = JSON.stringify(buildRequest([card], query));
   return [
     `curl -s ${shellQuote(GRAPHQL_URL)}`,
     `  -H "Authorization: Bearer $METRICS_TOKEN"`,
@@ -33,8 +38,9 @@ export function toCurl(card: CardId, query: MetricsQuery): string {
 
 /** Returns a link that opens GraphiQL with the query of a card, in the fragment, which the server does not receive. */
 export function explorerUrl(card: CardId, query: MetricsQuery): string {
-  const variables = JSON.stringify(toVariables(query), null, 2);
-  return `graphql#${new URLSearchParams({ query: buildDocument([card], query), variables })}`;
+  const request = buildRequest([card], query);
+  const variables = JSON.stringify(request.variables, null, 2);
+  return `graphql#${new URLSearchParams({ query: request.query, variables })}`;
 }
 
 /** Formats a table as CSV (RFC 4180). */

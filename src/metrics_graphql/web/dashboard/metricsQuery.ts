@@ -80,7 +80,7 @@ export const VIEWER_DOCUMENT = "query Viewer { viewer { name organizations(first
 /** The fields of a `BreakdownRow`. */
 const ROW_FIELDS = "sessionsCreatedCount sessionsWithMergedPrsCount avgAcusPerSession";
 
-/** The fields of each card. `INTERVAL` and `TIME_ZONE` are placeholders. */
+/** The fields of each card. */
 export const CARD_FIELDS = {
   totals: `sessionsCreatedCount
     sessionsWithMergedPrsCount
@@ -96,7 +96,7 @@ export const CARD_FIELDS = {
         avgAcusPerSession
       }
     }`,
-  overTime: `timeSeries(interval: INTERVAL, timeZone: TIME_ZONE) {
+  overTime: `timeSeries(interval: $interval, timeZone: $timeZone) {
       period { startsAt endsAt }
       sessionsCreatedCount
       sessionsCreatedBySize { ${SIZES.join(" ")} }
@@ -105,7 +105,7 @@ export const CARD_FIELDS = {
     }`,
   merged: `sessionsCreatedBySize { ${SIZES.join(" ")} }
     sessionsWithMergedPrsBySize { ${SIZES.join(" ")} }`,
-  acus: `timeSeries(interval: INTERVAL, timeZone: TIME_ZONE) {
+  acus: `timeSeries(interval: $interval, timeZone: $timeZone) {
       period { startsAt endsAt }
       avgAcusPerSession
     }`,
@@ -126,17 +126,38 @@ export const CARD_FIELDS = {
 };
 export type CardId = keyof typeof CARD_FIELDS;
 
-/** Returns the document with the fields of some cards. */
-export function buildDocument(cards: CardId[], { interval, timeZone }: MetricsQuery): string {
-  const fields = cards
-    .map((card) => CARD_FIELDS[card].replace("INTERVAL", interval).replace("TIME_ZONE", JSON.stringify(timeZone)))
-    .join("\n    ");
+export const CARD_IDS = Object.keys(CARD_FIELDS) as CardId[];
+
+const VARIABLE_TYPES = { org: "ID!", filters: "SessionMetricsFilters!", interval: "TimeInterval!", timeZone: "String!" };
+
+/** Returns the document with the fields of some cards. It is the same text for each view, so that it can be a trusted document. */
+export function buildDocument(cards: CardId[]): string {
   const name = cards.length === 1 ? cards[0]!.replace(/^./, (letter) => letter.toUpperCase()) : "Dashboard";
-  return `query ${name}($org: ID!, $filters: SessionMetricsFilters!) {
+  const selection = `{
   sessionMetrics(orgId: $org, filters: $filters) {
-    ${fields}
+    ${cards.map((card) => CARD_FIELDS[card]).join("\n    ")}
   }
 }`;
+  const variables = variablesOf(selection).map((variable) => `$${variable}: ${VARIABLE_TYPES[variable]}`);
+  return `query ${name}(${variables.join(", ")}) ${selection}`;
+}
+
+/** Returns the variables that a text uses. */
+function variablesOf(text: string): (keyof MetricsQuery)[] {
+  return (Object.keys(VARIABLE_TYPES) as (keyof MetricsQuery)[]).filter((variable) => text.includes(`$${variable}`));
+}
+
+/** A document and its variables. */
+export interface MetricsRequest {
+  query: string;
+  variables: Partial<MetricsQuery>;
+}
+
+/** Returns the request for some cards. */
+export function buildRequest(cards: CardId[], metricsQuery: MetricsQuery): MetricsRequest {
+  const query = buildDocument(cards);
+  const variables = Object.fromEntries(variablesOf(query).map((variable) => [variable, metricsQuery[variable]]));
+  return { query, variables };
 }
 
 /** Returns the query of a view, whose period may end now. */
@@ -147,9 +168,4 @@ export function toMetricsQuery(view: View, now: Date): MetricsQuery {
   if (view.serviceUsers.length) filters.serviceUserIds = view.serviceUsers;
   if (view.playbook) filters.playbookId = view.playbook;
   return { org: view.org, filters, interval: chooseInterval(range), timeZone: TIME_ZONE };
-}
-
-/** Returns the variables of the document. */
-export function toVariables({ org, filters }: MetricsQuery): object {
-  return { org, filters };
 }

@@ -3,7 +3,7 @@
 import { useEffect, useState } from "react";
 
 import { execute, type GraphQLResponseError, RequestError } from "../shared/api";
-import { buildDocument, CARD_FIELDS, type CardId, type Metrics, type MetricsQuery, toMetricsQuery, toVariables, type Viewer, VIEWER_DOCUMENT } from "./metricsQuery";
+import { buildRequest, CARD_IDS, type Metrics, type MetricsQuery, toMetricsQuery, type Viewer, VIEWER_DOCUMENT } from "./metricsQuery";
 import type { View } from "./view";
 
 const MIN_RETRY_SECONDS = 3;
@@ -49,8 +49,8 @@ export function useMetrics({ token, signInCount }: Credentials, view: View): Que
   const key = JSON.stringify({ ...view, split: undefined });
   return useQuery(`${signInCount} ${token} ${view.org}`, view.org && key, async (signal) => {
     const query = toMetricsQuery(view, new Date());
-    const document = buildDocument(Object.keys(CARD_FIELDS) as CardId[], query);
-    const { data, errors } = await execute<{ sessionMetrics: Metrics | null }>(token, document, toVariables(query), signal);
+    const request = buildRequest(CARD_IDS, query);
+    const { data, errors } = await execute<{ sessionMetrics: Metrics | null }>(token, request.query, request.variables, signal);
     if (!data.sessionMetrics) throw nullFieldError(errors);
     return { query, metrics: data.sessionMetrics, errors };
   });

@@ -1,4 +1,6 @@
-/** The queries of the first tabs. */
+/** The queries of the first tabs, and the one that fills in their variables. */
+
+export const ORGANIZATION_DOCUMENT = "{ viewer { organizations(first: 1) { id } } }";
 
 export const EXAMPLES = [
   `# The caller, and the organizations it may read. Use one of them in the variables of the other tabs.

@@ -15,8 +15,11 @@ import { createRoot } from "react-dom/client";
 
 import { execute, post } from "../shared/api";
 import { readToken, storeToken } from "../shared/token";
-import { EXAMPLES, exampleVariables } from "./examples";
+import { EXAMPLES, exampleVariables, ORGANIZATION_DOCUMENT } from "./examples";
 import { fixTabRoles } from "./tabRoles";
+
+/** Whether the server refuses documents that are not trusted, and so introspection, too. */
+const TRUSTED_DOCUMENTS_ONLY = document.querySelector<HTMLMetaElement>("meta[name=trusted-documents-only]")!.content === "true";
 
 /** Sends the editor's requests with the current token. */
 async function fetcher(request: object): Promise<ExecutionResult> {
@@ -35,7 +38,7 @@ function TokenField() {
     if (token === appliedToken) return;
     setAppliedToken(token);
     if (wasSignedOut && token) reloadExamples();
-    else void introspect();
+    else if (!TRUSTED_DOCUMENTS_ONLY) void introspect();
   };
   return (
     <label className="token-field">
@@ -63,8 +66,7 @@ const PLACEHOLDER_ORG = "org-example";
 async function firstOrganization(): Promise<string> {
   if (!readToken()) return PLACEHOLDER_ORG;
   try {
-    const query = "{ viewer { organizations(first: 1) { id } } }";
-    const { data } = await execute<ViewerData>(readToken(), query, {}, AbortSignal.timeout(2000));
+    const { data } = await execute<ViewerData>(readToken(), ORGANIZATION_DOCUMENT, {}, AbortSignal.timeout(2000));
     return data.viewer.organizations?.[0]?.id ?? PLACEHOLDER_ORG;
   } catch {
     return PLACEHOLDER_ORG;
@@ -96,6 +98,7 @@ const examples = EXAMPLES.map((query) => ({ query, variables }));
 function Explorer() {
   return (
     <GraphiQL
+      {...(TRUSTED_DOCUMENTS_ONLY && { schema: null })}
       fetcher={fetcher}
       plugins={plugins}
       defaultTabs={examples}
@@ -118,4 +121,14 @@ function Explorer() {
 
 const page = document.getElementById("page")!;
 fixTabRoles(page);
-createRoot(page).render(<Explorer />);
+createRoot(page).render(
+  <>
+    {TRUSTED_DOCUMENTS_ONLY && (
+      <p className="notice" role="note">
+        This server executes trusted documents only: the examples, the documents of the dashboard, and those of its operator. It
+        refuses all others, and introspection, so that the editor cannot complete names.
+      </p>
+    )}
+    <Explorer />
+  </>,
+);

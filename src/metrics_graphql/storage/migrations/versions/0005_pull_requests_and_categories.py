@@ -1,4 +1,4 @@
-"""Pull requests, and roll-ups by origin, size and outcome."""
+"""Pull requests, roll-ups by origin, size and outcome, and names."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -58,9 +58,18 @@ def upgrade() -> None:
         ),
         sqlite_with_rowid=False,
     )
+    op.create_table(
+        "names",
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("name", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("kind", "id", name="pk_names"),
+        sqlite_with_rowid=False,
+    )
 
 
 def downgrade() -> None:
+    op.drop_table("names")
     op.drop_table("category_rollups")
     for name in PULL_REQUEST_MEASURES:
         op.drop_column("rollups", name)

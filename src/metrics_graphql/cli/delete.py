@@ -1,0 +1,79 @@
+"""The `delete` command."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from metrics_graphql.cli.runner import configure, fail, run_with_schema
+from metrics_graphql.core.iso8601 import parse_iso8601
+from metrics_graphql.storage.repository import Storage
+from metrics_graphql.storage.session_store import Deletion
+
+
+def delete(
+    org: Annotated[
+        str, typer.Option("--org", metavar="ORG", help="Organization whose sessions are deleted.")
+    ],
+    before: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Delete sessions created before this time: ISO 8601, or Unix seconds.",
+        ),
+    ] = None,
+    session: Annotated[str | None, typer.Option(metavar="ID", help="Delete this session.")] = None,
+    user: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Remove this user's id from sessions, which stay."),
+    ] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
+) -> None:
+    """Delete sessions of an organization, or a user's id."""
+    given = [
+        name
+        for name, value in (("--before", before), ("--session", session), ("--user", user))
+        if value is not None
+    ]
+    if len(given) > 1:
+        raise typer.BadParameter(f"only one of {' and '.join(given)} can be given")
+    instant = None if before is None else parse_before(before)
+    what = describe(org, instant, session, user)
+    if not yes and not typer.confirm(f"{what}?", err=True):
+        raise fail("nothing was deleted")
+    settings = configure()
+
+    async def run(storage: Storage) -> int:
+        if user is not None:
+            return await storage.erase_user(org, user)
+        return await storage.sessions.delete(Deletion(org, session, instant))
+
+    count = run_with_schema(settings, run, upgrade_embedded=False)
+    verb = "changed" if user is not None else "deleted"
+    typer.echo(f"{count:,} sessions {verb}.")
+
+
+def parse_before(text: str) -> int:
+    """Return the instant of an option."""
+    if text.strip().isdecimal():
+        return int(text)
+    instant = parse_iso8601(text.strip())
+    if instant is None:
+        raise typer.BadParameter(
+            "must be ISO 8601 with an offset, like 2025-01-31T00:00:00Z, or Unix seconds",
+            param_hint="--before",
+        )
+    seconds, has_fraction = instant
+    return seconds + has_fraction
+
+
+def describe(org: str, before: int | None, session: str | None, user: str | None) -> str:
+    """Return what is about to be deleted, as a sentence without its end."""
+    if user is not None:
+        return f"Remove the user id {user} from all sessions of {org}"
+    if session is not None:
+        return f"Delete the session {session} of {org}"
+    if before is not None:
+        return f"Delete all sessions of {org} created before {datetime.fromtimestamp(before, UTC)}"
+    return f"Delete all sessions of {org}"

@@ -1,0 +1,98 @@
+"""ClickHouse URLs: checked before the driver connects, which passes what it does not know on."""
+
+import re
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError
+
+from metrics_graphql.storage.dialects import CONTROL_CHARACTERS
+
+BOOLEAN: Final = "true|false"
+NUMBER: Final = "[0-9]{1,9}"
+PARAMETERS: Final[Mapping[str, str]] = {
+    "access_token": ".+",
+    "ca_cert": ".+",
+    "client_cert": ".+",
+    "client_cert_key": ".+",
+    "client_name": ".+",
+    "compress": f"{BOOLEAN}|lz4|zstd|br|gzip",
+    "compression": f"{BOOLEAN}|lz4|zstd|br|gzip",
+    "connect_timeout": NUMBER,
+    "http_proxy": ".+",
+    "https_proxy": ".+",
+    "interface": "http|https|chdb",
+    "native_codec": "python|rust|rust_strict",
+    "path": ".+",
+    "proxy_path": ".+",
+    "query_retries": NUMBER,
+    "secure": BOOLEAN,
+    "send_receive_timeout": NUMBER,
+    "server_host_name": ".+",
+    "tls_mode": "proxy|strict|mutual",
+    "verify": f"{BOOLEAN}|proxy",
+}
+"""The parameters of a URL, and patterns of their values. Other values of `secure` and `verify`
+would disable them."""
+FILES: Final = ("ca_cert", "client_cert", "client_cert_key")
+SERVER_SETTING: Final = "ch_"
+"""Prefix of a parameter that is a setting of the server."""
+
+
+def parse_url(url: str) -> sa.URL:
+    """Return a URL of ClickHouse.
+
+    Raises:
+        ValueError: it cannot be used. The message contains no password.
+    """
+    try:
+        parsed = sa.make_url(url)
+    except (ArgumentError, ValueError):
+        # Without the cause, whose text contains the URL and a password in it.
+        parsed = None
+    if (
+        parsed is None
+        or parsed.drivername not in {"clickhousedb", "clickhousedb+connect"}
+        or CONTROL_CHARACTERS.search(url)
+    ):
+        raise ValueError(
+            "not a ClickHouse URL; it should look like clickhousedb://user:password@host/db"
+        )
+    for name, value in parsed.query.items():
+        check_parameter(name, value)
+    is_embedded = parsed.query.get("interface") == "chdb"
+    if is_embedded and not parsed.query.get("path"):
+        raise ValueError("an embedded ClickHouse needs a path, or it stores nothing")
+    if "path" in parsed.query and not is_embedded:
+        raise ValueError("path in a ClickHouse URL needs interface=chdb")
+    return parsed
+
+
+def check_parameter(name: str, value: str | tuple[str, ...]) -> None:
+    """Check a parameter.
+
+    Raises:
+        ValueError: naming it, without its value.
+    """
+    if name.startswith(SERVER_SETTING):
+        return
+    if name not in PARAMETERS:
+        similar = get_close_matches(name, PARAMETERS, n=1)
+        advice = f"did you mean {similar[0]}?" if similar else "remove it"
+        raise ValueError(
+            f"{name} is not a parameter of a ClickHouse URL; {advice}"
+            f" A setting of the server is written {SERVER_SETTING}NAME"
+        )
+    if not isinstance(value, str):
+        raise ValueError(f"{name} appears twice in the ClickHouse URL")  # noqa: TRY004 - of a URL
+    pattern = PARAMETERS[name]
+    if not re.fullmatch(pattern, value):
+        allowed = {NUMBER: "a whole number", ".+": "a value"}.get(
+            pattern, f"one of {pattern.replace('|', ', ')}"
+        )
+        raise ValueError(f"{name} in the ClickHouse URL must be {allowed}")
+    if name in FILES and value != "certifi" and not Path(value).is_file():
+        raise ValueError(f"{name} in the ClickHouse URL names a file that does not exist")

@@ -1,0 +1,118 @@
+"""Names of users, service users, playbooks and organizations."""
+
+from collections.abc import Collection, Iterable, Mapping
+from functools import lru_cache
+from typing import Final
+
+import sqlalchemy as sa
+
+from metrics_graphql.core.names import NamedKind
+from metrics_graphql.core.tenants import ENTERPRISE, Tenant
+from metrics_graphql.storage.database import Database
+from metrics_graphql.storage.dialects import CompiledStatement, DatabaseDialect, Dialect
+from metrics_graphql.storage.organizations import bump_data_versions, list_organizations
+from metrics_graphql.storage.rollups import PLAYBOOK, SERVICE_USER, USER
+from metrics_graphql.storage.session_store import StatementReader
+from metrics_graphql.storage.tables import names, rollups, sessions
+
+DIMENSIONS: Final = {
+    NamedKind.USER: USER,
+    NamedKind.SERVICE_USER: SERVICE_USER,
+    NamedKind.PLAYBOOK: PLAYBOOK,
+}
+"""The roll-ups that have the ids of each kind."""
+
+
+async def fetch_names(
+    database: Database, kind: NamedKind, ids: Collection[str]
+) -> Mapping[str, str]:
+    """Return the names of those ids that have one.
+
+    Raises:
+        Unavailable: the database is unavailable.
+        TimedOut: the request passed its deadline.
+    """
+    if not ids:
+        return {}
+    values = {"kind": kind.value, "ids": database.dialect.bind_ids(ids)}
+    return {row[0]: row[1] for row in await database.fetch(select_names(database.dialect), values)}
+
+
+async def store_names(database: Database, rows: Iterable[tuple[NamedKind, str, str]]) -> None:
+    """Store names by kind and id; the last name of an id replaces those before it.
+
+    All data versions are bumped, because cached responses may contain names.
+
+    Raises:
+        Unavailable: the database cannot be written to; nothing is stored.
+    """
+    dialect = database.dialect
+    by_key = {(kind.value, each): name for kind, each, name in rows}
+    org_ids = await list_organizations(database)
+    async with database.transaction(sessions_lock=None) as connection:
+        stored = [(*key, name) for key, name in sorted(by_key.items())]
+        await dialect.insert_rows(connection, replace_name(dialect), stored)
+        await bump_data_versions(connection, dialect, org_ids)
+
+
+async def delete_name(database: Database, kind: NamedKind, name_id: str) -> None:
+    """Delete the name of an id.
+
+    Raises:
+        Unavailable: the database cannot be written to.
+    """
+    statement = sa.delete(names).where(names.c.kind == kind.value, names.c.id == name_id)
+    async with database.transaction(sessions_lock=None) as connection:
+        await connection.execute(statement)
+
+
+async def list_ids(
+    database: Database, reader: StatementReader, tenant: Tenant, kind: NamedKind
+) -> list[str]:
+    """Return the ids of one kind that the sessions of a tenant name, in any order.
+
+    Raises:
+        Unavailable: an engine is unavailable.
+        TimedOut: the request passed its deadline.
+    """
+    if kind is NamedKind.ORGANIZATION:
+        return await list_organizations(database) if tenant is ENTERPRISE else [tenant]
+    statement = select_ids(reader.dialect, kind, of_enterprise=tenant is ENTERPRISE)
+    rows = await reader.fetch(statement, {"org_id": None if tenant is ENTERPRISE else tenant})
+    return [row[0] for row in rows]
+
+
+@lru_cache
+def select_names(dialect: Dialect) -> CompiledStatement:
+    """Return the statement for the names of the `ids` of a `kind`."""
+    return dialect.compile(
+        sa.select(names.c.id, names.c.name).where(
+            names.c.kind == sa.bindparam("kind"), dialect.in_ids(names.c.id, "ids")
+        )
+    )
+
+
+@lru_cache
+def replace_name(dialect: DatabaseDialect) -> CompiledStatement:
+    """Return the statement that stores a name."""
+    return dialect.compile_insert(names, names.primary_key.columns.keys(), "replace")
+
+
+@lru_cache
+def select_ids(dialect: Dialect, kind: NamedKind, *, of_enterprise: bool) -> CompiledStatement:
+    """Return the statement for the distinct ids of a kind: in roll-ups, where there are any."""
+    dimension = DIMENSIONS[kind]
+    if dialect.has_rollups:
+        column, org_id = rollups.c.scope_id, rollups.c.org_id
+        conditions = [
+            rollups.c.scope == dimension.code,
+            rollups.c.grain == dimension.grains[0],
+            # A roll-up of sessions that moved or were deleted is left with zeros.
+            rollups.c.sessions_created_count > 0,
+        ]
+    else:
+        column, org_id = sessions.c[dimension.id_field or ""], sessions.c.org_id
+        conditions = [column.is_not(None)]
+    if not of_enterprise:
+        conditions.append(org_id == sa.bindparam("org_id"))
+    return dialect.compile(sa.select(column).distinct().where(*conditions))
