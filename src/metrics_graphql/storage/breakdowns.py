@@ -146,17 +146,16 @@ def raw_sums_by_id(
 ) -> Select:
     """Return the sums of raw sessions for each id of a dimension."""
     field = dimension.value
-    row_id: sa.ColumnElement[Any] = (
-        category_expression(field) if field in CATEGORIES else sessions.c[field]
-    )
-    return (
-        raw_sessions(dialect, plan, single_query=True)
-        .with_only_columns(
-            row_id.label("id"), *(measure_sum(dialect, measure) for measure in measures)
-        )
-        .where(row_id.is_not(None))
-        .group_by(row_id)
-    )
+    rows = raw_sessions(dialect, plan, single_query=True)
+    row_id: sa.ColumnElement[Any]
+    if field in CATEGORIES:
+        row_id = category_expression(field)
+    else:
+        row_id = sessions.c[field]
+        rows = rows.where(row_id.is_not(None))
+    return rows.with_only_columns(
+        row_id.label("id"), *(measure_sum(dialect, measure) for measure in measures)
+    ).group_by(row_id)
 
 
 def rollup_sums_by_id(
@@ -190,7 +189,9 @@ def order_keys(
     if field != AVERAGE_ACUS:
         return (rows.c[field],)
     acus, count = rows.c.acus_consumed, rows.c[SESSIONS_CREATED.name]
-    return dialect.floor_divide(acus, count), sa.cast(acus % count, sa.Double) / count
+    # SQLAlchemy's `/` would cast the count to NUMERIC, which has ten digits on ClickHouse.
+    divided_by = sa.cast(acus % count, sa.Double).op("/", return_type=sa.Double())
+    return dialect.floor_divide(acus, count), divided_by(count)
 
 
 def comes_after(
