@@ -11,7 +11,8 @@ from metrics_graphql.storage.repository import Storage
 
 def migrate(
     cluster: Annotated[
-        str | None, typer.Option(help="Create the tables of a ClickHouse cluster of this name.")
+        str | None,
+        typer.Option(help="Create or upgrade the tables of a ClickHouse cluster of this name."),
     ] = None,
     print_only: Annotated[  # noqa: FBT002 - a flag
         bool, typer.Option("--print", help="With --cluster: print the statements only.")
@@ -27,7 +28,7 @@ def migrate(
     async def run(storage: Storage) -> None:
         if cluster is not None:
             # Before `Storage.migrate`, which creates the table of a single server if there is none.
-            await create_on_cluster(settings.sessions_url, cluster, print_only=print_only)
+            await migrate_cluster(settings.sessions_url, cluster, print_only=print_only)
         if not print_only:
             await storage.migrate()
 
@@ -36,14 +37,18 @@ def migrate(
         typer.echo("The tables are up to date.")
 
 
-async def create_on_cluster(sessions_url: str, cluster: str, *, print_only: bool) -> None:
-    """Create the tables of a cluster, or print the statements that do."""
+async def migrate_cluster(sessions_url: str, cluster: str, *, print_only: bool) -> None:
+    """Create or upgrade the tables of a cluster, or print the statements that do."""
     from metrics_graphql.storage.clickhouse.tables import (  # noqa: PLC0415 - an extra
         create_cluster_tables,
+        upgrade_cluster_tables,
     )
 
     async with open_client(sessions_url) as client:
-        for statement in create_cluster_tables(cluster, client.database):
+        for statement in (
+            *create_cluster_tables(cluster, client.database),
+            *upgrade_cluster_tables(cluster),
+        ):
             if print_only:
                 typer.echo(f"{statement};")
             else:

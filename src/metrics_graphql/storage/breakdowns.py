@@ -190,8 +190,8 @@ def order_keys(
         return (rows.c[field],)
     acus, count = rows.c.acus_consumed, rows.c[SESSIONS_CREATED.name]
     # SQLAlchemy's `/` would cast the count to NUMERIC, which has ten digits on ClickHouse.
-    divided_by = sa.cast(acus % count, sa.Double).op("/", return_type=sa.Double())
-    return dialect.floor_divide(acus, count), divided_by(count)
+    remainder = sa.cast(acus % count, sa.Double)
+    return dialect.floor_divide(acus, count), remainder.op("/", return_type=sa.Double())(count)
 
 
 def comes_after(
