@@ -119,7 +119,7 @@ def time_series(  # noqa: PLR0913, PLR0917 - a period and how to cut it
     ]
 
 
-def breakdown(  # noqa: PLR0913 - a period, and the arguments of byUser and byPlaybook
+def breakdown(  # noqa: PLR0913 - a period, and the arguments of a breakdown
     rows: Rows,
     org_id: str | None,
     time_after: int,
@@ -132,9 +132,9 @@ def breakdown(  # noqa: PLR0913 - a period, and the arguments of byUser and byPl
     direction: str = "DESC",
     **filters: Unpack[Filters],
 ) -> Result:
-    """Return the measures of each user, service user, playbook, organization, origin or size.
+    """Return the measures of each user, playbook, origin..., ranked, without the first `skip` ones.
 
-    They are ranked, from the row after the first `skip` on. Ties are ranked by ID, ascending.
+    `by` is the name of the field that tells the rows apart. Ties are ranked by ID, ascending.
     """
     groups: dict[str, list[Row]] = {}
     for row in _matching(rows, org_id, time_after, time_before, filters):

@@ -11,10 +11,6 @@ ORIGINS = [
     *("cli", "vscode_extension", "devin_spaces", "other", None),
 ]
 SIZES = ["xs", "s", "m", "l", "xl", "huge", None]
-SIZE_MEMBERS = ["xs", "s", "m", "l", "xl", "other"]
-ORIGIN_MEMBERS = [
-    *("api", "automation", "desktop", "jira", "linear", "slack", "teams", "webapp", "other")
-]
 USERS = ["email|aa", "email|bb", "google-oauth2|1", None]
 SIZE_MEMBERS = ["xs", "s", "m", "l", "xl", "other"]
 ORIGIN_MEMBERS = [

@@ -17,12 +17,17 @@ pytestmark = on_every_engine
 
 PERIOD = {"time_after": 0, "time_before": 100}
 BOUNDS = "period { startsAt endsAt }"
-CHANGE = """
-    change {
-      sessionsCreatedCount sessionsCreatedWithPlaybookCount sessionsCreatedWithSearchCount
-      sessionsWithMergedPrsCount avgAcusPerSession
-    }
-"""
+CHANGE = f"change {{ {ALL_MEASURES} }}"
+KEYS = {
+    **{name: f"{name} {{ id }}" for name in ("user", "serviceUser", "playbook", "organization")},
+    **{name: name for name in ("origin", "size")},
+}
+"""What each row of a breakdown is of."""
+BREAKDOWNS = "\n".join(
+    f"by{name[0].upper()}{name[1:]}(first: $first, orderBy: $order) {{"
+    f" nodes {{ ...Measures {key} }} totalCount pageInfo {{ hasNextPage }} }}"
+    for name, key in KEYS.items()
+)
 DASHBOARD = (
     """
     query ($orgs: [ID!], $filters: SessionMetricsFilters!, $interval: TimeInterval!,
@@ -30,19 +35,13 @@ DASHBOARD = (
       enterpriseSessionMetrics(orgIds: $orgs, filters: $filters) {
         ...Measures BOUNDS
         timeSeries(interval: $interval, timeZone: "Asia/Kathmandu") { ...Measures BOUNDS }
-        byUser(first: $first, orderBy: $order) {
-          nodes { ...Measures user { id kind } } totalCount
-        }
-        byPlaybook(first: $first, orderBy: $order) {
-          nodes { ...Measures playbook { id } } totalCount
-        }
-        byOrganization(first: $first, orderBy: $order) {
-          nodes { ...Measures organization { id } } totalCount
-        }
+        BREAKDOWNS
         previousPeriod { ...Measures BOUNDS CHANGE }
       }
     }
-    """.replace("BOUNDS", BOUNDS).replace("CHANGE", CHANGE)
+    """.replace("BOUNDS", BOUNDS)
+    .replace("CHANGE", CHANGE)
+    .replace("BREAKDOWNS", BREAKDOWNS)
     + f"fragment Measures on SessionAggregates {{ {ALL_MEASURES} }}"
 )
 COUNT = """
@@ -120,7 +119,11 @@ def test_every_field_equals_the_oracle(
         "first": data.draw(st.integers(1, 5)),
         "order_field": data.draw(
             st.sampled_from(
-                ["SESSIONS_CREATED_COUNT", "SESSIONS_WITH_MERGED_PRS_COUNT", "AVG_ACUS_PER_SESSION"]
+                [
+                    *("SESSIONS_CREATED_COUNT", "SESSIONS_WITH_MERGED_PRS_COUNT"),
+                    *("AVG_ACUS_PER_SESSION", "SESSIONS_CREATED_BY_ORIGIN_OTHER"),
+                    "PRS_CREATED_COUNT",
+                ]
             )
         ),
         "direction": data.draw(st.sampled_from(["ASC", "DESC"])),
@@ -146,8 +149,10 @@ def test_every_field_equals_the_oracle(
     metrics = over_graphql["data"]["enterpriseSessionMetrics"]
     series = oracle.time_series(**query, interval=interval, time_zone="Asia/Kathmandu")
     assert metrics.pop("timeSeries") == series
-    for by in ("user", "playbook", "organization"):
-        assert metrics.pop(f"by{by.title()}") == oracle.breakdown(**query, **ranking, by=by)
+    for by in KEYS:
+        page = metrics.pop(f"by{by[0].upper()}{by[1:]}")
+        page |= page.pop("pageInfo")
+        assert page == oracle.breakdown(**query, **ranking, by=by)
     previous = oracle.previous_period(**query)
     assert metrics.pop("previousPeriod") == previous
     assert metrics.pop("period")["startsAt"] == previous["period"]["endsAt"]
@@ -177,10 +182,10 @@ def test_the_enterprise_is_the_sum_of_its_organizations(
     assert counts(together) == expected
 
 
-def test_a_dashboard_takes_four_statements_for_any_number_of_organizations(
+def test_a_dashboard_takes_seven_statements_for_any_number_of_organizations(
     gateway: Gateway, statements: list[str]
 ) -> None:
-    """Totals with the series and the previous period; users; playbooks; organizations."""
+    """One for totals, the series and the previous period, and one for each breakdown."""
     gateway.load(session(f"org-{number}") for number in range(30))
     token = gateway.token()
     variables = {
@@ -194,7 +199,7 @@ def test_a_dashboard_takes_four_statements_for_any_number_of_organizations(
         body = gateway.graphql(DASHBOARD, token, {**variables, "orgs": orgs}).json()
         found = body["data"]["enterpriseSessionMetrics"]
         assert found["sessionsCreatedCount"] == found["byOrganization"]["totalCount"]
-        assert len([sql for sql in statements if "created_at" in sql and "sessions" in sql]) == 4
+        assert len([sql for sql in statements if "created_at" in sql and "sessions" in sql]) == 7
 
 
 def test_fields_with_different_organizations_have_different_results(gateway: Gateway) -> None:

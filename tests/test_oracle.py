@@ -6,15 +6,16 @@ from typing import Any
 from tests import oracle
 
 ORG = "org-1"
-NO_SIZES = {"xs": 0, "s": 0, "m": 0, "l": 0, "xl": 0}
+NO_SIZES = {"xs": 0, "s": 0, "m": 0, "l": 0, "xl": 0, "other": 0}
 
 
 def session(created_at: int, **known: Any) -> oracle.Row:  # noqa: ANN401 - any column's value
     """Return a session with these columns, and defaults in the others."""
     unknown = dict.fromkeys(("origin", "size", "user_id", "service_user_id", "playbook_id"))
     flags = {"used_search": False, "has_merged_pr": False, "acus": 0}
+    counts = dict.fromkeys(("pr_count", "open_pr_count", "merged_pr_count", "closed_pr_count"), 0)
     keys = {"org_id": ORG, "session_id": f"s-{created_at}", "created_at": created_at}
-    return {**keys, **unknown, **flags, **known}
+    return {**keys, **unknown, **flags, **counts, **known}
 
 
 SESSIONS = [
@@ -26,9 +27,21 @@ SESSIONS = [
         playbook_id="p1",
         used_search=True,
         acus=1_000_000,
+        pr_count=2,
+        open_pr_count=1,
+        closed_pr_count=1,
     ),
     session(
-        150, origin="scheduled", size="xl", service_user_id="u1", has_merged_pr=True, acus=500_000
+        150,
+        origin="scheduled",
+        size="xl",
+        service_user_id="u1",
+        has_merged_pr=True,
+        acus=500_000,
+        pr_count=7,
+        open_pr_count=1,
+        merged_pr_count=2,
+        closed_pr_count=3,
     ),
     session(199, origin="cli", size="xxl", user_id="u2", service_user_id="v1", acus=1),
     session(200, origin="webapp", size="m", user_id="u2", playbook_id="p2", has_merged_pr=True),
@@ -72,10 +85,35 @@ def test_rest_counts_every_measure() -> None:
     }
 
 
+def test_rest_counts_pull_requests() -> None:
+    """Seven of the second session; the first one's are not in [101, 200)."""
+    assert oracle.rest_pull_requests(SESSIONS, ORG, 100, 200) == {
+        "prs_created_count": 9,
+        "prs_opened_count": 2,
+        "prs_merged_count": 2,
+        "prs_closed_count": 4,
+    }
+    assert oracle.rest_pull_requests(SESSIONS, ORG, 101, 200, user_ids=[])["prs_created_count"] == 0
+    assert oracle.rest_pull_requests(SESSIONS, ORG, 101, 200)["prs_created_count"] == 7
+    assert oracle.rest_pull_requests(SESSIONS, None, 0, 999)["prs_merged_count"] == 2
+
+
+def test_graphql_has_more_measures() -> None:
+    """The rest of each category, pull requests, and the ACUs."""
+    result = oracle.graphql(SESSIONS, ORG, 100, 200)
+    assert result["sessionsCreatedBySize"] == {**NO_SIZES, "xs": 1, "xl": 1, "other": 1}
+    assert sum(result["sessionsCreatedByOrigin"].values()) == 3
+    assert result["sessionsCreatedByOrigin"]["other"] == 1
+    assert result["sessionsWithMergedPrsBySize"] == {**NO_SIZES, "xl": 1}
+    assert result["acusConsumed"] == 1.500001
+    assert (result["prsCreatedCount"], result["prsOpenedCount"]) == (9, 2)
+    assert (result["prsMergedCount"], result["prsClosedCount"]) == (2, 4)
+
+
 def test_graphql_has_the_same_measures_in_camel_case() -> None:
     """All are zero for the empty period; the names are those of the schema."""
     origins = dict.fromkeys(
-        ("api", "automation", "desktop", "jira", "linear", "slack", "teams", "webapp"), 0
+        ("api", "automation", "desktop", "jira", "linear", "slack", "teams", "webapp", "other"), 0
     )
     assert oracle.graphql(SESSIONS, ORG, 100, 100) == {
         "sessionsCreatedCount": 0,
@@ -85,6 +123,11 @@ def test_graphql_has_the_same_measures_in_camel_case() -> None:
         "sessionsCreatedWithSearchCount": 0,
         "sessionsWithMergedPrsCount": 0,
         "sessionsWithMergedPrsBySize": NO_SIZES,
+        "prsCreatedCount": 0,
+        "prsOpenedCount": 0,
+        "prsMergedCount": 0,
+        "prsClosedCount": 0,
+        "acusConsumed": 0.0,
         "avgAcusPerSession": 0.0,
     }
 
@@ -102,8 +145,29 @@ def test_filters() -> None:
     assert count(user_ids=["u2"], service_user_ids=["v1"]) == 2
     assert count(user_ids=["u2"], service_user_ids=[]) == 2
     assert count(user_ids=[]) == count(user_ids=[], service_user_ids=[]) == 0
-    assert count(playbook_id="p2") == count(playbook_id="p2", user_ids=["u2"]) == 1
-    assert count(playbook_id="p2", user_ids=["u1"]) == 0
+    assert count(playbook_ids=["p2"]) == count(playbook_ids=["p2"], user_ids=["u2"]) == 1
+    assert count(playbook_ids=["p2"], user_ids=["u1"]) == count(playbook_ids=[]) == 0
+    assert count(playbook_ids=["p1", "p2", "p3"]) == 2
+
+
+def test_filters_by_category() -> None:
+    """By public origins and sizes; `other` has the rest. All filters must match."""
+
+    def count(**filters: Any) -> int:  # noqa: ANN401 - any filter's value
+        found: int = oracle.graphql(SESSIONS, ORG, 0, 1000, **filters)["sessionsCreatedCount"]
+        return found
+
+    assert count(origins=["api"]) == count(origins=["automation"]) == count(origins=["other"]) == 1
+    assert count(origins=["automation", "webapp", "slack"]) == 2
+    assert count(origins=["scheduled"]) == count(origins=["cli"]) == count(origins=[]) == 0
+    assert count(sizes=["other"]) == count(sizes=["m"]) == count(sizes=["m", "s"]) == 1
+    assert count(sizes=["xxl"]) == count(sizes=[]) == 0
+    assert (count(has_merged_pr=True), count(has_merged_pr=False)) == (2, 2)
+    assert count(has_merged_pr=None) == 4
+    assert count(has_merged_pr=True, sizes=["m"]) == count(origins=["api"], sizes=["xs"]) == 1
+    assert count(has_merged_pr=True, sizes=["xs"]) == count(origins=["api"], sizes=["m"]) == 0
+    assert count(origins=["other"], user_ids=["u2"]) == 1
+    assert count(origins=["other"], user_ids=["u1"]) == 0
 
 
 def test_all_organizations_or_some() -> None:
@@ -127,8 +191,9 @@ def test_breakdown_by_organization() -> None:
         ({"id": ORG}, 4),
         ({"id": "org-2"}, 1),
     ]
-    order = {"order_field": "AVG_ACUS_PER_SESSION", "by": "organization"}
-    ranked = oracle.breakdown(SESSIONS, None, 0, 1000, first=1, **order)
+    ranked = oracle.breakdown(
+        SESSIONS, None, 0, 1000, first=1, by="organization", order_field="AVG_ACUS_PER_SESSION"
+    )
     assert [node["avgAcusPerSession"] for node in ranked["nodes"]] == [9.0]
 
 
@@ -204,29 +269,66 @@ def test_days_that_are_skipped_or_interrupted() -> None:
 
 
 def test_breakdown_by_user() -> None:
-    """A session with both kinds of creator is in both rows; ties are ranked by ID, USER first."""
+    """Users only; a session with both kinds of creator is in both breakdowns."""
     result = oracle.breakdown(SESSIONS, ORG, 0, 1000)
-    assert result["totalCount"] == 4
     assert [(node["user"], node["sessionsCreatedCount"]) for node in result["nodes"]] == [
-        ({"id": "u2", "kind": "USER"}, 2),
-        ({"id": "u1", "kind": "USER"}, 1),
-        ({"id": "u1", "kind": "SERVICE_USER"}, 1),
-        ({"id": "v1", "kind": "SERVICE_USER"}, 1),
+        ({"id": "u2"}, 2),
+        ({"id": "u1"}, 1),
     ]
-    filtered = oracle.breakdown(SESSIONS, ORG, 0, 200, user_ids=["u2"])
-    assert [node["user"]["id"] for node in filtered["nodes"]] == ["u2", "v1"]
+    assert (result["totalCount"], result["hasNextPage"]) == (2, False)
+    service_users = oracle.breakdown(SESSIONS, ORG, 0, 1000, by="serviceUser")
+    assert [node["serviceUser"]["id"] for node in service_users["nodes"]] == ["u1", "v1"]
+    filtered = oracle.breakdown(SESSIONS, ORG, 0, 200, by="serviceUser", user_ids=["u2"])
+    assert [node["serviceUser"]["id"] for node in filtered["nodes"]] == ["v1"]
+
+
+def test_breakdowns_by_category() -> None:
+    """A row for each that has sessions, by the name of the enum; ties are ranked by ID."""
+    origins = oracle.breakdown(SESSIONS, ORG, 0, 1000, by="origin")
+    assert [node["origin"] for node in origins["nodes"]] == ["API", "AUTOMATION", "OTHER", "WEBAPP"]
+    sizes = oracle.breakdown(SESSIONS, None, 0, 1000, by="size", order_field="PRS_CREATED_COUNT")
+    assert [(node["size"], node["prsCreatedCount"]) for node in sizes["nodes"]] == [
+        ("XL", 7),
+        ("XS", 2),
+        ("M", 0),
+        ("OTHER", 0),
+        ("S", 0),
+    ]
 
 
 def test_breakdown_ranks_by_the_order_field() -> None:
-    """Average ACUs, ascending: u2 5e-7, v1 1e-6, u1 (service user) 0.5, u1 (user) 1."""
-    order = {"order_field": "AVG_ACUS_PER_SESSION", "direction": "ASC"}
-    result = oracle.breakdown(SESSIONS, ORG, 0, 1000, first=3, **order)
-    assert result["totalCount"] == 4
-    assert [node["avgAcusPerSession"] for node in result["nodes"]] == [5e-7, 1e-6, 0.5]
+    """Average ACUs, ascending: u2 5e-7, u1 1. Sizes by merged sessions of that size."""
+    result = oracle.breakdown(
+        SESSIONS, ORG, 0, 1000, order_field="AVG_ACUS_PER_SESSION", direction="ASC"
+    )
+    assert [node["avgAcusPerSession"] for node in result["nodes"]] == [5e-7, 1.0]
     merged = oracle.breakdown(
         SESSIONS, ORG, 0, 1000, by="playbook", order_field="SESSIONS_WITH_MERGED_PRS_COUNT"
     )
     assert [node["playbook"] for node in merged["nodes"]] == [{"id": "p2"}, {"id": "p1"}]
+    unusual = oracle.breakdown(
+        SESSIONS,
+        ORG,
+        0,
+        1000,
+        by="origin",
+        order_field="SESSIONS_CREATED_BY_SIZE_OTHER",
+    )
+    assert [node["origin"] for node in unusual["nodes"]] == ["OTHER", "API", "AUTOMATION", "WEBAPP"]
+
+
+def test_pages_of_a_breakdown() -> None:
+    """Without the rows before; the number of all rows is on every page."""
+
+    def page(first: int, skip: int) -> tuple[list[str], int, bool]:
+        found = oracle.breakdown(SESSIONS, ORG, 0, 1000, by="origin", first=first, skip=skip)
+        origins = [node["origin"] for node in found["nodes"]]
+        return origins, found["totalCount"], found["hasNextPage"]
+
+    assert page(3, 0) == (["API", "AUTOMATION", "OTHER"], 4, True)
+    assert page(3, 1) == (["AUTOMATION", "OTHER", "WEBAPP"], 4, False)
+    assert page(3, 3) == (["WEBAPP"], 4, False)
+    assert page(3, 4) == ([], 4, False)
 
 
 def test_previous_period() -> None:
@@ -239,8 +341,22 @@ def test_previous_period() -> None:
     }
     assert result["change"] == {
         "sessionsCreatedCount": 1.0,
+        "sessionsCreatedBySize": {
+            **dict.fromkeys(NO_SIZES, None),
+            "xs": -1.0,
+        },
+        "sessionsCreatedByOrigin": {
+            **dict.fromkeys((*oracle.ORIGINS, "other"), None),
+            "api": -1.0,
+        },
         "sessionsCreatedWithPlaybookCount": -1.0,
         "sessionsCreatedWithSearchCount": -1.0,
         "sessionsWithMergedPrsCount": None,
+        "sessionsWithMergedPrsBySize": dict.fromkeys(NO_SIZES, None),
+        "prsCreatedCount": 2.5,
+        "prsOpenedCount": 0.0,
+        "prsMergedCount": None,
+        "prsClosedCount": 2.0,
+        "acusConsumed": -0.499999,
         "avgAcusPerSession": -0.7499995,
     }

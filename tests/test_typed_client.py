@@ -49,7 +49,10 @@ def test_a_query_file_runs_with_gql(gateway: Gateway) -> None:
     assert data["viewer"]["organizations"] == [{"id": "org-1"}]
     metrics = data["sessionMetrics"]
     assert metrics["sessionsCreatedCount"] == 1
-    assert metrics["byUser"]["nodes"][0]["user"] == {"id": "u", "kind": "USER"}
+    assert metrics["byUser"]["nodes"][0]["user"] == {"id": "u", "name": None}
+    assert metrics["byUser"]["pageInfo"]["dataChanged"] is False
+    assert metrics["byServiceUser"] == {"nodes": []}
+    assert metrics["byOrigin"]["nodes"][0]["origin"] == "OTHER"
     assert metrics["byPlaybook"]["nodes"][0]["playbook"] == {"id": "p"}
     assert len(metrics["timeSeries"]) == 31
 

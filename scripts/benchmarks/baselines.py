@@ -19,7 +19,7 @@ from strawberry.asgi import GraphQL
 from strawberry.extensions import ParserCache, ValidationCache
 from strawberry.types import Info
 
-from metrics_graphql.core.measures import AVERAGE_ACUS, MEASURES
+from metrics_graphql.core.measures import ACUS_CONSUMED, AVERAGE_ACUS, SESSION_MEASURES
 from metrics_graphql.core.queries import SessionMetricsQuery
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.tokens import hash_token
@@ -32,6 +32,7 @@ from metrics_graphql.storage.totals import statement_parameters
 
 URL: Final = sa.make_url(os.environ["METRICS_DATABASE_URL"])
 DIALECT: Final = dialect_for(os.environ["METRICS_DATABASE_URL"])
+MEASURES: Final = (*SESSION_MEASURES, ACUS_CONSUMED)
 RESPONSE: Final = b'{"data":{"sessionMetrics":null}}'.ljust(720)
 
 
@@ -78,10 +79,10 @@ async def fetch_body(session: AsyncSession, query: SessionMetricsQuery) -> dict[
     names = [measure.name for measure in MEASURES]
     metrics = SessionMetrics(dict(zip(names, sums, strict=True)))
     body: dict[str, Any] = {AVERAGE_ACUS: metrics.avg_acus_per_session}
-    for measure in MEASURES:
+    for measure in SESSION_MEASURES:
         if measure.member is not None:
             body.setdefault(measure.field, {})[measure.member] = metrics[measure]
-        elif measure.adds == "sessions":
+        else:
             body[measure.field] = metrics[measure]
     return body
 
@@ -168,7 +169,7 @@ def fastapi_on(engine: AsyncEngine) -> FastAPI:
             time_before=time_before,
             user_ids=user_ids,
             service_user_ids=service_user_ids,
-            playbook_id=playbook_id,
+            playbook_ids=None if playbook_id is None else [playbook_id],
         )
         return SessionMetricsResponse(**await fetch_body(session, query))
 

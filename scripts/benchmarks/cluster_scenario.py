@@ -8,7 +8,7 @@ from metrics_graphql.core.periods import DAY
 from metrics_graphql.core.queries import SessionMetricsQuery
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.sessions import Session
-from metrics_graphql.rest_api.response_body import metrics_body
+from metrics_graphql.rest_api.response_body import sessions_body
 from scripts.benchmarks.dataset import ORG, PLAYBOOKS, START, USERS, YEAR, sessions
 from tests import oracle
 
@@ -23,8 +23,8 @@ PARAMETERS: Final[list[dict[str, Any]]] = [
     {"time_after": 0, "time_before": END},
     {"time_after": START + 77 * DAY + 1_234, "time_before": START + 107 * DAY + 99},
     {"time_after": START, "time_before": END, "user_ids": [USERS[0], USERS[9]]},
-    {"time_after": START, "time_before": END, "playbook_id": PLAYBOOKS[1]},
-    {"time_after": 1, "time_before": END, "user_ids": USERS[:50], "playbook_id": PLAYBOOKS[2]},
+    {"time_after": START, "time_before": END, "playbook_ids": [PLAYBOOKS[1]]},
+    {"time_after": 1, "time_before": END, "user_ids": USERS[:50], "playbook_ids": [PLAYBOOKS[2]]},
     {"time_after": START, "time_before": END, "user_ids": ["unknown"]},
 ]
 RAGGED: Final = 1
@@ -74,7 +74,7 @@ def move(session: Session) -> Session:
 
 def is_correct(result: SessionMetrics, expected: dict[str, Any]) -> bool:
     """Return whether all measures of a result are those that the oracle expects."""
-    return bool(json.loads(metrics_body(result)) == expected)
+    return bool(json.loads(sessions_body(result)) == expected)
 
 
 def check(

@@ -47,6 +47,7 @@ def sessions(count: int) -> Iterator[Session]:
             strict=True,
         )
         for number, origin, session_size, user, playbook, acus in columns:
+            is_open, is_merged = number % 2, acus % 3 == 0
             yield Session(
                 ORG,
                 f"{number * 2_654_435_761 % 2**40:010x}{number:012x}",
@@ -57,8 +58,11 @@ def sessions(count: int) -> Iterator[Session]:
                 None,
                 playbook,
                 used_search=number % 5 == 0,
-                has_merged_pr=acus % 3 == 0,
+                has_merged_pr=is_merged,
                 acus=acus,
+                pr_count=is_open + is_merged,
+                open_pr_count=is_open,
+                merged_pr_count=int(is_merged),
             )
 
 

@@ -64,7 +64,7 @@ DASHBOARD: Final = """
       ...Measures
       previousPeriod { ...Measures change { sessionsCreatedCount } }
       timeSeries(interval: DAY) { ...Measures period { startsAt } }
-      byUser(first: 10) { totalCount nodes { ...Measures user { id kind } } }
+      byUser(first: 10) { totalCount nodes { ...Measures user { id } } }
       byPlaybook(first: 10) { totalCount nodes { ...Measures playbook { id } } }
     }
   }

@@ -9,15 +9,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from metrics_graphql.core.breakdowns import (
-    BreakdownQuery,
-    Dimension,
-    OrderDirection,
-    OrderField,
-    Ranking,
-)
+from metrics_graphql.core.breakdowns import BreakdownQuery, Dimension, OrderDirection, Ranking
 from metrics_graphql.core.intervals import TimeInterval, buckets, time_zone
-from metrics_graphql.core.measures import MEASURES
+from metrics_graphql.core.measures import MEASURES, SESSIONS_CREATED
 from metrics_graphql.core.periods import DAY
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.storage.breakdowns import fetch_breakdown
@@ -60,7 +54,7 @@ def daily_series(query: SessionMetricsQuery, zone: str) -> list[MetricsRequest]:
 
 def top_users(query: SessionMetricsQuery) -> BreakdownQuery:
     """Return the breakdown by the 25 users with the most sessions."""
-    ranking = Ranking(OrderField.SESSIONS_CREATED_COUNT, OrderDirection.DESC, first=25)
+    ranking = Ranking(SESSIONS_CREATED.name, OrderDirection.DESC, first=25)
     return BreakdownQuery(query, Dimension.USER, ranking, MEASURES)
 
 

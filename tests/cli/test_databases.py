@@ -256,12 +256,16 @@ def test_only_migrate_changes_the_schema_of_a_server(
 
 @pytest.mark.usefixtures("empty_directory")
 def test_cluster_statements_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They shard by session, so that every organization is on all shards. None is executed."""
+    """They shard by session, so that every organization is on all shards. None is executed.
+
+    Columns that tables of the previous version lack are added where the rows are, and then to the
+    table over all shards.
+    """
     monkeypatch.setenv("METRICS_SESSIONS_URL", "clickhousedb://nobody:secret@127.0.0.1:1/metrics")
 
     printed = invoke("migrate", "--cluster", "all`shards", "--print")
 
-    of_shard, of_all = printed.stdout.splitlines()
+    of_shard, of_all, *upgrades = printed.stdout.splitlines()
     assert printed.exit_code == 0
     assert "`sessions_of_shard` ON CLUSTER `all\\`shards` (" in of_shard
     assert "Engine ReplicatedReplacingMergeTree(version, is_deleted)" in of_shard
@@ -270,6 +274,15 @@ def test_cluster_statements_are_printed(monkeypatch: pytest.MonkeyPatch) -> None
         "Engine Distributed(`all\\`shards`, `metrics`, sessions_of_shard,"
         " sipHash64(`org_id`, `session_id`));"
     )
+    columns = ["pr_count", "open_pr_count", "merged_pr_count", "closed_pr_count"]
+    added = ", ".join(
+        f"ADD COLUMN IF NOT EXISTS `{name}` Int32 DEFAULT 0 AFTER `{previous}`"
+        for previous, name in zip(["acus", *columns], columns, strict=False)
+    )
+    assert upgrades == [
+        f"ALTER TABLE `{table}` ON CLUSTER `all\\`shards` {added};"
+        for table in ("sessions_of_shard", "sessions")
+    ]
 
 
 @pytest.mark.usefixtures("empty_directory")

@@ -6,6 +6,7 @@ from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery, Breakdown
 from metrics_graphql.core.callers import DEFAULT_PERMISSION, Credential, ServiceUser
 from metrics_graphql.core.errors import Unavailable
 from metrics_graphql.core.measures import SESSIONS_CREATED
+from metrics_graphql.core.names import NamedKind
 from metrics_graphql.core.queries import MetricsRequest
 from metrics_graphql.core.repository import MetricsResult
 from metrics_graphql.core.results import SessionMetrics
@@ -20,6 +21,7 @@ class InMemoryRepository:
         """Hold so many sessions of each organization."""
         self.sessions = sessions
         self.credentials: dict[bytes, Credential] = {}
+        self.names: dict[tuple[NamedKind, str], str] = {}
         self.last_uses: list[tuple[str, int]] = []
         self.broken: set[str | Tenant] = set()
         """Names of methods, and tenants whose sessions cannot be read."""
@@ -40,7 +42,9 @@ class InMemoryRepository:
         tenant = query.query.tenant
         if tenant in self.broken:
             raise Unavailable
-        return Breakdown((BreakdownRow("user-1", None, self._metrics(tenant)),), 1)
+        return Breakdown(
+            (BreakdownRow("user-1", self._metrics(tenant)),), has_next_page=False, total_count=1
+        )
 
     async def fetch_data_versions(self, tenants: Collection[Tenant]) -> Mapping[Tenant, int]:
         """Return 1 for each known tenant."""
@@ -52,6 +56,18 @@ class InMemoryRepository:
         """Return the credentials stored under these token hashes."""
         self._call("fetch_credentials")
         return {each: self.credentials[each] for each in hashes if each in self.credentials}
+
+    async def fetch_names(self, kind: NamedKind, ids: Collection[str]) -> Mapping[str, str]:
+        """Return the names of those ids that have one."""
+        self._call("fetch_names")
+        return {each: self.names[kind, each] for each in ids if (kind, each) in self.names}
+
+    async def list_ids(self, tenant: Tenant, kind: NamedKind) -> list[str]:
+        """Return the ids that have a name; those of organizations as far as the tenant has them."""
+        self._call("list_ids")
+        if kind is NamedKind.ORGANIZATION:
+            return list(self.sessions) if tenant is ENTERPRISE else [tenant]
+        return [name_id for each, name_id in self.names if each is kind]
 
     async def list_organizations(self, first: int) -> list[str]:
         """Return the ids of the first organizations."""

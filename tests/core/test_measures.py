@@ -7,12 +7,13 @@ from metrics_graphql.storage.tables import sessions
 
 def test_names_are_unique() -> None:
     """A name identifies a measure, and a column that holds it."""
-    assert len({measure.name for measure in MEASURES}) == len(MEASURES) == 23
+    assert len({measure.name for measure in MEASURES}) == len(MEASURES) == 30
 
 
 def test_conditions_refer_to_fields_of_a_session() -> None:
-    """A condition applies to a row of the table as to a `Session`."""
+    """A condition, or the values that are added up, of a row of the table as of a `Session`."""
     fields = {field for measure in MEASURES for field in measure.condition}
+    fields |= {measure.adds for measure in MEASURES if measure.adds is not None}
 
     assert fields <= set(Session._fields)
 

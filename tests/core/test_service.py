@@ -7,15 +7,22 @@ from collections.abc import Callable
 import pytest
 
 from metrics_graphql.core.breakdowns import (
+    Breakdown,
     BreakdownQuery,
     Dimension,
     OrderDirection,
-    OrderField,
     Ranking,
 )
 from metrics_graphql.core.callers import ServiceUser
-from metrics_graphql.core.errors import BadUserInput, MetricsError, Unauthenticated, Unavailable
+from metrics_graphql.core.errors import (
+    BadUserInput,
+    Forbidden,
+    MetricsError,
+    Unauthenticated,
+    Unavailable,
+)
 from metrics_graphql.core.measures import SESSIONS_CREATED
+from metrics_graphql.core.names import MAX_OPTIONS, NamedId, NamedKind
 from metrics_graphql.core.periods import DAY
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.results import SessionMetrics
@@ -63,7 +70,7 @@ def breakdown_counts(
     service: MetricsService, caller: ServiceUser, *tenants: Tenant
 ) -> list[int | str]:
     """Return the same of breakdowns, whose only row counts all sessions."""
-    ranking = Ranking(OrderField.SESSIONS_CREATED_COUNT, OrderDirection.DESC, 1)
+    ranking = Ranking(SESSIONS_CREATED.name, OrderDirection.DESC, 1)
     queries = [
         BreakdownQuery(query(tenant), Dimension.USER, ranking, (SESSIONS_CREATED,))
         for tenant in tenants
@@ -179,16 +186,55 @@ def test_every_entry_fails_if_permissions_cannot_be_checked(
     assert "fetch_breakdown" not in repository.calls
 
 
-def test_organizations_are_listed_as_far_as_they_may_be_read(service: MetricsService) -> None:
-    """All of them at enterprise level, else the caller's own."""
+def test_organizations_are_listed_as_far_as_they_may_be_read(
+    repository: InMemoryRepository, service: MetricsService
+) -> None:
+    """All of them at enterprise level, else the caller's own; with their names."""
     enterprise, own = service_user(ENTERPRISE), service_user("org-2")
+    repository.names[NamedKind.ORGANIZATION, "org-2"] = "Two"
+    one, two = NamedId("org-1", None), NamedId("org-2", "Two")
 
-    assert asyncio.run(service.list_organizations(enterprise, 10)) == ["org-1", "org-2"]
-    assert asyncio.run(service.list_organizations(enterprise, 1)) == ["org-1"]
-    assert asyncio.run(service.list_organizations(own, 1)) == ["org-2"]
+    assert asyncio.run(service.list_organizations(enterprise, 10)) == [one, two]
+    assert asyncio.run(service.list_organizations(enterprise, 1)) == [one]
+    assert asyncio.run(service.list_organizations(own, 1)) == [two]
     for first in (0, 1_001):
         with pytest.raises(BadUserInput, match="must be from 1 to 1000"):
             asyncio.run(service.list_organizations(own, first))
+
+
+def test_ids_are_searched_as_far_as_they_may_be_read(
+    repository: InMemoryRepository, service: MetricsService
+) -> None:
+    """By a part of the name or of the id; a tenant that may not be read is forbidden."""
+    repository.names[NamedKind.USER, "user-1"] = "Ada"
+    repository.names[NamedKind.USER, "user-2"] = "Grace"
+
+    def search(caller: ServiceUser, tenant: Tenant, text: str, first: int = 10) -> list[str]:
+        found = service.search_ids(caller, tenant, NamedKind.USER, text, first)
+        return [each.id for each in asyncio.run(found)]
+
+    assert search(service_user("org-1"), "org-1", "race") == ["user-2"]
+    assert search(service_user(ENTERPRISE), ENTERPRISE, "user", first=1) == ["user-1"]
+    for tenant in ("org-2", "org-3", ENTERPRISE):
+        with pytest.raises(Forbidden):
+            search(service_user("org-1"), tenant, "")
+    for first in (0, MAX_OPTIONS + 1):
+        with pytest.raises(BadUserInput, match=f"must be from 1 to {MAX_OPTIONS}"):
+            search(service_user("org-1"), "org-1", "", first)
+
+
+def test_a_breakdown_has_the_data_version_before_it_was_read(
+    repository: InMemoryRepository, service: MetricsService
+) -> None:
+    """Rows may be newer than it, and never older."""
+    ranking = Ranking(SESSIONS_CREATED.name, OrderDirection.DESC, 1)
+    breakdown = BreakdownQuery(query("org-1"), Dimension.USER, ranking, (SESSIONS_CREATED,))
+
+    (found,) = asyncio.run(service.fetch_breakdowns(service_user("org-1"), [breakdown]))
+
+    assert isinstance(found, Breakdown)
+    assert found.data_version == 1
+    assert repository.calls == ["fetch_data_versions", "fetch_breakdown"]
 
 
 def uses_recorded(repository: InMemoryRepository, last_used_at: int | None, times: int = 1) -> int:

@@ -5,10 +5,11 @@ be merged.
 """
 
 import re
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from zlib import crc32
 
 from graphql import (
+    GraphQLEnumType,
     GraphQLInterfaceType,
     GraphQLObjectType,
     build_schema,
@@ -22,9 +23,11 @@ from metrics_graphql.graphql_api.schema import schema
 SCHEMA: Final = build_schema(schema.as_str())
 FRAGMENT_TYPES: Final = [
     *("SessionAggregates", "SessionMetrics", "EnterpriseSessionMetrics", "SessionMetricsBucket"),
-    *("PreviousPeriodMetrics", "UserSessionMetrics", "PlaybookSessionMetrics"),
-    *("SessionMetricsChange", "SessionCountsBySize", "TimePeriod", "UserBreakdown", "Query"),
+    *("SessionMetricsResult", "PreviousPeriodMetrics", "UserSessionMetrics", "SessionCreator"),
+    *("PlaybookSessionMetrics", "OriginSessionMetrics", "SessionBreakdown", "UserBreakdown"),
+    *("SessionMetricsChange", "SessionCountsBySize", "TimePeriod", "PageInfo", "Query"),
 ]
+ORDER_FIELDS: Final = cast("GraphQLEnumType", SCHEMA.type_map["SessionMetricsOrderField"]).values
 UNSUPPORTED: Final = {"organizations"}
 """The fields that the fast path does not support."""
 CONDITIONS: Final = ["true", "false", "$yes", "$no", "$maybe", "$optional"]
@@ -36,11 +39,13 @@ PERIODS: Final = [
 """The last one is reversed, the one before has too many hours, and `$after` may be null."""
 FILTERS: Final = [
     *("", "", ', userIds: ["user-1"]', ", userIds: []", ", serviceUserIds: $ids"),
-    *(', playbookId: "playbook-1"', ", playbookId: null"),
+    *(', playbookIds: ["playbook-1"]', ", playbookIds: null", ", origins: [SLACK, OTHER]"),
+    *(", origins: $origins", ", sizes: S", ", sizes: [], hasMergedPr: $merged"),
 ]
 ORDERS: Final = [
     *("", ", orderBy: $order", ", orderBy: {field: $field, direction: ASC}"),
     ", orderBy: {field: SESSIONS_WITH_MERGED_PRS_COUNT, direction: DESC}",
+    ", orderBy: {field: SESSIONS_CREATED_BY_ORIGIN_OTHER, direction: ASC}",
 ]
 VARIABLES: Final[dict[str, tuple[str, st.SearchStrategy[Any]]]] = {
     "yes": ("Boolean!", st.sampled_from([True])),
@@ -54,7 +59,10 @@ VARIABLES: Final[dict[str, tuple[str, st.SearchStrategy[Any]]]] = {
             optional={
                 "userIds": st.none() | st.lists(st.sampled_from(["user-1", "nobody"])),
                 "serviceUserIds": st.just("service-1"),
-                "playbookId": st.none() | st.just("playbook-1"),
+                "playbookIds": st.none() | st.just(["playbook-1"]),
+                "origins": st.none() | st.lists(st.sampled_from(["SLACK", "OTHER", "API"])),
+                "sizes": st.sampled_from([["S"], "XL", []]),
+                "hasMergedPr": st.none() | st.booleans(),
             },
         ),
     ),
@@ -62,6 +70,9 @@ VARIABLES: Final[dict[str, tuple[str, st.SearchStrategy[Any]]]] = {
     "before": ("DateTime!", st.sampled_from([10, "1970-01-01T00:00:09Z", 9_999_999])),
     "org": ("ID!", st.sampled_from(["org-1", "org-1", "org-2", 7])),
     "ids": ("[ID!]", st.none() | st.lists(st.sampled_from(["service-1", "user-1"]))),
+    "origins": ("[SessionOrigin!]", st.none() | st.lists(st.sampled_from(["SLACK", "OTHER"]))),
+    "merged": ("Boolean", st.none() | st.booleans()),
+    "cursor": ("String", st.none() | st.sampled_from(["", "W10", "\0"])),
     "orgs": ('[ID!] = ["org-1"]', st.none() | st.lists(st.sampled_from(["org-1", "org-3"]))),
     "interval": ("TimeInterval!", st.sampled_from(["HOUR", "DAY", "WEEK", "MONTH"])),
     "zone": ('String! = "Asia/Kolkata"', st.sampled_from(["UTC", "Mars", "Europe/Berlin"])),
@@ -70,7 +81,7 @@ VARIABLES: Final[dict[str, tuple[str, st.SearchStrategy[Any]]]] = {
         "SessionMetricsOrder! = {field: AVG_ACUS_PER_SESSION, direction: ASC}",
         st.just({"field": "SESSIONS_CREATED_COUNT", "direction": "ASC"}),
     ),
-    "field": ("SessionMetricsOrderField!", st.just("AVG_ACUS_PER_SESSION")),
+    "field": ("SessionMetricsOrderField!", st.sampled_from(sorted(ORDER_FIELDS))),
 }
 """The type of each variable, and values of it. One with a default may be left out."""
 
@@ -189,9 +200,10 @@ class Selections:
             interval = draw(st.sampled_from(["$interval", "HOUR", "DAY", "MONTH"]))
             zone = draw(st.sampled_from(["", ", timeZone: $zone", ', timeZone: "Mars"']))
             return f"(interval: {interval}{zone})"
-        if field in {"byUser", "byPlaybook", "byOrganization"}:
+        if field.startswith("by"):
             first = draw(st.sampled_from(["first: 3", "first: $first", "first: 0"]))
-            return f"({first}{draw(st.sampled_from(ORDERS))})"
+            after = draw(st.sampled_from(["", "", ", after: null", ", after: $cursor"]))
+            return f"({first}{after}{draw(st.sampled_from(ORDERS))})"
         return ""
 
 

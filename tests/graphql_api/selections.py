@@ -3,29 +3,15 @@
 from pathlib import Path
 from typing import Final
 
+from tests.strategies import ALL_AGGREGATES, in_graphql
+
 METRICS: Final = 'sessionMetrics(orgId: "org-1", filters: {timeAfter: 0, timeBefore: 10})'
 """The root field over all sessions of org-1 in the shared gateway."""
 OTHER_METRICS: Final = METRICS.replace("org-1", "org-2")
 """The same of an organization that callers of org-1 may not read."""
 DASHBOARD: Final = (Path(__file__).parents[1] / "typed_client/dashboard.graphql").read_text()
-ALL_MEASURES: Final = """
-  sessionsCreatedCount
-  sessionsCreatedBySize { xs s m l xl }
-  sessionsCreatedByOrigin { api automation desktop jira linear slack teams webapp }
-  sessionsCreatedWithPlaybookCount
-  sessionsCreatedWithSearchCount
-  sessionsWithMergedPrsCount
-  sessionsWithMergedPrsBySize { xs s m l xl }
-  avgAcusPerSession
-"""
-ALL_CHANGES: Final = """
-  sessionsCreatedCount
-  sessionsCreatedWithPlaybookCount
-  sessionsCreatedWithSearchCount
-  sessionsWithMergedPrsCount
-  avgAcusPerSession
-  __typename
-"""
+ALL_MEASURES: Final = in_graphql(ALL_AGGREGATES)[1:-1]
+PAGE_INFO: Final = "pageInfo { hasNextPage endCursor dataChanged __typename }"
 
 
 def metrics_query(selection: str) -> str:
@@ -44,6 +30,7 @@ FRAGMENTS: Final = f"""
   fragment F on SessionAggregates {{
     sessionsCreatedCount
     ... on SessionMetrics {{ period {{ startsAt }} }}
+    ... on SessionMetricsResult {{ period {{ startsAt }} }}
     ... on SessionMetricsBucket {{ period {{ endsAt }} }}
     ... {{ avgAcusPerSession }}
   }}
@@ -57,8 +44,14 @@ SUPPORTED: Final = [
     f"{{ a: {METRICS} {{ sessionsCreatedCount }} b: {METRICS} {{ avgAcusPerSession }} }}",
     f"{{ {METRICS} {{ n: sessionsCreatedCount }} {METRICS} {{ n: sessionsCreatedCount }} }}",
     metrics_query(
-        f"previousPeriod {{ {ALL_MEASURES} period {{ startsAt }} change {{ {ALL_CHANGES} }} }}"
+        f"previousPeriod {{ {ALL_MEASURES} period {{ startsAt }}"
+        f" change {{ {ALL_MEASURES} __typename }} }}"
     ),
+    metrics_query(
+        "previousPeriod { __typename timeSeries(interval: DAY)"
+        f" {{ {ALL_MEASURES} period {{ startsAt endsAt }} }} }}"
+    ),
+    metrics_query("previousPeriod { timeSeries(interval: HOUR) { __typename } }"),
     metrics_query(
         f"timeSeries(interval: HOUR) {{ {ALL_MEASURES} period {{ endsAt }} __typename }}"
     ),
@@ -67,14 +60,21 @@ SUPPORTED: Final = [
         "a: timeSeries(interval: DAY) { __typename } b: timeSeries(interval: MONTH) { __typename }"
     ),
     metrics_query(
-        f"byUser {{ totalCount nodes {{ {ALL_MEASURES} user {{ id kind }} }} __typename }}"
+        f"byUser {{ totalCount nodes {{ {ALL_MEASURES} user {{ id name }} }} {PAGE_INFO} }}"
     ),
     metrics_query(
         "byUser(orderBy: {field: AVG_ACUS_PER_SESSION, direction: ASC}) { nodes { user { id } } }"
     ),
     metrics_query(
-        "one: byUser(first: 1) { totalCount nodes { user { kind } } } all: byUser { totalCount }"
+        "one: byUser(first: 1) { totalCount nodes { __typename } } all: byUser { totalCount }"
     ),
+    metrics_query("byServiceUser { __typename nodes { serviceUser { __typename id ...Creator } } }")
+    + " fragment Creator on SessionCreator { name }",
+    metrics_query(
+        "byOrigin(orderBy: {field: SESSIONS_CREATED_BY_SIZE_OTHER, direction: DESC})"
+        " { nodes { origin acusConsumed } ...Page } bySize { nodes { size } ...Page }"
+    )
+    + f" fragment Page on SessionBreakdown {{ totalCount {PAGE_INFO} }}",
     metrics_query("byPlaybook { nodes { playbook { id __typename } } totalCount }"),
     FRAGMENTS,
     metrics_query("sessionsCreatedCount @include(if: false)"),

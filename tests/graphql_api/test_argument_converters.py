@@ -71,9 +71,9 @@ def dictionaries(
 
 
 def test_every_field_that_fetches_is_checked() -> None:
-    """Two root fields, and the fields below them."""
+    """Two root fields, the fields below each, and the series of the previous period."""
     assert {"Query.sessionMetrics", "SessionMetrics.byUser"} <= FETCHED.keys()
-    assert len(FETCHED) == 2 + 4 + 5
+    assert len(FETCHED) == 2 + 7 + 8 + 1
 
 
 @pytest.mark.parametrize("field", FETCHED.values(), ids=FETCHED)

@@ -201,8 +201,8 @@ def test_on_graphql_core_each_field_takes_a_statement_of_its_own(
 def test_a_dashboard_on_graphql_core_takes_no_more_statements_than_it_costs(
     shared: Gateway, token: str, statements: list[str]
 ) -> None:
-    """Its totals, previous period, series, users and playbooks; the organizations are not read."""
+    """Totals, previous period, series and four breakdowns; the organizations are not read."""
     variables = {"org": "org-1", "filters": {"timeAfter": 0, "timeBefore": 10}}
     assert "errors" not in shared.graphql(DASHBOARD, token, variables).json()
 
-    assert len(metrics_statements(statements)) == 5
+    assert len(metrics_statements(statements)) == 7

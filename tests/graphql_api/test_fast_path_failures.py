@@ -13,8 +13,9 @@ from metrics_graphql.core.errors import Unavailable
 from metrics_graphql.core.queries import MetricsRequest
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.service import MetricsService
-from metrics_graphql.graphql_api.nested_fields import BreakdownField, TimeSeries
+from metrics_graphql.graphql_api.breakdown_fields import BreakdownField
 from metrics_graphql.graphql_api.root_fields import RootField
+from metrics_graphql.graphql_api.series import TimeSeries
 from metrics_graphql.storage import totals
 from tests.conftest import Gateway
 from tests.graphql_api.both_ways import ERROR_ID, BothWays
@@ -35,7 +36,7 @@ DATA: dict[str, Any] = {
     "__typename": "Query",
     "neighbour": {"sessionsCreatedCount": 10},
     "metrics": {
-        "byUser": {"nodes": [{"user": {"id": "service-1"}, "avgAcusPerSession": 0.1}]},
+        "byUser": {"nodes": [{"user": {"id": "user-1"}, "avgAcusPerSession": 0.2}]},
         "sessionsCreatedCount": 10,
         "timeSeries": [{"sessionsCreatedCount": 10}],
     },

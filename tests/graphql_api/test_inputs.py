@@ -44,7 +44,11 @@ def refusal(body: dict[str, Any]) -> dict[str, Any]:
     [
         ({}, 10),
         # Absent or null restricts nothing; an empty list matches nothing.
-        ({"userIds": None, "serviceUserIds": None, "playbookId": None}, 10),
+        ({"userIds": None, "serviceUserIds": None, "playbookIds": None}, 10),
+        ({"origins": None, "sizes": None, "hasMergedPr": None}, 10),
+        ({"playbookIds": []}, 0),
+        ({"origins": []}, 0),
+        ({"sizes": []}, 0),
         ({"userIds": []}, 0),
         ({"serviceUserIds": []}, 0),
         ({"userIds": [], "serviceUserIds": []}, 0),
@@ -55,9 +59,23 @@ def refusal(body: dict[str, Any]) -> dict[str, Any]:
         ({"userIds": ["user-1", "user-1", "nobody"]}, 5),
         ({"userIds": ["service-1"]}, 0),
         # Filters of different kinds must all match.
-        ({"userIds": ["user-1"], "playbookId": "playbook-1"}, 2),
-        ({"playbookId": "playbook-1"}, 3),
-        ({"playbookId": ""}, 0),
+        ({"userIds": ["user-1"], "playbookIds": ["playbook-1"]}, 2),
+        ({"userIds": ["user-1"], "serviceUserIds": ["x"], "playbookIds": ["playbook-1"]}, 2),
+        ({"userIds": ["user-1"], "origins": ["OTHER"]}, 3),
+        ({"origins": ["SLACK"], "sizes": ["XL"]}, 0),
+        ({"origins": ["SLACK"], "sizes": ["S"], "hasMergedPr": True}, 3),
+        ({"playbookIds": ["playbook-1"], "hasMergedPr": False}, 0),
+        ({"playbookIds": ["playbook-1"]}, 3),
+        ({"playbookIds": ["playbook-1", "playbook-2"]}, 3),
+        ({"playbookIds": [""]}, 0),
+        # Values of an enum; `OTHER` has the origins and sizes that are not public.
+        ({"origins": ["SLACK"]}, 3),
+        ({"origins": ["OTHER"]}, 7),
+        ({"origins": ["OTHER", "SLACK", "SLACK"]}, 10),
+        ({"sizes": ["S", "XL"]}, 10),
+        ({"sizes": ["XS", "M", "L", "OTHER"]}, 0),
+        ({"hasMergedPr": True}, 3),
+        ({"hasMergedPr": False}, 7),
         # An id is compared as it is, without trimming, splitting or case folding.
         ({"userIds": ["user-1,service-1"]}, 0),
         ({"userIds": [" user-1"]}, 0),
@@ -67,6 +85,8 @@ def refusal(body: dict[str, Any]) -> dict[str, Any]:
         ({"userIds": ["\U0001f600", "é", "e\u0301"]}, 0),
         # GraphQL coerces a single value to a list.
         ({"userIds": "user-1"}, 5),
+        ({"playbookIds": "playbook-1"}, 3),
+        ({"origins": "SLACK", "sizes": "S"}, 3),
         # Equal bounds make the empty period.
         ({"timeBefore": 0}, 0),
         ({"timeAfter": 10}, 0),
@@ -173,7 +193,7 @@ def test_numbers_other_than_integers_are_refused(
     assert "or integer Unix seconds" in message
 
 
-@pytest.mark.parametrize("name", ["userIds", "serviceUserIds"])
+@pytest.mark.parametrize("name", ["userIds", "serviceUserIds", "playbookIds"])
 def test_more_than_a_thousand_ids_are_refused(execute: Execute, name: str) -> None:
     """The error names the filter, the limit and the count; duplicates count, too."""
     for ids in ([f"user-{number}" for number in range(1001)], ["user-1"] * 1001):
@@ -188,18 +208,19 @@ def test_a_thousand_ids_of_each_kind_are_accepted(execute: Execute) -> None:
     users = [f"google-oauth2|{number:021}" for number in range(999)]
     services = [f"service-user-{number:016x}" for number in range(999)]
     filters = {"userIds": [*users, "user-1"], "serviceUserIds": [*services, "service-1"]}
+    playbooks = [*(f"p{number}" for number in range(999)), "playbook-1"]
 
     assert execute(QUERY, filtered(**filters)) == counted(10)
+    assert execute(QUERY, filtered(**filters, playbookIds=playbooks)) == counted(3)
 
 
 @pytest.mark.parametrize("unstorable", UNSTORABLE)
-@pytest.mark.parametrize("name", ["userIds", "serviceUserIds", "playbookId"])
+@pytest.mark.parametrize("name", ["userIds", "serviceUserIds", "playbookIds"])
 def test_an_id_that_no_database_can_store_is_refused(
     execute: Execute, name: str, unstorable: str
 ) -> None:
     """The error names the filter."""
-    ids = unstorable if name == "playbookId" else ["user-1", unstorable]
-    body = execute(QUERY, filtered(**{name: ids}))
+    body = execute(QUERY, filtered(**{name: ["user-1", unstorable]}))
 
     assert body["data"] == {"sessionMetrics": None}
     assert refusal(body)["extensions"]["argument"] == f"filters.{name}"
@@ -244,7 +265,7 @@ def test_an_id_may_be_given_as_an_integer(gateway: Gateway, given: object) -> No
         ]
     )
     token = gateway.token("7")
-    for name in ("userIds", "serviceUserIds", "playbookId"):
+    for name in ("userIds", "serviceUserIds", "playbookIds"):
         literal = f"{{timeAfter: 0, timeBefore: 1, {name}: {json.dumps(given)}}}"
         variables = {"org": given, "filters": {"timeAfter": 0, "timeBefore": 1, name: given}}
 
@@ -257,7 +278,7 @@ def test_an_id_may_be_given_as_an_integer(gateway: Gateway, given: object) -> No
 @pytest.mark.parametrize("given", [10**30, -1])
 def test_any_integer_is_an_id(execute: Execute, given: int) -> None:
     """Of any size: it is only text."""
-    assert execute(QUERY, filtered(playbookId=given, userIds=[given])) == counted(0)
+    assert execute(QUERY, filtered(playbookIds=given, userIds=[given])) == counted(0)
 
 
 @pytest.mark.parametrize(
@@ -280,9 +301,16 @@ def test_any_integer_is_an_id(execute: Execute, given: int) -> None:
         (ALL_SESSIONS | {"userIds": [["a"]]}, [".userIds[0]", "ID"]),
         (ALL_SESSIONS | {"userIds": {"id": "a"}}, [".userIds", "ID"]),
         (ALL_SESSIONS | {"serviceUserIds": False}, [".serviceUserIds", "ID"]),
-        (ALL_SESSIONS | {"playbookId": []}, [".playbookId", "ID"]),
-        (ALL_SESSIONS | {"playbookId": ["a"]}, [".playbookId", "ID"]),
-        (ALL_SESSIONS | {"playbookId": True}, [".playbookId", "ID"]),
+        (ALL_SESSIONS | {"playbookId": "a"}, ["'playbookId'", "Did you mean 'playbookIds'"]),
+        (ALL_SESSIONS | {"playbookIds": ["a", None]}, [".playbookIds[1]", "ID!"]),
+        (ALL_SESSIONS | {"playbookIds": True}, [".playbookIds", "ID"]),
+        (ALL_SESSIONS | {"origins": ["slack"]}, [".origins[0]", "'SLACK'"]),
+        (ALL_SESSIONS | {"origins": ["SCHEDULED"]}, [".origins[0]", "SessionOrigin"]),
+        (ALL_SESSIONS | {"origins": [None]}, [".origins[0]", "SessionOrigin!"]),
+        (ALL_SESSIONS | {"sizes": [1]}, [".sizes[0]", "SessionSize"]),
+        (ALL_SESSIONS | {"sizes": ["XXL"]}, [".sizes[0]", "SessionSize"]),
+        (ALL_SESSIONS | {"hasMergedPr": "true"}, [".hasMergedPr", "Boolean"]),
+        (ALL_SESSIONS | {"hasMergedPr": 1}, [".hasMergedPr", "Boolean"]),
     ],
 )
 def test_filters_of_another_type_are_refused(
@@ -343,6 +371,9 @@ def test_missing_variables_are_all_named(execute: Execute) -> None:
         ('orgId: "a", filters: {timeAfter: 0, timeBefore: 1, userIds: [null]}', ["'ID!'"]),
         ('orgId: "a", filters: {timeAfter: 0, timeBefore: 1, userIds: [a]}', ["ID", "a"]),
         ('orgId: "a", filters: {timeAfter: 0, timeBefore: 1, userIds: [$a]}', ["'$a'"]),
+        ('orgId: "a", filters: {timeAfter: 0, timeBefore: 1, origins: ["SLACK"]}', ["SLACK"]),
+        ('orgId: "a", filters: {timeAfter: 0, timeBefore: 1, sizes: XXL}', ["'XXL'"]),
+        ('orgId: "a", filters: {timeAfter: 0, timeBefore: 1, hasMergedPr: "a"}', ["Boolean"]),
         ('orgId: "a", filters: $filters', ["'$filters'"]),
     ],
 )

@@ -21,10 +21,10 @@ from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.service import MetricsService
 from metrics_graphql.graphql_api.document_limits import Fragments
 from metrics_graphql.graphql_api.document_store import Operation
-from metrics_graphql.graphql_api.lookahead import look_ahead, measures_read
+from metrics_graphql.graphql_api.lookahead import NAMES, TOTAL_COUNT, look_ahead, values_read
 from metrics_graphql.graphql_api.schema import graphql_schema
 from tests.graphql_api.conftest import Execute
-from tests.graphql_api.selections import metrics_statements
+from tests.graphql_api.selections import ALL_MEASURES, metrics_statements
 
 SIZES = {f"sessions_created_by_size_{size}" for size in ("xs", "s", "m", "l", "xl")}
 EVERY_MEASURE = {measure.name for measure in MEASURES}
@@ -69,6 +69,17 @@ SELECTIONS: list[tuple[str, set[str], dict[str, Any]]] = [
         "{ avgAcusPerSession }",
         {"acus_consumed", "sessions_created_count"},
         {"avgAcusPerSession": 0.15},
+    ),
+    ("{ acusConsumed }", {"acus_consumed"}, {"acusConsumed": 1.5}),
+    (
+        "{ prsCreatedCount prsClosedCount }",
+        {"prs_created_count", "prs_closed_count"},
+        {"prsCreatedCount": 0, "prsClosedCount": 0},
+    ),
+    (
+        "{ sessionsCreatedByOrigin { other } sessionsWithMergedPrsBySize { other } }",
+        {"sessions_created_by_origin_other", "sessions_with_merged_prs_by_size_other"},
+        {"sessionsCreatedByOrigin": {"other": 7}, "sessionsWithMergedPrsBySize": {"other": 0}},
     ),
     # Aliases, also two of one field.
     (
@@ -399,7 +410,8 @@ SESSION_METRICS = cast("GraphQLObjectType", graphql_schema.type_map["SessionMetr
 
 def measures_below(nodes: list[FieldNode], fragments: Fragments) -> tuple[Measure, ...]:
     """Return the measures that the selections of some `sessionMetrics` fields read."""
-    return in_order(set(measures_read(SESSION_METRICS, nodes, fragments)))
+    read = values_read(SESSION_METRICS, nodes, fragments)
+    return in_order({each for each in read if isinstance(each, Measure)})
 
 
 def doubling(depth: int, on: str, last: str, more: str = "") -> str:
@@ -462,19 +474,9 @@ def test_measures_are_in_the_order_of_the_table() -> None:
 
 def test_every_measure_can_be_selected() -> None:
     """All fields of the schema together read the whole table, each measure once."""
-    query = """
-        { m {
-            sessionsCreatedCount
-            sessionsCreatedBySize { xs s m l xl }
-            sessionsCreatedByOrigin { api automation desktop jira linear slack teams webapp }
-            sessionsCreatedWithPlaybookCount
-            sessionsCreatedWithSearchCount
-            sessionsWithMergedPrsCount
-            sessionsWithMergedPrsBySize { xs s m l xl }
-            avgAcusPerSession
-        } }
-    """
-    assert measures_below(root_fields(parse(query)), {}) == MEASURES
+    query = parse(f"{{ m {{ {ALL_MEASURES} }} }}")
+
+    assert measures_below(root_fields(query), {}) == MEASURES
 
 
 def test_fields_are_counted_with_fragments_expanded() -> None:
@@ -499,3 +501,28 @@ def test_fields_that_fetch_have_a_lookahead_of_their_own() -> None:
     measures = measures_below(root_fields(parsed), {})
 
     assert [measure.name for measure in measures] == ["sessions_created_count"]
+
+
+@pytest.mark.parametrize(
+    ("selection", "requires"),
+    [
+        ("nodes { user { id } sessionsCreatedCount } pageInfo { endCursor }", set()),
+        ("totalCount", {TOTAL_COUNT}),
+        ("nodes { user { id name } }", {NAMES}),
+        ("... on SessionBreakdown { n: totalCount } nodes { ...Row }", {TOTAL_COUNT, NAMES}),
+    ],
+)
+def test_the_number_of_rows_and_names_are_read_if_they_are_selected(
+    selection: str, requires: set[str]
+) -> None:
+    """Directly, by an alias, or in a fragment on an interface."""
+    fragments = """
+        fragment Row on UserSessionMetrics { user { ...Creator } }
+        fragment Creator on SessionCreator { label: name }
+    """
+    parsed = parse(f"{{ b {{ {selection} }} }} {fragments if '...Row' in selection else ''}")
+    breakdown = cast("GraphQLObjectType", graphql_schema.type_map["UserBreakdown"])
+
+    lookahead = look_ahead(breakdown, root_fields(parsed), CountingFragments(parsed, 2))
+
+    assert lookahead.requires == requires

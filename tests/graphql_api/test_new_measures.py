@@ -20,7 +20,7 @@ from tests.graphql_api.selections import METRICS
 
 PACKAGE = "metrics_graphql.graphql_api"
 ADDED = '''
-    acus_consumed = measure_field(ACUS_CONSUMED)
+    micro_acus_consumed = measure_field(ACUS_CONSUMED)
 
     @strawberry.field(
         description="The share of sessions with a playbook.",
@@ -73,13 +73,13 @@ def test_an_added_field_is_a_field_of_every_type(extended: ModuleType) -> None:
     assert isinstance(interface, GraphQLInterfaceType)
 
     types = schema.get_implementations(interface).objects
-    assert len(types) == 7
+    assert len(types) == 10
     for each in types:
-        assert str(each.fields["acusConsumed"].type) == "Int!"
+        assert str(each.fields["microAcusConsumed"].type) == "Int!"
         assert str(each.fields["playbookShare"].type) == "Float"
 
 
-FIELDS = "acusConsumed playbookShare"
+FIELDS = "microAcusConsumed playbookShare"
 QUERY = f"""{{
   sessions: {METRICS} {{
     ... on SessionAggregates {{ {FIELDS} }}
@@ -87,6 +87,8 @@ QUERY = f"""{{
     timeSeries(interval: DAY) {{ {FIELDS} }}
     previousPeriod {{ {FIELDS} }}
     byUser {{ nodes {{ ...Added }} }}
+    byServiceUser {{ nodes {{ ...Added }} }}
+    byOrigin {{ nodes {{ ...Added }} }}
     byPlaybook {{ nodes {{ ...Added }} }}
   }}
   enterpriseSessionMetrics(filters: {{timeAfter: 0, timeBefore: 10}}) {{
@@ -100,7 +102,7 @@ fragment Added on SessionAggregates {{ {FIELDS} }}
 
 def added(acus: int, share: float | None) -> dict[str, Any]:
     """Return the added fields of some sessions."""
-    return {"acusConsumed": acus, "playbookShare": share}
+    return {"microAcusConsumed": acus, "playbookShare": share}
 
 
 def test_an_added_field_has_its_value_in_both_ways(
@@ -120,7 +122,9 @@ def test_an_added_field_has_its_value_in_both_ways(
                 "share": 0.3,
                 "timeSeries": [added(1_500_000, 0.3)],
                 "previousPeriod": added(0, None),
-                "byUser": {"nodes": [added(500_000, 0.2), added(1_000_000, 0.4)]},
+                "byUser": {"nodes": [added(1_000_000, 0.4)]},
+                "byServiceUser": {"nodes": [added(500_000, 0.2)]},
+                "byOrigin": {"nodes": [added(0, 0.0), added(1_500_000, 1.0)]},
                 "byPlaybook": {"nodes": [added(1_500_000, 1.0)]},
             },
             "enterpriseSessionMetrics": {

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from metrics_graphql.ingestion.reader import parse_file
 from metrics_graphql.ingestion.row_parser import RowParser
 from metrics_graphql.ingestion.rows import ParsedRow, RejectedRow, Row, UnreadableFile
+from tests.ingestion.counts import pull_requests
 
 Values = dict[str, Any]
 Compress = Callable[[bytes], bytes]
@@ -305,7 +306,7 @@ def test_csv_cells_are_parsed_by_type(compress: Compress) -> None:
                 "created_at": 1735689600,
                 "used_search": True,
                 "acus": 100_000,
-                "has_merged_pr": True,
+                **pull_requests(2, merged=2),
             },
         ),
         (
@@ -315,7 +316,7 @@ def test_csv_cells_are_parsed_by_type(compress: Compress) -> None:
                 "created_at": 1735689600,
                 "used_search": False,
                 "acus": 1_000_000,
-                "has_merged_pr": False,
+                **pull_requests(0),
             },
         ),
     ]

@@ -12,6 +12,7 @@ from metrics_graphql.ingestion import csv_format
 from metrics_graphql.ingestion.reader import parse_file
 from metrics_graphql.ingestion.row_parser import RowParser
 from metrics_graphql.ingestion.rows import ParsedRow, Row, UnreadableFile
+from tests.ingestion.counts import pull_requests
 from tests.ingestion.test_formats import open_bytes, parsed, read, rejected
 
 HEADER = "session_id,org_id,created_at,first_message,acus_consumed"
@@ -277,11 +278,30 @@ def test_pull_requests_in_a_cell_are_json() -> None:
     )
 
     assert [dict(row.update.values) for row in rows if isinstance(row, ParsedRow)] == [
-        {"has_merged_pr": True},
-        {"has_merged_pr": False},
+        pull_requests(1, merged=1),
+        pull_requests(0),
         {},
     ]
     assert rejected(rows) == [("line 5", "pull_requests"), ("line 6", "pull_requests")]
+
+
+def test_pull_requests_are_counted_in_columns() -> None:
+    """As many as a row gives; an empty cell gives none, and invalid numbers are rejected."""
+    rows = read(
+        b"session_id,pr_count,Open PR Count,merged_pr_count,closedPrCount\n"
+        b"a,9,1,2,3\n"
+        b"b,,,2,\n"
+        b"c,,,,\n"
+        b"d,-1,,,\n"
+        b"e,1,,,100001\n"
+    )
+
+    assert [dict(row.update.values) for row in rows if isinstance(row, ParsedRow)] == [
+        pull_requests(9, is_open=1, merged=2, closed=3),
+        pull_requests(2, merged=2),
+        {},
+    ]
+    assert rejected(rows) == [("line 5", "pr_count"), ("line 6", "closed_pr_count")]
 
 
 def test_blanks_around_cells() -> None:

@@ -20,6 +20,7 @@ from metrics_graphql.storage.database_sessions import DatabaseSessionStore
 from metrics_graphql.storage.ingest import read_stored
 from tests import oracle, strategies
 from tests.conftest import Gateway
+from tests.ingestion.counts import pull_requests
 from tests.ingestion.test_formats import as_csv, as_ndjson, as_page, open_bytes
 
 BATCH_SIZE = DatabaseSessionStore.batch_size
@@ -44,6 +45,8 @@ STORED = Session(
     used_search=True,
     has_merged_pr=True,
     acus=1_500_000,
+    pr_count=1,
+    merged_pr_count=1,
 )
 
 
@@ -87,6 +90,18 @@ def many(rows: int) -> Iterable[Row]:
     return lines(*({"session_id": f"s{at:06}", "created_at": at} for at in range(rows)))
 
 
+def consistent(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a random row of the oracle, with pull requests as a file can give them."""
+    closed = min(row["closed_pr_count"], 1_000)
+    states = row["open_pr_count"] + row["merged_pr_count"] + closed
+    return {
+        **row,
+        "has_merged_pr": row["merged_pr_count"] > 0,
+        "closed_pr_count": closed,
+        "pr_count": max(row["pr_count"], states),
+    }
+
+
 def as_file_row(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row of the oracle with the field names of a file."""
     return {
@@ -97,7 +112,6 @@ def as_file_row(row: dict[str, Any]) -> dict[str, Any]:
         },
         "session_size": row["size"],
         "acus_consumed": f"{row['acus'] // 10**6}.{row['acus'] % 10**6:06}",
-        "merged_pr_count": int(row["has_merged_pr"]),
     }
 
 
@@ -199,7 +213,10 @@ def test_null_in_another_field_is_ignored(gateway: Gateway) -> None:
     """As if the field were missing."""
     load(gateway, lines(FULL))
     nulls = dict.fromkeys(
-        ("created_at", "used_search", "acus_consumed", "pull_requests", "merged_pr_count")
+        (
+            *("created_at", "used_search", "acus_consumed", "pull_requests"),
+            *("pr_count", "open_pr_count", "merged_pr_count", "closed_pr_count"),
+        )
     )
 
     assert load(gateway, lines({"session_id": "a", **nulls})) == Loaded(0, 0, 1, [])
@@ -211,7 +228,20 @@ def test_a_merge_can_be_reverted(gateway: Gateway) -> None:
     load(gateway, lines(FULL))
     load(gateway, lines({"session_id": "a", "pull_requests": [{"pr_state": "closed"}]}))
 
-    assert stored(gateway, "a") == [STORED._replace(has_merged_pr=False)]
+    assert stored(gateway, "a") == [STORED._replace(**pull_requests(1, closed=1))]
+
+
+def test_counts_of_pull_requests_are_replaced_together(gateway: Gateway) -> None:
+    """A row with any of them replaces all; one without keeps them."""
+    given = {"pr_count": 9, "open_pr_count": 1, "merged_pr_count": 2, "closed_pr_count": 3}
+    load(gateway, lines({**FULL, **given}))
+    load(gateway, lines({"session_id": "a", "acus_consumed": 1.5}))
+    every = pull_requests(9, is_open=1, merged=2, closed=3)
+    assert stored(gateway, "a") == [STORED._replace(**every)]
+
+    load(gateway, lines({"session_id": "a", "open_pr_count": 4}))
+
+    assert stored(gateway, "a") == [STORED._replace(**pull_requests(4, is_open=4))]
 
 
 @pytest.mark.parametrize("created_at", [{}, {"created_at": None}])
@@ -381,7 +411,7 @@ def test_several_files(gateway: Gateway, tmp_path: Path) -> None:
 def test_loaded_files_match_the_oracle(gateway: Gateway, data: st.DataObject) -> None:
     """Random rows, in any format and in several files, give the metrics of the oracle."""
     org_id = next(new_organization)
-    rows = strategies.session_rows(org_id, st.sampled_from("abcdefghij"))
+    rows = strategies.session_rows(org_id, st.sampled_from("abcdefghij")).map(consistent)
     last: dict[str, dict[str, Any]] = {}
     formats: list[Callable[[list[dict[str, Any]]], bytes]] = [as_ndjson, as_page, as_csv]
     for part in data.draw(st.lists(st.lists(rows, min_size=1, max_size=10), max_size=3)):
@@ -392,3 +422,11 @@ def test_loaded_files_match_the_oracle(gateway: Gateway, data: st.DataObject) ->
     response = gateway.rest(org_id, gateway.token(org_id), **ALL_TIME)
 
     assert response.json() == oracle.rest(list(last.values()), org_id, **ALL_TIME)
+    selection = strategies.ALL_AGGREGATES
+    metrics = gateway.metrics(
+        strategies.in_graphql(selection),
+        org_id,
+        gateway.token(org_id),
+        strategies.graphql_filters(ALL_TIME, {}),
+    )
+    assert metrics == oracle.graphql(list(last.values()), org_id, **ALL_TIME)

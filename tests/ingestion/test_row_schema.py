@@ -14,11 +14,13 @@ from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion.reader import parse_file
 from metrics_graphql.ingestion.row_parser import RowParser
 from metrics_graphql.ingestion.rows import InvalidRow, RejectedRow
+from tests.ingestion.counts import pull_requests
 
 Values = dict[str, Any]
 Parse = Callable[[Values], SessionUpdate]
 
 MILLION = 1_000_000
+COUNT_FIELDS = ("pr_count", "open_pr_count", "merged_pr_count", "closed_pr_count")
 
 
 def parse_row(value: object, default_org_id: str | None) -> SessionUpdate:
@@ -77,16 +79,54 @@ def decimal_text(number: int, digits: int) -> str:
         ({"used_search": False}, {"used_search": False}),
         ({"used_search": "true"}, {"used_search": True}),
         ({"used_search": "False"}, {"used_search": False}),
-        ({"pull_requests": []}, {"has_merged_pr": False}),
-        ({"pull_requests": [{"pr_url": "u", "pr_state": None}]}, {"has_merged_pr": False}),
-        ({"pull_requests": [{"pr_url": "u", "pr_state": "closed"}]}, {"has_merged_pr": False}),
+        ({"pull_requests": []}, pull_requests(0)),
+        # A state that is null or unknown counts in no state.
+        ({"pull_requests": [{"pr_url": "u", "pr_state": None}]}, pull_requests(1)),
+        ({"pull_requests": [{"pr_state": "stale"}, {}]}, pull_requests(2)),
+        ({"pull_requests": [{"pr_url": "u", "pr_state": "closed"}]}, pull_requests(1, closed=1)),
         (
             {"pull_requests": [{"pr_state": "open"}, {"pr_url": "u", "pr_state": "merged"}]},
-            {"has_merged_pr": True},
+            pull_requests(2, is_open=1, merged=1),
         ),
-        ({"merged_pr_count": 0}, {"has_merged_pr": False}),
-        ({"merged_pr_count": 2}, {"has_merged_pr": True}),
-        ({"merged_pr_count": "2"}, {"has_merged_pr": True}),
+        # A draft is open.
+        (
+            {"pull_requests": [{"pr_state": "draft"}, {"pr_state": "Draft"}, {"pr_state": "open"}]},
+            pull_requests(3, is_open=3),
+        ),
+        (
+            {"pull_requests": [{"pr_state": "merged"}] * 3 + [{"pr_state": "closed"}] * 2},
+            pull_requests(5, merged=3, closed=2),
+        ),
+        # Any of the counts gives all of them.
+        ({"merged_pr_count": 0}, pull_requests(0)),
+        ({"merged_pr_count": 2}, pull_requests(2, merged=2)),
+        ({"merged_pr_count": "2"}, pull_requests(2, merged=2)),
+        ({"pr_count": 3}, pull_requests(3)),
+        ({"open_pr_count": 1}, pull_requests(1, is_open=1)),
+        ({"closed_pr_count": "4"}, pull_requests(4, closed=4)),
+        ({"pr_count": 100_000}, pull_requests(100_000)),
+        (
+            {"pr_count": 9, "open_pr_count": 1, "merged_pr_count": 2, "closed_pr_count": 3},
+            pull_requests(9, is_open=1, merged=2, closed=3),
+        ),
+        # There are at least as many as those of all states.
+        (
+            {"pr_count": 1, "open_pr_count": 1, "merged_pr_count": 2},
+            pull_requests(3, is_open=1, merged=2),
+        ),
+        # Of a list and a count, the higher one is stored.
+        (
+            {"pull_requests": [{"pr_state": "merged"}], "merged_pr_count": 3},
+            pull_requests(3, merged=3),
+        ),
+        (
+            {"pull_requests": [{"pr_state": "merged"}] * 2, "merged_pr_count": 0, "pr_count": 1},
+            pull_requests(2, merged=2),
+        ),
+        (
+            {"pull_requests": [{"pr_state": "open"}], "closed_pr_count": 1},
+            pull_requests(2, is_open=1, closed=1),
+        ),
         ({"title": "x", "tags": ["a"], "status": 5, "url": None}, {}),
         ({"origin": "Slack"}, {"origin": "slack"}),
         ({"origin": " TEAMS\t"}, {"origin": "teams"}),
@@ -96,13 +136,13 @@ def decimal_text(number: int, digits: int) -> str:
         ({"session_size": "Small"}, {"size": "Small"}),
         ({"user_id": " user-1\n"}, {"user_id": "user-1"}),
         ({"user_id": "  "}, {"user_id": None}),
-        ({"pull_requests": [{"pr_state": "MERGED"}]}, {"has_merged_pr": True}),
-        ({"pull_requests": [{"pr_state": " Merged "}]}, {"has_merged_pr": True}),
-        ({"pull_requests": [{"PrState": "merged"}]}, {"has_merged_pr": True}),
-        ({"pull_requests": [{"prState": "merged", "prUrl": "u"}]}, {"has_merged_pr": True}),
-        ({"pull_requests": [{"state": "merged"}]}, {"has_merged_pr": False}),
-        ({"pull_requests": [{"pr_state": "closed_unmerged"}]}, {"has_merged_pr": False}),
-        ({"pull_requests": '[{"pr_state": "merged"}]'}, {"has_merged_pr": True}),
+        ({"pull_requests": [{"pr_state": "MERGED"}]}, pull_requests(1, merged=1)),
+        ({"pull_requests": [{"pr_state": " Merged "}]}, pull_requests(1, merged=1)),
+        ({"pull_requests": [{"PrState": "merged"}]}, pull_requests(1, merged=1)),
+        ({"pull_requests": [{"prState": "merged", "prUrl": "u"}]}, pull_requests(1, merged=1)),
+        ({"pull_requests": [{"state": "merged"}]}, pull_requests(1)),
+        ({"pull_requests": [{"pr_state": "closed_unmerged"}]}, pull_requests(1)),
+        ({"pull_requests": '[{"pr_state": "merged"}]'}, pull_requests(1, merged=1)),
         ({"Origin": "api"}, {"origin": "api"}),
         ({"sessionSize": "m"}, {"size": "m"}),
         ({"Session Size": "m"}, {"size": "m"}),
@@ -211,7 +251,8 @@ def test_null_clears_a_nullable_field(parse: Parse, field: str, nothing: object)
 
 
 @pytest.mark.parametrize(
-    "field", ["created_at", "used_search", "acus_consumed", "pull_requests", "merged_pr_count"]
+    "field",
+    ["created_at", "used_search", "acus_consumed", "pull_requests", *COUNT_FIELDS],
 )
 def test_null_in_another_field_is_ignored(parse: Parse, field: str) -> None:
     """The field is never null in storage, so null means that it is absent."""
@@ -266,7 +307,7 @@ INVALID_VALUES: dict[str, list[object]] = {
         *("abc", "1,5", True, [], {}),
     ],
     "pull_requests": [{}, "merged", 5, [5], [None], [{"pr_state": 5}]],
-    "merged_pr_count": [-1, 1.5, "many", []],
+    **{name: [-1, 1.5, 100_001, "many", True, []] for name in COUNT_FIELDS},
 }
 
 

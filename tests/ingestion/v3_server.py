@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from metrics_graphql.core.sessions import Session
+from tests.ingestion.counts import pull_requests
 
 TOKEN = "cog_0123456789abcdefghijABCDEFGHIJ01abcdef"
 START = 1_735_689_600
@@ -27,6 +28,23 @@ ORDERS: dict[str, Callable[[dict[str, Any]], list[Any]]] = {
     "oldest change first": lambda item: [item["updated_at"], item["session_id"]],
     "newest change first": lambda item: [-item["updated_at"], item["session_id"]],
 }
+
+
+def as_stored(item: dict[str, Any]) -> Session:
+    """Return the session that an item of a page is stored as."""
+    states = [each["pr_state"] for each in item["pull_requests"]]
+    return Session(
+        *(item["org_id"], item["session_id"], item["created_at"], item["origin"]),
+        *(item["session_size"], item["user_id"], item["service_user_id"]),
+        item["playbook_id"],
+        acus=round(item["acus_consumed"] * 1_000_000),
+        **pull_requests(
+            len(states),
+            is_open=states.count("open") + states.count("draft"),
+            merged=states.count("merged"),
+            closed=states.count("closed"),
+        ),
+    )
 
 
 class V3Server:
@@ -71,7 +89,7 @@ class V3Server:
 
     def put(self, session_id: str, **values: Any) -> None:  # noqa: ANN401 - any field
         """Add or change a session; the other fields of a new one are random."""
-        merged = self.random.random() < 0.3
+        states = [None, "open", "draft", "merged", "merged", "closed"]
         self.sessions[session_id] = {
             "session_id": session_id,
             "org_id": self.org_id,
@@ -90,7 +108,8 @@ class V3Server:
             "num_devin_messages": 2,
             "analysis": None,
             "pull_requests": [
-                {"pr_url": "https://example.com/1", "pr_state": "merged" if merged else None}
+                {"pr_url": "https://example.com/1", "pr_state": self.random.choice(states)}
+                for _ in range(self.random.randrange(3))
             ],
             **self.sessions.get(session_id, {"updated_at": int(self.clock())}),
             **values,
@@ -114,16 +133,7 @@ class V3Server:
 
     def expected(self) -> list[Session]:
         """Return the sessions as storage should have them, by id."""
-        return [
-            Session(
-                *(item["org_id"], item["session_id"], item["created_at"], item["origin"]),
-                *(item["session_size"], item["user_id"], item["service_user_id"]),
-                item["playbook_id"],
-                has_merged_pr=any(pr["pr_state"] == "merged" for pr in item["pull_requests"]),
-                acus=round(item["acus_consumed"] * 1_000_000),
-            )
-            for _, item in sorted(self.sessions.items())
-        ]
+        return [as_stored(item) for _, item in sorted(self.sessions.items())]
 
     async def respond(self, request: Request) -> Response:
         """Return the next fault, or a page."""

@@ -17,6 +17,7 @@ from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.storage.clickhouse.client import ClickHouseClient
 from metrics_graphql.storage.clickhouse.ingest import UpsertBuffer
 from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionStore
+from metrics_graphql.storage.clickhouse.tables import upgrade_cluster_tables
 from metrics_graphql.storage.dialects import TimeRange
 from metrics_graphql.storage.dialects.clickhouse import disjoint_ranges
 from metrics_graphql.storage.repository import open_storage
@@ -137,7 +138,7 @@ def test_repeating_an_interrupted_upsert_completes_it(gateway: Gateway) -> None:
 def test_a_duplicate_is_found_and_repaired(gateway: Gateway, repaired_by: str) -> None:
     """A server that stops between the two months of a move leaves one."""
     gateway.load([{"org_id": "o", "session_id": "a", "created_at": 10, "acus": 1}])
-    newer = ("o", "a", 3 * MONTH, None, None, None, None, None, False, False, 1, 2**60, 0)
+    newer = ("o", "a", 3 * MONTH, *[None] * 5, False, False, 1, 0, 0, 0, 0, 2**60, 0)
     gateway.run(client(gateway).insert([newer]))
     assert count(gateway, "o") == 2
     unit, inconsistencies = verify(gateway, "o")
@@ -231,6 +232,76 @@ def test_a_table_with_other_columns_is_refused(gateway: Gateway) -> None:
     with pytest.raises(SchemaMismatch) as refused:
         gateway.run(gateway.storage.migrate())
     assert "mood" in str(refused.value.__cause__)
+
+
+ADDED = ("pr_count", "open_pr_count", "merged_pr_count", "closed_pr_count")
+
+
+def downgrade(gateway: Gateway) -> None:
+    """Remove the columns that the previous version did not have."""
+    dropped = ", ".join(f"DROP COLUMN {name}" for name in ADDED)
+    gateway.run(client(gateway).execute(f"ALTER TABLE sessions {dropped}"))
+
+
+@pytest.mark.parametrize("by", ["migrate", "start"])
+def test_a_table_of_the_previous_version_is_upgraded(gateway: Gateway, by: str) -> None:
+    """Stored sessions have no pull requests until they are loaded again; nothing else changes.
+
+    An embedded engine is also upgraded when a process starts.
+    """
+    storage = gateway.storage
+    session = {"org_id": "o", "session_id": "a", "created_at": 10, "size": "xl", "acus": 2_000_000}
+    counts = {"pr_count": 7, "open_pr_count": 1, "merged_pr_count": 2, "closed_pr_count": 3}
+    gateway.load([session])
+    downgrade(gateway)
+
+    assert gateway.run(storage.schema_status()) is SchemaStatus.OUTDATED
+    with pytest.raises(SchemaMismatch, match=r"pending migrations\. Run: metrics-graphql migrate"):
+        gateway.run(storage.ensure_schema(upgrade_embedded=False))
+    for _ in range(2):
+        upgrade = (
+            storage.migrate() if by == "migrate" else storage.ensure_schema(upgrade_embedded=True)
+        )
+        gateway.run(upgrade)
+        assert gateway.run(storage.schema_status()) is SchemaStatus.CURRENT
+
+    def metrics() -> list[Any]:
+        selection = "prsCreatedCount prsOpenedCount prsMergedCount prsClosedCount acusConsumed"
+        found = gateway.metrics(
+            f"{{ {selection} sessionsCreatedBySize {{ xl }} }}",
+            "o",
+            gateway.token("o"),
+            {"timeAfter": 0, "timeBefore": 100},
+        )
+        return list(found.values())
+
+    assert metrics() == [0, 0, 0, 0, 2.0, {"xl": 1}]
+    gateway.load([{**session, **counts}])
+    assert metrics() == [7, 1, 2, 3, 2.0, {"xl": 1}]
+
+
+def test_the_tables_of_a_cluster_are_upgraded_with_its_name_only(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The distributed table of one server must not get columns that shards do not have."""
+
+    async def distributed(_: ClickHouseClient) -> str:
+        return "Distributed"
+
+    assert gateway.run(client(gateway).sessions_engine()) == "ReplacingMergeTree"
+    downgrade(gateway)
+    monkeypatch.setattr(ClickHouseClient, "sessions_engine", distributed)
+
+    with pytest.raises(SchemaMismatch, match=r"Run: metrics-graphql migrate --cluster NAME$"):
+        gateway.run(gateway.storage.migrate())
+    assert gateway.run(gateway.storage.schema_status()) is SchemaStatus.OUTDATED
+
+    for statement in upgrade_cluster_tables("c"):
+        # chdb has no clusters, and the tables of this one have the same name.
+        local = statement.replace(" ON CLUSTER `c`", "").replace("sessions_of_shard", "sessions")
+        gateway.run(client(gateway).execute(local))
+    gateway.run(gateway.storage.migrate())
+    assert gateway.run(gateway.storage.schema_status()) is SchemaStatus.CURRENT
 
 
 def test_a_missing_table_is_created_by_migrating(gateway: Gateway) -> None:

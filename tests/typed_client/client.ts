@@ -21,9 +21,19 @@ export function describeTop(data: DashboardQuery): string[] {
     .map((measures) => `${measures.sessionsCreatedByOrigin.slack} from Slack`);
 }
 
+export function nextPage(data: DashboardQuery): string | null | undefined {
+  const info = data.sessionMetrics?.byUser?.pageInfo;
+  return info?.hasNextPage ? info.endCursor : null;
+}
+
+export function fromSlack(data: DashboardQuery): number {
+  const rows = data.sessionMetrics?.byOrigin?.nodes ?? [];
+  return rows.find((row) => row.origin === "SLACK")?.sessionsCreatedCount ?? 0;
+}
+
 export const variables: DashboardQueryVariables = {
   org: "org-example",
-  filters: { timeAfter: 1735689600, timeBefore: "2025-02-01T00:00:00Z", userIds: [] },
+  filters: { timeAfter: 1735689600, timeBefore: "2025-02-01T00:00:00Z", userIds: [], hasMergedPr: true },
 };
 
 export const document: TypedDocumentNode<DashboardQuery, DashboardQueryVariables> =

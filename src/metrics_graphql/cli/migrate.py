@@ -18,7 +18,7 @@ def migrate(
         typer.Option(
             metavar="NAME",
             callback=check_new_name,
-            help="Create the tables of a ClickHouse cluster of this name.",
+            help="Create or upgrade the tables of a ClickHouse cluster of this name.",
         ),
     ] = None,
     print_only: Annotated[
@@ -38,7 +38,7 @@ def migrate(
         statements = []
         if cluster is not None:
             # Before `Storage.migrate`, which creates the table of a single server if there is none.
-            statements = await create_on_cluster(
+            statements = await migrate_cluster(
                 settings.sessions_url, cluster, print_only=print_only
             )
         if not print_only:
@@ -54,14 +54,21 @@ def migrate(
         print_line("The tables are up to date.")
 
 
-async def create_on_cluster(sessions_url: str, cluster: str, *, print_only: bool) -> list[str]:
-    """Create the tables of a cluster, unless they are only printed. Return the statements."""
+async def migrate_cluster(sessions_url: str, cluster: str, *, print_only: bool) -> list[str]:
+    """Create or upgrade the tables of a cluster, unless the statements are only printed.
+
+    Returns the statements.
+    """
     from metrics_graphql.storage.clickhouse.tables import (  # noqa: PLC0415 - an extra
         create_cluster_tables,
+        upgrade_cluster_tables,
     )
 
     async with open_client(sessions_url) as client:
-        statements = list(create_cluster_tables(cluster, client.database))
+        statements = [
+            *create_cluster_tables(cluster, client.database),
+            *upgrade_cluster_tables(cluster),
+        ]
         for statement in () if print_only else statements:
             await client.execute(statement)
     return statements

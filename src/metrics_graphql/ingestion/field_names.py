@@ -20,7 +20,10 @@ FIELDS: Final = (
     "used_search",
     "acus_consumed",
     "pull_requests",
+    "pr_count",
+    "open_pr_count",
     "merged_pr_count",
+    "closed_pr_count",
 )
 FIELD_SPELLINGS: Final[Mapping[str, str]] = {
     **dict(zip(FIELDS, FIELDS, strict=True)),

@@ -277,7 +277,9 @@ def order_keys(dialect: Dialect, columns: Columns, field: str) -> tuple[sa.Colum
     if field != AVERAGE_ACUS:
         return (columns[field],)
     acus, count = columns.acus_consumed, columns[SESSIONS_CREATED.name]
-    return dialect.floor_divide(acus, count), sa.cast(acus % count, sa.Double) / count
+    # SQLAlchemy's `/` would cast the count to NUMERIC, which has ten digits on ClickHouse.
+    remainder = sa.cast(acus % count, sa.Double)
+    return dialect.floor_divide(acus, count), remainder.op("/", return_type=sa.Double())(count)
 
 
 def comes_after(

@@ -211,6 +211,19 @@ class ClickHouseClient:
 
         return await self._run_in_thread(describe)
 
+    async def sessions_engine(self) -> str:
+        """Return the name of the table engine of the sessions table: `Distributed` on a cluster.
+
+        Raises:
+            Unavailable: ClickHouse is unavailable.
+        """
+        names = ("database", "name", "engine")
+        tables = sa.table("tables", *(sa.column(each, sa.Text) for each in names), schema="system")
+        statement = sa.select(tables.c.engine).where(
+            tables.c.name == sessions.name, tables.c.database == sa.func.currentDatabase()
+        )
+        return str((await self.fetch(self.dialect.compile(statement), {}))[0][0])
+
     async def close(self) -> None:
         """Close every connection, after the statements that run."""
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)

@@ -9,7 +9,12 @@ from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.storage.clickhouse import deletion as deletion_statements
 from metrics_graphql.storage.clickhouse.client import ClickHouseClient, ClickHouseError
 from metrics_graphql.storage.clickhouse.ingest import UpsertBuffer
-from metrics_graphql.storage.clickhouse.tables import COLUMNS, create_table
+from metrics_graphql.storage.clickhouse.tables import (
+    ADDED_COLUMNS,
+    COLUMNS,
+    add_columns,
+    create_table,
+)
 from metrics_graphql.storage.clickhouse.verification import find_duplicates
 from metrics_graphql.storage.database import Database, SessionsLock
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Rows
@@ -17,6 +22,7 @@ from metrics_graphql.storage.migrations.runner import require_head
 from metrics_graphql.storage.organizations import bump_data_versions, list_organizations
 from metrics_graphql.storage.schema import SchemaMismatch, SchemaStatus
 from metrics_graphql.storage.session_store import Deletion, Upsert, VerificationUnit
+from metrics_graphql.storage.tables import sessions
 
 
 class ClickHouseSessionStore:
@@ -92,7 +98,7 @@ class ClickHouseSessionStore:
         """Return None: without an index by time alone, it would read a column of all sessions."""
 
     async def migrate(self) -> None:
-        """Create the table if it does not exist."""
+        """Create or upgrade the table."""
         await create_sessions(self.client)
 
     async def schema_status(self) -> SchemaStatus:
@@ -129,14 +135,22 @@ class ClickHouseSessionStore:
 
 
 async def create_sessions(client: ClickHouseClient) -> None:
-    """Create the sessions table if it does not exist.
+    """Create the sessions table, or add the columns that one of the previous version lacks.
 
     Raises:
-        SchemaMismatch: it exists with other columns.
+        SchemaMismatch: it exists with other columns, or is that of a cluster and lacks columns.
         Unavailable: ClickHouse cannot be reached or cannot create it.
     """
     await client.execute(create_table())
     columns = await client.describe_sessions()
+    if status_of(columns) is SchemaStatus.OUTDATED and {*columns, *ADDED_COLUMNS} == set(COLUMNS):
+        if await client.sessions_engine() == "Distributed":
+            raise SchemaMismatch(
+                "The tables of the ClickHouse cluster have pending migrations."
+                " Run: metrics-graphql migrate --cluster NAME"
+            )
+        await client.execute(add_columns(sessions.name))
+        columns = await client.describe_sessions()
     if status_of(columns) is not SchemaStatus.CURRENT:
         raise SchemaMismatch(
             "The sessions table in ClickHouse does not have the columns of this version."

@@ -48,6 +48,8 @@ COLUMN_TYPES: Final[dict[str, Any]] = {
     "merged_pr_count": Int32,
     "closed_pr_count": Int32,
 }
+ADDED_COLUMNS: Final = ("pr_count", "open_pr_count", "merged_pr_count", "closed_pr_count")
+"""The columns that tables of the previous version lack."""
 SHARD_TABLE: Final = "sessions_of_shard"
 SHARDING_KEY: Final = sa.func.sipHash64(sessions.c.org_id, sessions.c.session_id)
 """All rows of a session are on one shard, which can merge them; the sessions of an organization are
@@ -142,6 +144,29 @@ def create_cluster_tables(cluster: str, database: str) -> list[str]:
     return [
         compile_ddl(CreateOnCluster(table, cluster)) for table in (shard_table, distributed_table)
     ]
+
+
+def add_columns(table: str, cluster: str | None = None) -> str:
+    """Return the statement that adds those of `ADDED_COLUMNS` that a table lacks.
+
+    Rows that are stored have the default, and are not rewritten.
+    """
+    on_cluster = "" if cluster is None else f" ON CLUSTER {quote_identifier(cluster)}"
+    definitions = (
+        f"ADD COLUMN IF NOT EXISTS {quote_identifier(name)} {type_} DEFAULT 0"
+        f" AFTER {quote_identifier(previous)}"
+        for previous, name, type_ in zip(COLUMNS, COLUMNS[1:], TYPES[1:], strict=False)
+        if name in ADDED_COLUMNS
+    )
+    return f"ALTER TABLE {quote_identifier(table)}{on_cluster} {', '.join(definitions)}"
+
+
+def upgrade_cluster_tables(cluster: str) -> list[str]:
+    """Return the statements that upgrade the tables of a cluster: first those that have the rows.
+
+    They have no effect on tables of this version.
+    """
+    return [add_columns(table, cluster) for table in (SHARD_TABLE, sessions.name)]
 
 
 def compile_ddl(create: CreateTable) -> str:

@@ -6,6 +6,6 @@ rolled_up AS MATERIALIZED
 FROM jsonb_to_recordset(CAST($3::VARCHAR AS JSONB)) AS each_rolled_up(query_index INTEGER, grain INTEGER, start BIGINT, "end" BIGINT))
  SELECT min(raw.query_index) AS min_1, count($1::INTEGER) AS sessions_created_count, CAST(sum(sessions.acus) AS BIGINT) AS acus_consumed
 FROM raw JOIN sessions ON sessions.org_id IN (SELECT organizations.org_id
-FROM organizations) AND sessions.created_at >= raw.start AND sessions.created_at < raw."end" GROUP BY raw.query_index UNION ALL SELECT min(rolled_up.query_index) AS min_2, CAST(sum(rollups.sessions_created_count) AS BIGINT) AS sum_1, CAST(sum(rollups.acus_consumed) AS BIGINT) AS sum_2
+FROM organizations) AND sessions.created_at >= raw.start AND sessions.created_at < raw."end" GROUP BY raw.query_index UNION ALL SELECT min(rolled_up.query_index) AS min_2, CAST(sum(rollups.sessions_created_count) AS BIGINT) AS sessions_created_count, CAST(sum(rollups.acus_consumed) AS BIGINT) AS acus_consumed
 FROM rolled_up JOIN rollups ON rollups.org_id IN (SELECT organizations.org_id
 FROM organizations) AND rollups.scope = $4::SMALLINT AND rollups.grain = rolled_up.grain AND rollups.bucket >= rolled_up.start AND rollups.bucket < rolled_up."end" GROUP BY rolled_up.query_index

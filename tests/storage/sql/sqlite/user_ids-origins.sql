@@ -8,4 +8,5 @@ WHERE sessions.user_id IN (SELECT anon_2.value
 FROM json_each(?) AS anon_2))
  SELECT min(matching_sessions.query_index) AS min_1, count(?) AS sessions_created_count, sum(sessions.acus) AS acus_consumed
 FROM matching_sessions JOIN sessions ON sessions.org_id = matching_sessions.org_id AND sessions.created_at = matching_sessions.created_at AND sessions.session_id = matching_sessions.session_id
-WHERE sessions.playbook_id = ? GROUP BY matching_sessions.query_index
+WHERE CASE WHEN (sessions.origin IN ('api')) THEN 'api' WHEN (sessions.origin IN ('automation', 'scheduled')) THEN 'automation' WHEN (sessions.origin IN ('desktop')) THEN 'desktop' WHEN (sessions.origin IN ('jira')) THEN 'jira' WHEN (sessions.origin IN ('linear')) THEN 'linear' WHEN (sessions.origin IN ('slack')) THEN 'slack' WHEN (sessions.origin IN ('teams')) THEN 'teams' WHEN (sessions.origin IN ('webapp')) THEN 'webapp' ELSE 'other' END IN (SELECT anon_3.value
+FROM json_each(?) AS anon_3) GROUP BY matching_sessions.query_index

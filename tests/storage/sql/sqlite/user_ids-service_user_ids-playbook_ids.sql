@@ -11,4 +11,5 @@ WHERE sessions.service_user_id IN (SELECT anon_3.value
 FROM json_each(?) AS anon_3))
  SELECT min(matching_sessions.query_index) AS min_1, count(?) AS sessions_created_count, sum(sessions.acus) AS acus_consumed
 FROM matching_sessions JOIN sessions ON sessions.org_id = matching_sessions.org_id AND sessions.created_at = matching_sessions.created_at AND sessions.session_id = matching_sessions.session_id
-WHERE sessions.playbook_id = ? GROUP BY matching_sessions.query_index
+WHERE sessions.playbook_id IN (SELECT anon_4.value
+FROM json_each(?) AS anon_4) GROUP BY matching_sessions.query_index

@@ -7,4 +7,4 @@ FROM raw JOIN sessions ON sessions.org_id = $3::VARCHAR COLLATE "C" AND sessions
 WHERE sessions.service_user_id = ANY ($4::TEXT[]))
  SELECT min(matching_sessions.query_index) AS min_1, count($1::INTEGER) AS sessions_created_count, CAST(sum(sessions.acus) AS BIGINT) AS acus_consumed
 FROM matching_sessions JOIN sessions ON sessions.org_id = matching_sessions.org_id AND sessions.created_at = matching_sessions.created_at AND sessions.session_id = matching_sessions.session_id
-WHERE sessions.playbook_id = $5::VARCHAR COLLATE "C" GROUP BY matching_sessions.query_index
+WHERE sessions.playbook_id = ANY ($5::TEXT[]) GROUP BY matching_sessions.query_index

@@ -17,5 +17,5 @@ FROM organizations) AND rollups.scope = ? AND rollups.grain = rolled_up.grain AN
 WHERE rollups.scope_id IN (SELECT anon_4.value
 FROM json_each(?) AS anon_4))
  SELECT min(matching_sessions.query_index) AS min_1, count(?) AS sessions_created_count, sum(sessions.acus) AS acus_consumed
-FROM matching_sessions JOIN sessions ON sessions.org_id = matching_sessions.org_id AND sessions.created_at = matching_sessions.created_at AND sessions.session_id = matching_sessions.session_id GROUP BY matching_sessions.query_index UNION ALL SELECT min(matching_rollups.query_index) AS min_2, sum(rollups.sessions_created_count) AS sum_1, sum(rollups.acus_consumed) AS sum_2
+FROM matching_sessions JOIN sessions ON sessions.org_id = matching_sessions.org_id AND sessions.created_at = matching_sessions.created_at AND sessions.session_id = matching_sessions.session_id GROUP BY matching_sessions.query_index UNION ALL SELECT min(matching_rollups.query_index) AS min_2, sum(rollups.sessions_created_count) AS sessions_created_count, sum(rollups.acus_consumed) AS acus_consumed
 FROM matching_rollups JOIN rollups ON rollups.org_id = matching_rollups.org_id AND rollups.scope = matching_rollups.scope AND rollups.grain = matching_rollups.grain AND rollups.bucket = matching_rollups.bucket AND rollups.scope_id = matching_rollups.scope_id GROUP BY matching_rollups.query_index

@@ -1,0 +1,17 @@
+WITH raw AS MATERIALIZED
+(SELECT each_raw.query_index AS query_index, each_raw.grain AS grain, each_raw.start AS start, each_raw."end" AS "end"
+FROM jsonb_to_recordset(CAST($2::VARCHAR AS JSONB)) AS each_raw(query_index INTEGER, grain INTEGER, start BIGINT, "end" BIGINT)),
+rolled_up AS MATERIALIZED
+(SELECT each_rolled_up.query_index AS query_index, each_rolled_up.grain AS grain, each_rolled_up.start AS start, each_rolled_up."end" AS "end"
+FROM jsonb_to_recordset(CAST($5::VARCHAR AS JSONB)) AS each_rolled_up(query_index INTEGER, grain INTEGER, start BIGINT, "end" BIGINT))
+ SELECT anon_1.total_count, anon_1.id, anon_1.sessions_created_count, anon_1.acus_consumed
+FROM (SELECT 0 AS total_count, anon_2.id AS id, anon_2.sessions_created_count AS sessions_created_count, anon_2.acus_consumed AS acus_consumed
+FROM (SELECT anon_3.id AS id, CAST(sum(anon_3.sessions_created_count) AS BIGINT) AS sessions_created_count, CAST(sum(anon_3.acus_consumed) AS BIGINT) AS acus_consumed
+FROM (SELECT CASE WHEN (sessions.origin IN ('api')) THEN 'api' WHEN (sessions.origin IN ('automation', 'scheduled')) THEN 'automation' WHEN (sessions.origin IN ('desktop')) THEN 'desktop' WHEN (sessions.origin IN ('jira')) THEN 'jira' WHEN (sessions.origin IN ('linear')) THEN 'linear' WHEN (sessions.origin IN ('slack')) THEN 'slack' WHEN (sessions.origin IN ('teams')) THEN 'teams' WHEN (sessions.origin IN ('webapp')) THEN 'webapp' ELSE 'other' END AS id, count($1::INTEGER) AS sessions_created_count, CAST(sum(sessions.acus) AS BIGINT) AS acus_consumed
+FROM raw JOIN sessions ON sessions.org_id = $3::VARCHAR COLLATE "C" AND sessions.created_at >= raw.start AND sessions.created_at < raw."end"
+WHERE CASE WHEN (sessions.size IN ('xs')) THEN 'xs' WHEN (sessions.size IN ('s')) THEN 's' WHEN (sessions.size IN ('m')) THEN 'm' WHEN (sessions.size IN ('l')) THEN 'l' WHEN (sessions.size IN ('xl')) THEN 'xl' ELSE 'other' END = ANY ($4::TEXT[]) GROUP BY CASE WHEN (sessions.origin IN ('api')) THEN 'api' WHEN (sessions.origin IN ('automation', 'scheduled')) THEN 'automation' WHEN (sessions.origin IN ('desktop')) THEN 'desktop' WHEN (sessions.origin IN ('jira')) THEN 'jira' WHEN (sessions.origin IN ('linear')) THEN 'linear' WHEN (sessions.origin IN ('slack')) THEN 'slack' WHEN (sessions.origin IN ('teams')) THEN 'teams' WHEN (sessions.origin IN ('webapp')) THEN 'webapp' ELSE 'other' END UNION ALL SELECT category_rollups.origin AS origin, CAST(sum(category_rollups.sessions_created_count) AS BIGINT) AS sessions_created_count, CAST(sum(category_rollups.acus_consumed) AS BIGINT) AS acus_consumed
+FROM rolled_up JOIN category_rollups ON category_rollups.org_id = $3::VARCHAR COLLATE "C" AND category_rollups.grain = rolled_up.grain AND category_rollups.bucket >= rolled_up.start AND category_rollups.bucket < rolled_up."end"
+WHERE category_rollups.size = ANY ($4::TEXT[]) GROUP BY category_rollups.origin) AS anon_3 GROUP BY anon_3.id
+HAVING CAST(sum(anon_3.sessions_created_count) AS BIGINT) > $6::BIGINT) AS anon_2) AS anon_1
+WHERE anon_1.sessions_created_count < $7::BIGINT OR anon_1.sessions_created_count = $7::BIGINT AND anon_1.id > $8::VARCHAR ORDER BY anon_1.sessions_created_count DESC, anon_1.id
+ LIMIT $9::INTEGER
