@@ -92,4 +92,8 @@ DEFAULTS = {
     "used_search": False,
     "has_merged_pr": False,
     "acus": 0,
+    "pr_count": 0,
+    "open_pr_count": 0,
+    "merged_pr_count": 0,
+    "closed_pr_count": 0,
 }

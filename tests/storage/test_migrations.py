@@ -20,11 +20,26 @@ from tests.conftest import Gateway, only_sqlite
 from tests.engines import Engine, PostgreSQLServer
 
 
+RANKING_INDEX = "ix_rollups_org_id_scope_grain_bucket_scope_id"
+
+
 def test_migrated_tables_are_the_declared_ones(gateway: Gateway) -> None:
-    """Alembic finds no difference between a migrated database and `tables.py`."""
+    """Alembic finds no difference between a migrated database and `tables.py`.
+
+    But for the index of rankings, which has three more columns on SQLite.
+    """
 
     def compare(connection: sa.Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+        is_sqlite = connection.dialect.name == "sqlite"
+        context = MigrationContext.configure(
+            connection,
+            opts={"include_name": lambda name, *_: not is_sqlite or name != RANKING_INDEX},
+        )
+        return [
+            difference
+            for difference in compare_metadata(context, metadata)
+            if not (is_sqlite and getattr(difference[1], "name", None) == RANKING_INDEX)
+        ]
 
     async def differences() -> list[object]:
         async with gateway.database.connect() as connection:

@@ -230,7 +230,7 @@ def test_a_query_reads_matching_rows_only(
         assert f"SEARCH sessions USING PRIMARY KEY (org_id=? AND {BY_PERIOD})" in steps
     expected = {
         "ORGANIZATION": "SEARCH rollups USING PRIMARY KEY"
-        " (org_id=? AND scope=? AND grain=? AND bucket>? AND bucket<?)",
+        " (org_id=? AND scope=? AND scope_id=? AND grain=? AND bucket>? AND bucket<?)",
         "CATEGORY": "SEARCH category_rollups USING PRIMARY KEY"
         " (org_id=? AND grain=? AND bucket>? AND bucket<?)",
     }

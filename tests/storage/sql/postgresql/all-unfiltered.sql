@@ -4,8 +4,12 @@ FROM jsonb_to_recordset(CAST($2::VARCHAR AS JSONB)) AS each_raw(query_index INTE
 rolled_up AS MATERIALIZED
 (SELECT each_rolled_up.query_index AS query_index, each_rolled_up.grain AS grain, each_rolled_up.start AS start, each_rolled_up."end" AS "end"
 FROM jsonb_to_recordset(CAST($3::VARCHAR AS JSONB)) AS each_rolled_up(query_index INTEGER, grain INTEGER, start BIGINT, "end" BIGINT))
- SELECT min(raw.query_index) AS min_1, count($1::INTEGER) AS sessions_created_count, CAST(sum(sessions.acus) AS BIGINT) AS acus_consumed
-FROM raw JOIN sessions ON sessions.org_id IN (SELECT organizations.org_id
-FROM organizations) AND sessions.created_at >= raw.start AND sessions.created_at < raw."end" GROUP BY raw.query_index UNION ALL SELECT min(rolled_up.query_index) AS min_2, CAST(sum(rollups.sessions_created_count) AS BIGINT) AS sessions_created_count, CAST(sum(rollups.acus_consumed) AS BIGINT) AS acus_consumed
-FROM rolled_up JOIN rollups ON rollups.org_id IN (SELECT organizations.org_id
-FROM organizations) AND rollups.scope = $4::SMALLINT AND rollups.grain = rolled_up.grain AND rollups.bucket >= rolled_up.start AND rollups.bucket < rolled_up."end" GROUP BY rolled_up.query_index
+ SELECT min(raw.query_index) AS min_1, count($1::INTEGER) AS sessions_created_count, CAST(sum(rows.acus) AS BIGINT) AS acus_consumed
+FROM organizations CROSS JOIN raw CROSS JOIN LATERAL (SELECT sessions.acus AS acus
+FROM sessions
+WHERE sessions.org_id = organizations.org_id AND sessions.created_at >= raw.start AND sessions.created_at < raw."end"
+ LIMIT ALL OFFSET 0) AS rows GROUP BY raw.query_index UNION ALL SELECT min(rolled_up.query_index) AS min_2, CAST(sum(rows.sessions_created_count) AS BIGINT) AS sessions_created_count, CAST(sum(rows.acus_consumed) AS BIGINT) AS acus_consumed
+FROM organizations CROSS JOIN rolled_up CROSS JOIN LATERAL (SELECT rollups.acus_consumed AS acus_consumed, rollups.sessions_created_count AS sessions_created_count
+FROM rollups
+WHERE rollups.scope = $4::SMALLINT AND rollups.scope_id = $5::VARCHAR COLLATE "C" AND rollups.org_id = organizations.org_id AND rollups.grain = rolled_up.grain AND rollups.bucket >= rolled_up.start AND rollups.bucket < rolled_up."end"
+ LIMIT ALL OFFSET 0) AS rows GROUP BY rolled_up.query_index

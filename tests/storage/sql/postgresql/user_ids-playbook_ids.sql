@@ -1,10 +1,9 @@
 WITH raw AS MATERIALIZED
 (SELECT each_raw.query_index AS query_index, each_raw.grain AS grain, each_raw.start AS start, each_raw."end" AS "end"
-FROM jsonb_to_recordset(CAST($2::VARCHAR AS JSONB)) AS each_raw(query_index INTEGER, grain INTEGER, start BIGINT, "end" BIGINT)),
-matching_sessions AS MATERIALIZED
-(SELECT raw.query_index AS query_index, sessions.org_id AS org_id, sessions.created_at AS created_at, sessions.session_id AS session_id
-FROM raw JOIN sessions ON sessions.org_id = $3::VARCHAR COLLATE "C" AND sessions.created_at >= raw.start AND sessions.created_at < raw."end"
-WHERE sessions.user_id = ANY ($4::TEXT[]))
- SELECT min(matching_sessions.query_index) AS min_1, count($1::INTEGER) AS sessions_created_count, CAST(sum(sessions.acus) AS BIGINT) AS acus_consumed
-FROM matching_sessions JOIN sessions ON sessions.org_id = matching_sessions.org_id AND sessions.created_at = matching_sessions.created_at AND sessions.session_id = matching_sessions.session_id
-WHERE sessions.playbook_id = ANY ($5::TEXT[]) GROUP BY matching_sessions.query_index
+FROM jsonb_to_recordset(CAST($3::VARCHAR AS JSONB)) AS each_raw(query_index INTEGER, grain INTEGER, start BIGINT, "end" BIGINT))
+ SELECT min(raw.query_index) AS min_1, count($1::INTEGER) AS sessions_created_count, CAST(sum(rows.acus) AS BIGINT) AS acus_consumed
+FROM unnest($2::TEXT[]) AS user_ids(id) CROSS JOIN raw CROSS JOIN LATERAL (SELECT sessions.acus AS acus, sessions.playbook_id AS playbook_id
+FROM sessions
+WHERE sessions.org_id = $4::VARCHAR COLLATE "C" AND sessions.user_id = user_ids.id AND sessions.created_at >= raw.start AND sessions.created_at < raw."end"
+ LIMIT ALL OFFSET 0) AS rows
+WHERE rows.playbook_id = ANY ($5::TEXT[]) GROUP BY raw.query_index
