@@ -149,11 +149,11 @@ def report(data: bytes, columns: Mapping[str, str] | None = None) -> list[str]:
             ['unknown: pr_state "closed_unmerged" (1 row; known are open, merged, closed, draft)'],
         ),
         (
-            b'{"items": [{"session_id": "a"}, {"session_id": "b"}], "Total": 2, "foo": 9, "x": 1}',
-            ['ignored: page field "foo" (2 rows)', 'ignored: page field "x" (2 rows)'],
+            b'{"items": [{"session_id": "a"}, {"session_id": "b"}], "origin": 9, "x": 1}',
+            ['ignored: page field "origin" (2 rows)', 'ignored: page field "x" (2 rows)'],
         ),
         (
-            b'{"id": "a", "items": []}\n{"items": [], "end_cursor": null, "has_next_page": false}',
+            b'{"id": "a", "items": []}\n{"items": [], "end_cursor": null, "Total": 0}',
             ['ignored: page field "id" (0 rows; did you mean session_id?)'],
         ),
         (b"session_id,acus\n", ['ignored: column "acus" (0 rows; did you mean acus_consumed?)']),

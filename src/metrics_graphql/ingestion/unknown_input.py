@@ -71,7 +71,7 @@ def _rows(count: int) -> str:
 def _name_hint(name: str) -> str:
     parent, _, last = name.rpartition(".")
     meant = suggest(last, ("pr_state", "pr_url") if parent == "pull_requests" else FIELDS)
-    return f"; did you mean {meant}?" if meant else ""
+    return f"; did you mean {meant}?" if meant and meant != last else ""
 
 
 def _value_hint(value: str, known: Sequence[str]) -> str:
