@@ -15,6 +15,7 @@ SUMMARY = re.compile(
     r"([\d,]+) rows read: ([\d,]+) inserted, ([\d,]+) updated, ([\d,]+) unchanged, "
     r"([\d,]+) rejected; [\d,]+ rows/s\n"
 )
+TIME = 1735689600
 PAGE = b"""{
   "items": [{"session_id": "a", "created_at": 5}, {"session_id": "b", "created_at": 6}],
   "total": 2
@@ -188,7 +189,7 @@ def test_a_strict_load_of_a_truncated_gzip_file_stores_nothing(run: Run) -> None
 
 def test_only_the_first_rejected_rows_are_printed(run: Run) -> None:
     """The number of the others is; `--rejects` writes all of them."""
-    file = write_rows(Path("rows"), {"session_id": "a", "created_at": 5}, *["junk"] * 2_510)
+    file = write_rows(Path("rows"), {"session_id": "a", "created_at": TIME}, *["junk"] * 2_510)
     result = run("load", file, "--org", "org-1")
 
     assert result.exit_code == 1
@@ -219,13 +220,18 @@ def test_the_file_of_rejected_rows(run: Run) -> None:
     result = run("load", "rejected", file, "--org", "o", "--rejects", "./rows")
     assert result.exit_code == 2
     assert file.read_text().startswith("{")
+    result = run("load", "x" * 300, file, "--org", "o", "--rejects", "rejected")
+    assert result.exit_code == 1
+    assert result.stderr.endswith(f"{'x' * 300}: file name too long\n")
 
 
 def test_what_is_ignored_is_printed(run: Run) -> None:
     """To standard error, with suggestions. It is no error."""
-    Path("a.csv").write_text("session_id,created_at,acus,orgin,url\na,5,1,slack,u\nb,5,1,,\n")
+    Path("a.csv").write_text(
+        f"session_id,created_at,acus,orgin,url\na,{TIME},1,slack,u\nb,{TIME},1,,\n"
+    )
     rows = write_rows(
-        Path("rows"), {"session_id": "c", "created_at": 5, "origin": "Slak", "size": "M"}
+        Path("rows"), {"session_id": "c", "created_at": TIME, "origin": "Slak", "size": "M"}
     )
     result = run("load", "a.csv", rows, "--org", "org-1")
 
@@ -241,9 +247,13 @@ def test_what_is_ignored_is_printed(run: Run) -> None:
 @pytest.mark.parametrize(
     ("content", "options", "ignored"),
     [
-        ("session_id,created_at,acus\na,5,1\n", [], 'column "acus"'),
-        ('{"session_id": "a", "created_at": 5, "acus": 1}\n', [], 'field "acus"'),
-        ("session_id,created_at\na,5\n", ["--column", "acus=acus_consumed"], "--column acus"),
+        ("session_id,created_at,acus\na,1735689600,1\n", [], 'column "acus"'),
+        ('{"session_id": "a", "created_at": 1735689600, "acus": 1}\n', [], 'field "acus"'),
+        (
+            "session_id,created_at\na,1735689600\n",
+            ["--column", "acus=acus_consumed"],
+            "--column acus",
+        ),
     ],
 )
 def test_a_strict_load_of_unknown_columns_stores_nothing(
@@ -274,7 +284,7 @@ def test_a_strict_load_of_unknown_values(run: Run) -> None:
 
 def test_columns_are_mapped(run: Run) -> None:
     """A mapping may be repeated; names are matched without case."""
-    Path("a.csv").write_text("ID,Team,when\na,org-2,5\n")
+    Path("a.csv").write_text(f"ID,Team,when\na,org-2,{TIME}\n")
     columns = [
         "--column",
         "id=session_id",
@@ -315,12 +325,12 @@ def test_an_unusable_mapping_is_a_usage_error(
 
 def test_a_dry_run_stores_nothing(run: Run) -> None:
     """It prints the counts, and everything that would be rejected or ignored."""
-    stored = write_rows(Path("stored"), {"session_id": "a", "created_at": 5, "org_id": "org-1"})
+    stored = write_rows(Path("stored"), {"session_id": "a", "created_at": TIME, "org_id": "org-1"})
     run("load", stored)
     rows = write_rows(
         Path("rows"),
         {"session_id": "a", "size": "m"},
-        {"session_id": "b", "created_at": 5},
+        {"session_id": "b", "created_at": TIME},
         {"session_id": "c", "foo": 5},
     )
     result = run("load", rows, "missing", "--org", "org-1", "--dry-run")
@@ -393,13 +403,14 @@ def test_a_cell_does_not_become_a_row(run: Run) -> None:
     assert "bad.csv: line 3: not CSV: " in second.stderr
     assert second.stderr.endswith("; the rows before it were loaded\n")
     assert (count_sessions("org-a"), count_sessions("org-b")) == (2, 0)
+    assert "rows before" not in run("load", "bad.csv", "--dry-run").stderr
 
 
 def test_the_files_after_a_bad_one_are_loaded(run: Run) -> None:
     """Each file that was not is named. With `--strict`, nothing is loaded."""
     Path("directory").mkdir()
     a, c = (
-        write_rows(Path(name), {"session_id": name, "created_at": 5})
+        write_rows(Path(name), {"session_id": name, "created_at": TIME})
         for name in ("a.json", "c.json")
     )
     files = [a, "sessions.csv", "directory", c]

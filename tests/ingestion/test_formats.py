@@ -257,15 +257,6 @@ def test_csv_line_numbers_are_those_of_an_editor(compress: Compress) -> None:
     assert rows[0].update.values == {"origin": "one\ntwo\r\n\nthree"}
 
 
-def test_a_csv_row_with_a_wrong_number_of_cells_is_rejected(compress: Compress) -> None:
-    """Its cells cannot be assigned to columns; the other rows are parsed."""
-    rows = read(compress(b"session_id,created_at\na,1\nb\nc,2,\nd,3\n"))
-
-    assert parsed(rows) == [("line 2", "a"), ("line 5", "d")]
-    assert [location for location, _ in rejected(rows)] == ["line 3", "line 4"]
-    assert all("cells" in row.reason for row in rows if isinstance(row, RejectedRow))
-
-
 def test_an_empty_cell_is_null() -> None:
     """Null clears a nullable field, and leaves others and the organization unset."""
     header = "session_id,org_id,created_at,origin,session_size,user_id,service_user_id,playbook_id"

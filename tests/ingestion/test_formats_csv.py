@@ -116,12 +116,75 @@ def test_a_line_break_in_a_cell_without_quotes_ends_a_file_with_crlf() -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=repr)
-def test_a_row_with_other_cells_and_without_quotes_is_rejected(end: str) -> None:
-    """Without quotes, it cannot be a part of another row."""
-    rows = read(end.join([HEADER, "s1,org-a,1,5", "s2,org-a,2,hi,6", "s3,a,1,2,3,4", ""]).encode())
+@pytest.mark.parametrize(
+    ("row", "cells"),
+    [
+        ("s2,org-a,2,some text{}" + GHOST, 4),
+        ("s2,org-a,2,some, more, text{}" + GHOST, 6),
+        ("s2{}" + GHOST, 1),
+        ("s2,org-a,2,5,,{}" + GHOST, 6),
+    ],
+)
+def test_a_row_with_other_cells_than_the_header_ends_the_file(
+    row: str, cells: int, end: str
+) -> None:
+    """Programs that do not quote at all write a line break of a cell as it is."""
+    lines = [HEADER, "s1,org-a,1,hi,5", row.format(end, end), ""]
+    found, error = unreadable(end.join(lines))
 
-    assert parsed(rows) == [("line 3", "s2")]
-    assert [location for location, _ in rejected(rows)] == ["line 2", "line 4"]
+    assert found == ["s1"]
+    assert error == (
+        f"line 3: not CSV: {cells} cells under 5 columns; a cell with separators or line breaks"
+        " needs quotes"
+    )
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"], ids=repr)
+@pytest.mark.parametrize(
+    "quoted", ["\n{}\n", "a\n{}\n", "it''s\n{}", "'', \n{}\n", '"\n{}\n"', ",\n{}"]
+)
+@pytest.mark.parametrize("last", [True, False])
+def test_single_quotes_end_the_file(separator: str, quoted: str, last: bool) -> None:  # noqa: FBT001
+    """A program that quotes with apostrophes may have line breaks in the cell."""
+    columns = (
+        ["session_id", "created_at", "title"] if last else ["title", "session_id", "created_at"]
+    )
+    rows = [["s1", "1", f"'{quoted}'"], ["ghost", "1", "boo"]]
+    if not last:
+        rows = [[title, *cells] for *cells, title in rows]
+    first, ghost = map(separator.join, rows)
+    found, error = unreadable(f"{separator.join(columns)}\n{first.format(ghost)}\n")
+
+    assert found == []
+    assert error.startswith("line 2: not CSV: ")
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        "it's",
+        "'a' and 'b'",
+        "'quoted'",
+        "'=1+1",
+        "'@name",
+        "'+1",
+        "'-1",
+        "x'",
+        '"\'tis"',
+        '"a\n\'b"',
+    ],
+)
+@pytest.mark.parametrize("separator", [",", "|"])
+def test_apostrophes_in_cells_are_read(title: str, separator: str) -> None:
+    """Among them the one that prevents a formula in a spreadsheet."""
+    for cells in (
+        (["session_id", "title"], ["s1", title], ["s2", "x"]),
+        (["title", "session_id"], [title, "s1"], ["x", "s2"]),
+    ):
+        rows = read("\n".join(map(separator.join, cells)).encode())
+
+        assert [name for _, name in parsed(rows)] == ["s1", "s2"]
+        assert rejected(rows) == []
 
 
 @pytest.mark.parametrize(
@@ -183,10 +246,11 @@ def test_separators_and_line_ends(separator: str, end: str) -> None:
 def test_the_line_that_tells_excel_the_separator(separator: str, line: str) -> None:
     """It is no header, and any separator may be in it."""
     first = line.format(separator)
-    rows = read(f"{first}\r\nsession_id{separator}title\r\na{separator}x\r\n,\r\n".encode())
+    rows = read(f"{first}\r\n\r\nsession_id{separator}title\r\na{separator}x\r\n".encode())
 
-    assert parsed(rows) == [("line 3", "a")]
-    assert [location for location, _ in rejected(rows)] == ["line 4"]
+    assert parsed(rows) == [("line 4", "a")]
+    for lines in (first, f"{first}\r\n\r\n"):
+        assert unreadable(lines) == ([], "line 1: no header follows")
 
 
 def test_a_separator_in_the_other_cells_of_the_header() -> None:
@@ -232,7 +296,7 @@ def test_ambiguous_numbers_are_rejected(text: str) -> None:
 def test_names_of_ignored_columns_may_be_empty_or_repeated() -> None:
     """Spreadsheets and dataframes write such headers."""
     parser = RowParser("org-1")
-    data = b",session_id,x,x,,created_at,title,title\n0,a,,,,5,,\n1,b,,,,6,,\n"
+    data = b",session_id,x,x,,created_at,title,title\n0,a,,,,1735689600,,\n1,b,,,,1735689600,,\n"
     rows = list(parse_file(open_bytes(data), parser))
 
     assert [name for _, name in parsed(rows)] == ["a", "b"]
@@ -257,7 +321,11 @@ def test_a_field_with_two_columns_is_unreadable(header: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["session_id", "Session ID", "SESSION-ID", "sessionId", " session_id "]
+    "name",
+    [
+        *("session_id", "Session ID", "SESSION-ID", "sessionId", " session_id "),
+        *("session\u00a0id", "\ufeffsession_id", "\ufeff\ufeffsession\u200b_id"),
+    ],
 )
 def test_columns_are_matched_by_normalized_names(name: str) -> None:
     """Case, blanks, `-` and `_` do not matter."""

@@ -61,6 +61,32 @@ def test_a_session_may_have_a_field_items() -> None:
     assert parsed(rows) == [("line 1", "a"), ("line 2", "b")]
 
 
+@pytest.mark.parametrize(
+    "session",
+    [
+        {"id": "a", "created_at": 5, "items": []},
+        {"id": "a", "Created At": 5, "size": "m", "session_size": "m", "items": []},
+    ],
+    ids=json.dumps,
+)
+@pytest.mark.parametrize("indent", [None, 1])
+def test_a_session_without_an_id_is_not_an_empty_page(
+    session: dict[str, object], indent: int | None
+) -> None:
+    """It is rejected, rather than read as no rows."""
+    rows = read(dumps(session, A, [session], indent=indent))
+
+    assert [name for _, name in parsed(rows)] == ["a"]
+    assert len(rejected(rows)) == 2
+
+
+def test_fields_of_a_page_do_not_matter() -> None:
+    """A page with items may have any other fields."""
+    page = {"items": [A, B], "created_at": 5, "size": 50, "session_size": 5, "org_id": "x"}
+
+    assert [name for _, name in parsed(read(dumps(page)))] == ["a", "b"]
+
+
 def test_locations_of_items() -> None:
     """The line on which a document begins, and the number of the item."""
     rows = read(dumps(A, PAGE, [PAGE, A]) + b"\n\n" + dumps(A, [B], B, indent=1))

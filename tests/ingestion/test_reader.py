@@ -9,7 +9,7 @@ import pytest
 from metrics_graphql.ingestion.field_names import FIELDS, suggest
 from metrics_graphql.ingestion.reader import FileReader, parse_file
 from metrics_graphql.ingestion.row_parser import RowParser
-from metrics_graphql.ingestion.rows import ParsedRow
+from metrics_graphql.ingestion.rows import ParsedRow, UnreadableFile
 from metrics_graphql.ingestion.unknown_input import MAX_LINES
 from tests.ingestion.test_formats import open_bytes, parsed
 
@@ -41,6 +41,7 @@ def test_the_files_after_an_unreadable_one_are_read(tmp_path: Path) -> None:
             "b.csv": b'session_id,title\nc,x\nd,"y',
             "c.csv": b"id\nx\n",
             "directory": None,
+            "x" * 300: None,
             "d.gz": truncated,
             "e": NDJSON,
         },
@@ -54,13 +55,14 @@ def test_the_files_after_an_unreadable_one_are_read(tmp_path: Path) -> None:
         ("b.csv", 1),
         ("c.csv", 0),
         ("directory", 0),
+        ("x" * 300, 0),
         ("d.gz", len(rows) - 5),
     ]
     reasons = [error.reason for error in reader.errors]
-    assert (reasons[0], reasons[3]) == ("no such file", "is a directory")
+    assert (reasons[0], *reasons[3:5]) == ("no such file", "is a directory", "file name too long")
     assert reasons[1] == "line 3: not CSV: a quote is not closed"
     assert reasons[2].startswith("neither JSON nor CSV with a column session_id")
-    assert reasons[4].startswith("not a whole gzip file")
+    assert reasons[5].startswith("not a whole gzip file")
 
 
 def test_progress(tmp_path: Path) -> None:
@@ -90,7 +92,7 @@ def report(data: bytes, columns: Mapping[str, str] | None = None) -> list[str]:
     ("data", "lines"),
     [
         (
-            b"session_id,acus,url,Origin,orgin\na,1,u,slack,x\nb,1,u,,\nc,1\n",
+            b"session_id,acus,url,Origin,orgin\na,1,u,slack,x\nb,1,u,,\nc,1,,,\n",
             [
                 'ignored: column "acus" (3 rows; did you mean acus_consumed?)',
                 'ignored: column "orgin" (3 rows; did you mean origin?)',
@@ -146,14 +148,42 @@ def report(data: bytes, columns: Mapping[str, str] | None = None) -> list[str]:
             ),
             ['unknown: pr_state "closed_unmerged" (1 row; known are open, merged, closed, draft)'],
         ),
+        (
+            b'{"items": [{"session_id": "a"}, {"session_id": "b"}], "origin": 9, "x": 1}',
+            ['ignored: page field "origin" (2 rows)', 'ignored: page field "x" (2 rows)'],
+        ),
+        (
+            b'{"id": "a", "items": []}\n{"items": [], "end_cursor": null, "Total": 0}',
+            ['ignored: page field "id" (0 rows; did you mean session_id?)'],
+        ),
         (b"session_id,acus\n", ['ignored: column "acus" (0 rows; did you mean acus_consumed?)']),
         (b"session_id,J\xf6rg\na,1\n", ['ignored: column "J\N{REPLACEMENT CHARACTER}rg" (1 row)']),
     ],
-    ids=range(8),
+    ids=range(10),
 )
 def test_what_is_unknown_is_reported(data: bytes, lines: list[str]) -> None:
     """Names and values with the number of their rows, the most frequent first."""
     assert report(data) == lines
+
+
+@pytest.mark.parametrize(
+    ("created_at", "is_unusual"),
+    [
+        *((value, True) for value in ("0", "46000.5", "20089", "20250101", "946684799")),
+        *((value, False) for value in ("946684800", "1735689600.5", "2000-01-01T00:00Z")),
+    ],
+)
+def test_instants_before_2000_are_reported(created_at: str, is_unusual: bool) -> None:  # noqa: FBT001
+    """They are days or dates of spreadsheets rather than Unix seconds. They are loaded."""
+    objects = f'{{"session_id": "a", "created_at": "{created_at}"}}\n' * 3
+    cells = f"a,{created_at}\n" * 3
+    expected = (
+        "unusual: created_at before 2000 (3 rows; Unix seconds are expected, not the days of a"
+        " spreadsheet)"
+    )
+
+    assert report(objects.encode()) == [expected] * is_unusual
+    assert report(f"session_id,created_at\n{cells}".encode()) == [expected] * is_unusual
 
 
 def test_fields_of_the_v3_api_are_not_reported() -> None:
@@ -206,8 +236,8 @@ def test_a_mapped_column_takes_precedence() -> None:
     columns = {"created_ts": "created_at", "user_id": "service_user_id"}
 
     for data in (
-        b"session_id,created_at,created_ts,user_id\na,soon,5,u\n",
-        b'{"session_id": "a", "created_at": "soon", "created_ts": 5, "user_id": "u"}',
+        b"session_id,created_at,created_ts,user_id\na,soon,1735689600,u\n",
+        b'{"session_id": "a", "created_at": "soon", "created_ts": 2e9, "user_id": "u"}',
     ):
         assert report(data, columns) == []
 
@@ -218,6 +248,15 @@ def test_a_mapped_column_that_no_file_has_is_reported() -> None:
         "ignored: --column when=created_at (there is no such column)",
         "ignored: --column state=session_size (there is no such column)",
     ]
+
+
+def test_columns_that_are_mapped_to_the_same_field_are_found() -> None:
+    """The error is that there are two, not that there is none."""
+    parser = RowParser("org-1", {"a": "created_at", "b": "created_at"})
+
+    with pytest.raises(UnreadableFile, match="created_at: given twice, by 'a' and 'b'"):
+        list(parse_file(open_bytes(b"session_id,a,b\nx,1,2\n"), parser))
+    assert list(parser.report()) == []
 
 
 @pytest.mark.parametrize(

@@ -365,6 +365,13 @@ def test_a_field_that_is_given_twice_is_invalid(parse: Parse, row: Values) -> No
         parse({"session_id": "a", **row})
 
 
+@pytest.mark.parametrize("pull_request", ["merged", 5, None, []])
+def test_a_pull_request_that_is_no_object_is_invalid(parse: Parse, pull_request: object) -> None:
+    """The reason names no class of this program."""
+    with pytest.raises(InvalidRow, match=r"^pull_requests\.0: must be an object$"):
+        parse({"session_id": "a", "pull_requests": [pull_request]})
+
+
 def test_bytes_that_are_not_utf_8_are_named() -> None:
     """The most common other encoding is recognized."""
     with pytest.raises(

@@ -173,7 +173,8 @@ async def load_rows(  # noqa: PLR0913 - what a load consists of
             + ("dry run, nothing was stored" if options.dry_run else speed)
         )
     for error in reader.errors:
-        before = "" if failures or not error.rows else "; the rows before it were loaded"
+        are_stored = error.rows and not (failures or options.dry_run)
+        before = "; the rows before it were loaded" if are_stored else ""
         print_error(f"{error.path}: {error.reason}{before}")
     if failures:
         raise fail(f"nothing was loaded: {' and '.join(failures)}, and --strict is given")
@@ -210,7 +211,9 @@ async def store(
 
 def is_same_file(one: Path, other: Path) -> bool:
     """Return whether two paths lead to the same existing file."""
-    return one.exists() and other.exists() and one.samefile(other)
+    with suppress(OSError):
+        return one.samefile(other)
+    return False
 
 
 @contextmanager

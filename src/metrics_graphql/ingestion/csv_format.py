@@ -34,7 +34,8 @@ MAX_LISTED: Final = 5
 """Columns that an error lists."""
 DECIMAL_FIELDS: Final = ("acus_consumed", "created_at")
 """Fields that may have a decimal comma, unless commas separate the cells."""
-UNCLOSED: Final = "a quote may not be closed"
+UNCLOSED: Final = 'a quote may not be closed, or a quote in a cell is not written twice ("")'
+UNQUOTED: Final = "a cell with separators or line breaks needs quotes"
 REASONS: Final = {
     "unexpected end": "a quote is not closed",
     "expected after": 'text after a closing quote; a quote in a cell is written twice ("")',
@@ -91,8 +92,12 @@ class Table:
         except InvalidRow as error:
             raise UnreadableFile(f"line {self._number}: {error}") from None
         self._columns = {field: self._header.index(name) for field, name in fields.items()}
-        self._quoted_cells = re.compile(
-            rf'(?:(?<={re.escape(self._separator)})|\A) *"[^"]*(?:""[^"]*)*"'
+        separator = re.escape(self._separator)
+        self._quoted_cells = re.compile(rf'(?:(?<={separator})|\A) *"[^"]*(?:""[^"]*)*"')
+        # Files that are safe for spreadsheets have an apostrophe before these characters.
+        self._open_apostrophe = re.compile(
+            rf"(?:(?<={separator})|\A) *'(?![=+@-])[^'{separator}]*(?:(?:'[^'{separator}]*){{2}})*"
+            rf"(?:{separator}|\Z)"
         )
         self._decimals = [
             field for field in DECIMAL_FIELDS if field in fields and self._separator != ","
@@ -120,13 +125,7 @@ class Table:
             raise unreadable(number, error) from None
 
     def values_of(self, cells: Sequence[str]) -> dict[str, str]:
-        """Return the cells of the columns that are used, by field.
-
-        Raises:
-            InvalidRow: there are more or fewer cells than columns.
-        """
-        if len(cells) != len(self._header):
-            raise InvalidRow(f"{len(cells)} cells under {len(self._header)} columns")
+        """Return the cells of the columns that are used, by field."""
         values = {field: cells[index] for field, index in self._columns.items()}
         for field in self._decimals:
             values[field] = values[field].replace(",", ".", 1)
@@ -144,15 +143,19 @@ class Table:
             raise csv.Error("ends with LF, the header with CR LF; line breaks in cells need quotes")
         if lines.ends_with_escape:
             raise csv.Error("ends with a backslash; line breaks in cells need quotes")
-        if not lines.has_quotes:
-            return
         if len(cells) != len(self._header):
+            counts = f"{len(cells)} cells under {len(self._header)} columns"
+            raise csv.Error(f"{counts}; {UNCLOSED if lines.has_quotes else UNQUOTED}")
+        if not lines.has_quotes and not lines.has_apostrophes:
+            return
+        unquoted = self._quoted_cells.sub("", "".join(lines.record))
+        if self._open_apostrophe.search(unquoted):
             raise csv.Error(
-                f"{len(cells)} cells under {len(self._header)} columns; {UNCLOSED}, or a quote in a"
-                ' cell is not written twice ("")'
+                "an apostrophe at the start of a cell, which may be a quote that is not closed; put"
+                " the cell in double quotes"
             )
         if self._separator not in UNQUOTED_SEPARATORS:
-            if '"' in self._quoted_cells.sub("", "".join(lines.record)):
+            if '"' in unquoted:
                 raise csv.Error("a quote in a cell without quotes")
         elif any(self._separator in cell and LINE_BREAK.search(cell) for cell in cells):
             raise csv.Error(f"a cell with line breaks and separators; {UNCLOSED}")
@@ -170,8 +173,8 @@ class CheckedLines:
         """Whether an earlier line is well-formed only if a backslash is no escape."""
         self.record: list[str] = []
         """The lines of the current record."""
-        self.has_quotes = False
-        """Whether there is a quote in the current record."""
+        self.has_quotes = self.has_apostrophes = False
+        """Whether there is such a character in the current record."""
         self._size = 0
 
     def __iter__(self) -> Iterator[str]:
@@ -181,6 +184,8 @@ class CheckedLines:
                 raise csv.Error(f"a row of more than {MAX_ROW:,} characters; {UNCLOSED}")
             if '"' in line:
                 self.has_quotes = True
+            if "'" in line:
+                self.has_apostrophes = True
             if "\\" in line and not self._escapes_are_excluded:
                 self._check_quotes(line)
             self.record.append(line)
@@ -189,7 +194,7 @@ class CheckedLines:
     def start_record(self) -> None:
         """Forget the lines that were read."""
         self.record.clear()
-        self.has_quotes = False
+        self.has_quotes = self.has_apostrophes = False
         self._size = 0
 
     @property
@@ -229,7 +234,10 @@ def read_first_line(lines: NumberedLines, names: FieldNames) -> tuple[int, str, 
     separators: Sequence[str] = SEPARATORS
     if given := SEPARATOR_LINE.fullmatch(line):
         separators = given[1]
-        number, line = next((each for each in lines if not each[1].isspace()), (number, ""))
+        header = next((each for each in lines if not each[1].isspace()), None)
+        if header is None:
+            raise UnreadableFile(f"line {number}: no header follows")
+        number, line = header
     headers = {separator: split(line, separator) for separator in separators}
     fields = {each: set(map(names.field, headers[each])) for each in headers}
     separator = max(headers, key=lambda each: (len(fields[each]), len(headers[each])))

@@ -48,8 +48,12 @@ UNUSED_FIELDS: Final = (
     "url",
 )
 """Fields of the v3 API that no metric depends on."""
+PAGE_FIELDS: Final = frozenset({"items", "endcursor", "hasnextpage", "total"})
+"""Fields of a page of the v3 API, as `normalize` returns them."""
 MAX_CACHED: Final = 1_000
 """Different lists of names whose resolution is cached."""
+IGNORED_CHARACTERS: Final = re.compile(r"[\s_\-\u200b\ufeff]+")
+"""Blanks are also those without width, such as a second byte order mark."""
 SIMILARITY: Final = 0.6
 MIN_PREFIX: Final = 3
 """Characters that a name and a word of a field must have in common."""
@@ -57,7 +61,7 @@ MIN_PREFIX: Final = 3
 
 def normalize(name: str) -> str:
     """Return a name as it is compared: without case, blanks, `-` and `_`."""
-    return re.sub(r"[\s_-]+", "", name).lower()
+    return IGNORED_CHARACTERS.sub("", name).lower()
 
 
 def suggest(name: str, known: Sequence[str]) -> str | None:
@@ -120,6 +124,10 @@ class FieldNames:
         return found
 
     def _resolve(self, names: tuple[str, ...]) -> Resolution:
+        keys = set(map(normalize, names))
+        self.unmatched = {
+            name: field for name, field in self.unmatched.items() if normalize(name) not in keys
+        }
         given: dict[str, list[str]] = {}
         unknown = []
         for name in names:
@@ -128,10 +136,6 @@ class FieldNames:
             elif (key := normalize(name)) and key not in self._unused:
                 unknown.append(name)
         fields = {field: self._choose(field, candidates) for field, candidates in given.items()}
-        keys = set(map(normalize, names))
-        self.unmatched = {
-            name: field for name, field in self.unmatched.items() if normalize(name) not in keys
-        }
         return Resolution(fields, tuple(dict.fromkeys(unknown)))
 
     def _choose(self, field: str, names: Sequence[str]) -> str:

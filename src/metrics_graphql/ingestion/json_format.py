@@ -74,12 +74,11 @@ def items_of(document: object, location: str, parser: RowParser) -> Iterator[tup
     """Yield the items of an array, of a page, or of an array of pages, or else the document."""
     array = document if isinstance(document, list) else None
     for at, item in [(location, document)] if array is None else enumerate_items(array, location):
-        page = item if isinstance(item, dict) else {}
-        items = page.get("items")
-        if isinstance(items, list) and not parser.has_session_id(page):
-            yield from enumerate_items(items, at)
-        else:
+        items = parser.items_of_page(item)
+        if items is None:
             yield at, item
+        else:
+            yield from enumerate_items(items, at)
 
 
 def enumerate_items(items: list[object], location: str) -> Iterator[tuple[str, object]]:

@@ -4,6 +4,7 @@ import gzip
 import io
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -38,12 +39,10 @@ class FileReader:
         self._paths = paths
         self._parser = parser
         self._stream: io.BufferedReader | None = None
-        self._sizes = {path: path.stat().st_size for path in paths if path.is_file()}
+        self._sizes = {path: file_size(path) for path in paths}
         self._bytes_before = 0
         """Bytes of the files before the current one."""
-        self.total_bytes = (
-            None if STDIN in paths else sum(self._sizes.get(each, 0) for each in paths)
-        )
+        self.total_bytes = None if STDIN in paths else sum(self._sizes[each] for each in paths)
         """Bytes of all files, as stored (compressed or not); None with standard input."""
         self.errors: list[FileError] = []
 
@@ -69,7 +68,7 @@ class FileReader:
                 self.errors.append(FileError(path, str(error), rows))
             except OSError as error:
                 self.errors.append(FileError(path, describe_os_error(error), rows))
-            self._bytes_before += self._sizes.get(path, 0)
+            self._bytes_before += self._sizes[path]
 
 
 def parse_file(stream: io.BufferedReader, parser: RowParser, prefix: str = "") -> Iterator[Row]:
@@ -90,6 +89,14 @@ def parse_file(stream: io.BufferedReader, parser: RowParser, prefix: str = "") -
         yield from parse(chain([first], lines), parser, prefix)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise UnreadableFile(f"not a whole gzip file: {error}") from None
+
+
+def file_size(path: Path) -> int:
+    """Return the bytes of a file; 0 if it is none, or cannot be examined."""
+    with suppress(OSError):
+        if path.is_file():
+            return path.stat().st_size
+    return 0
 
 
 def describe_os_error(error: OSError) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from metrics_graphql.core.sessions import PUBLIC_SIZES, SessionUpdate
-from metrics_graphql.ingestion.field_names import FieldNames
+from metrics_graphql.ingestion.field_names import PAGE_FIELDS, FieldNames, normalize
 from metrics_graphql.ingestion.row_schema import (
     KNOWN_ORIGINS,
     PULL_REQUEST_STATES,
@@ -19,6 +19,8 @@ from metrics_graphql.ingestion.row_schema import (
 from metrics_graphql.ingestion.rows import InvalidRow
 from metrics_graphql.ingestion.unknown_input import UnknownInput
 
+EARLIEST_USUAL: Final = 946_684_800
+"""The year 2000. Earlier instants are probably days, or Unix time in another unit."""
 EXPECTED_JSON: Final = (
     'a JSON file has one session a line, an array of them, or a page {"items": [...]}'
 )
@@ -79,9 +81,21 @@ class RowParser:
         count_unknown_values(row, self.unknown)
         return row.to_update(self._default_org_id)
 
-    def has_session_id(self, value: Mapping[str, object]) -> bool:
-        """Return whether a JSON object is a session rather than a page."""
-        return "session_id" in self.names.resolve(tuple(value)).fields
+    def items_of_page(self, value: object) -> list[object] | None:
+        """Return the items of a page, and count its unknown fields; None if it is no page.
+
+        A page has no `session_id`, and an empty one no `created_at`: a session whose id has an
+        unknown name may have a field `items`, too.
+        """
+        items = value.get("items") if isinstance(value, dict) else None
+        if not isinstance(value, dict) or not isinstance(items, list):
+            return None
+        fields = set(map(self.names.field, value))
+        if "session_id" in fields or ("created_at" in fields and not items):
+            return None
+        unknown = [name for name in value if normalize(name) not in PAGE_FIELDS]
+        self.unknown.count_names("page field", unknown, len(items))
+        return items
 
     def _parse_pull_requests(self, value: object) -> object:
         """Return pull requests with the names of their fields. CSV has them as JSON."""
@@ -108,11 +122,16 @@ class RowParser:
 
 
 def count_unknown_values(row: SessionRow, unknown: UnknownInput) -> None:
-    """Count the origin, the size and the states of pull requests of a row that are not known."""
+    """Count what is not known of a row: its origin, its size, the states of its pull requests.
+
+    An instant before 2000 is counted, too: it is rather a number of another kind.
+    """
     if row.origin is not None and row.origin not in KNOWN_ORIGINS:
         unknown.count_value("origin", row.origin)
     if row.size is not None and row.size not in PUBLIC_SIZES:
         unknown.count_value("session_size", row.size)
+    if row.created_at is not None and row.created_at < EARLIEST_USUAL:
+        unknown.early_rows += 1
     states = dict.fromkeys(each.pr_state for each in row.pull_requests or ())
     for state in states:
         if state is not None and state not in PULL_REQUEST_STATES:

@@ -228,7 +228,9 @@ def format_validation_error(error: ValidationError, max_fields: int | None = Non
 
 
 def _reason_of(details: ErrorDetails) -> str:
-    """Return the reason of an error. Pydantic's is not helpful for text that is not Unicode."""
+    """Return the reason of an error. Pydantic's names a class, or does not name an encoding."""
+    if details["type"] in NOT_AN_OBJECT:
+        return "must be an object"
     if details["type"] != "string_unicode":
         return details["msg"]
     return describe_undecoded(str(details["input"])) or "must not contain unpaired surrogates"

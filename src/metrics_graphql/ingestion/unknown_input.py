@@ -17,13 +17,15 @@ MAX_CHOICES: Final = 5
 
 
 class UnknownInput:
-    """Unknown columns and fields, which are ignored, and unknown values of origins and sizes."""
+    """Unknown columns and fields, which are ignored, unknown values, and unusual instants."""
 
     def __init__(self) -> None:
         self.names: Counter[tuple[str, str]] = Counter()
         """Rows by kind (`column` or `field`) and name."""
         self.values: Counter[tuple[str, str]] = Counter()
         """Rows by field and value."""
+        self.early_rows = 0
+        """Rows whose `created_at` is unusually early."""
 
     def count_names(self, kind: str, names: Iterable[str], rows: int = 1) -> None:
         """Count rows that have these columns or fields."""
@@ -35,7 +37,7 @@ class UnknownInput:
         _count(self.values, (field, value), 1)
 
     def report(self) -> Iterator[str]:
-        """Yield a line for each name and value, the most frequent first."""
+        """Yield a line for each name and value, the most frequent first, and for early rows."""
         for (kind, name), rows in self.names.most_common(MAX_LINES):
             yield f"ignored: {kind} {quote(name)} ({_rows(rows)}{_name_hint(name)})"
         if (more := len(self.names) - MAX_LINES) > 0:
@@ -45,6 +47,11 @@ class UnknownInput:
             yield f"unknown: {field} {quote(value)} ({_rows(rows)}{hint})"
         if (more := len(self.values) - MAX_LINES) > 0:
             yield f"unknown: {more:,} more values"
+        if self.early_rows:
+            yield (
+                f"unusual: created_at before 2000 ({_rows(self.early_rows)}; Unix seconds are"
+                " expected, not the days of a spreadsheet)"
+            )
 
 
 def quote(text: str) -> str:
@@ -64,7 +71,7 @@ def _rows(count: int) -> str:
 def _name_hint(name: str) -> str:
     parent, _, last = name.rpartition(".")
     meant = suggest(last, ("pr_state", "pr_url") if parent == "pull_requests" else FIELDS)
-    return f"; did you mean {meant}?" if meant else ""
+    return f"; did you mean {meant}?" if meant and meant != last else ""
 
 
 def _value_hint(value: str, known: Sequence[str]) -> str:
