@@ -29,6 +29,7 @@ from tests.engines import postgresql as postgresql_server
 from tests.packages import Packages, build
 from tests.serving import Server, served
 from tests.suites import (
+    ALL_EXAMPLES,
     FAST_EXAMPLES,
     is_fast,
     pytest_addoption,
@@ -52,6 +53,7 @@ new_organization = map("org-{}".format, count())
 
 settings.register_profile(
     "all",
+    max_examples=ALL_EXAMPLES,
     deadline=None,  # tests do not measure time
     # One gateway serves every example of a test; each example uses organizations of its own.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -47,7 +47,9 @@ CONTRACTS: Final = (
 )
 """Tests that state the contract of an engine: in the fast suite, they run on all of them."""
 FAST_EXAMPLES: Final = 20
-"""Hypothesis examples of a test in the fast suite; otherwise 100."""
+"""Hypothesis examples of a test in the fast suite."""
+ALL_EXAMPLES: Final = 50
+"""Hypothesis examples of a test otherwise. `METRICS_TEST_EXAMPLES` sets more for some tests."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

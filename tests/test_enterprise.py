@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics_graphql.core.measures import SESSIONS_CREATED
@@ -105,7 +105,6 @@ def enterprise(gateway: Gateway) -> Enterprise:
 
 
 @given(data=st.data())
-@settings(max_examples=60)
 def test_every_field_equals_the_oracle(
     gateway: Gateway, enterprise: Enterprise, data: st.DataObject
 ) -> None:
@@ -160,7 +159,6 @@ def test_every_field_equals_the_oracle(
 
 
 @given(data=st.data())
-@settings(max_examples=40)
 def test_the_enterprise_is_the_sum_of_its_organizations(
     gateway: Gateway, enterprise: Enterprise, data: st.DataObject
 ) -> None:

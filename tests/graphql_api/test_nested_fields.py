@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics_graphql.core.errors import Unavailable
@@ -72,7 +72,6 @@ def execute(gateway: Gateway, token: str, variables: dict[str, Any]) -> dict[str
 
 
 @given(data=st.data())
-@settings(max_examples=120)
 def test_every_field_equals_that_of_the_oracle(gateway: Gateway, data: st.DataObject) -> None:
     """For random sessions, periods, filters, intervals, zones and rankings."""
     org_id = next(new_organization)

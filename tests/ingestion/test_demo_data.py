@@ -58,6 +58,7 @@ def test_every_field_is_set(updates: list[SessionUpdate]) -> None:
     fields = {
         *("created_at", "origin", "size", "user_id", "service_user_id", "playbook_id"),
         *("used_search", "has_merged_pr", "acus"),
+        *("pr_count", "open_pr_count", "merged_pr_count", "closed_pr_count"),
     }
     for update in updates:
         assert update.values.keys() == fields

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics_graphql.core.names import NamedKind
@@ -34,7 +34,6 @@ def is_deleted(row: dict[str, Any], deletion: dict[str, Any]) -> bool:
     return is_before and row["session_id"] == deletion.get("session_id", row["session_id"])
 
 
-@settings(max_examples=40)
 @given(data=st.data())
 def test_what_is_left_equals_the_oracle(gateway: Gateway, data: st.DataObject) -> None:
     """In every measure, filter and breakdown; roll-ups equal their sessions."""
