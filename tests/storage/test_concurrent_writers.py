@@ -33,6 +33,8 @@ def random_updates(random: Random) -> list[SessionUpdate]:
                 "playbook_id": random.choice(["p", "q", None]),
                 "has_merged_pr": random.random() < 0.5,
                 "acus": random.randrange(10**7),
+                "pr_count": random.randrange(4),
+                "open_pr_count": random.randrange(2),
             },
         )
         for _ in range(BATCH_SIZE)

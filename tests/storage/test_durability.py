@@ -40,6 +40,7 @@ def random_rows(count: int, *, seed: int = 0) -> Iterator[dict[str, Any]]:
             "playbook_id": rng.choice([None, "playbook-1", "playbook-2"]),
             "acus_consumed": rng.randrange(100) / 8,
             "merged_pr_count": rng.randrange(2),
+            "open_pr_count": rng.randrange(3),
         }
 
 
@@ -53,6 +54,8 @@ def random_updates(count: int, rng: random.Random, ids: int) -> list[SessionUpda
                 "created_at": rng.randrange(10 * 86_400),
                 "size": rng.choice(["s", "l"]),
                 "user_id": f"user-{rng.randrange(5)}",
+                "origin": rng.choice(["api", "cli"]),
+                "pr_count": rng.randrange(3),
             },
         )
         for _ in range(count)

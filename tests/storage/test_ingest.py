@@ -11,6 +11,7 @@ from tests.conftest import Gateway, new_organization, on_every_engine
 pytestmark = on_every_engine
 
 ALL_TIME: dict[str, Any] = {"time_after": 0, "time_before": 2**62}
+CHANGEABLE = ["created_at", "size", "user_id", "has_merged_pr", "acus", "pr_count", "open_pr_count"]
 
 
 def test_loading_twice_changes_nothing(gateway: Gateway) -> None:
@@ -64,7 +65,7 @@ def test_upserts_equal_merged_dictionaries(gateway: Gateway, data: st.DataObject
     partial = st.builds(
         lambda row, names: {name: row[name] for name in {"org_id", "session_id", *names}},
         complete,
-        st.sets(st.sampled_from(["created_at", "size", "user_id", "has_merged_pr", "acus"])),
+        st.sets(st.sampled_from(CHANGEABLE)),
     )
     model: dict[str, dict[str, Any]] = {}
     batches = st.lists(st.lists(complete | partial, max_size=8), min_size=1, max_size=4)
@@ -77,10 +78,20 @@ def test_upserts_equal_merged_dictionaries(gateway: Gateway, data: st.DataObject
                 model[row["session_id"]] = DEFAULTS | row
 
     token = gateway.token(org_id)
-    all_filters: list[dict[str, Any]] = [{}, {"user_ids": ["email|aa"]}]
+    all_filters: list[dict[str, Any]] = [
+        {},
+        {"user_ids": ["email|aa"]},
+        {"sizes": ["xs", "other"], "has_merged_pr": False},
+    ]
     for filters in all_filters:
-        expected = oracle.rest(list(model.values()), org_id, **ALL_TIME, **filters)
-        assert gateway.rest(org_id, token, **ALL_TIME, **filters).json() == expected
+        expected = oracle.graphql(list(model.values()), org_id, **ALL_TIME, **filters)
+        metrics = gateway.metrics(
+            strategies.in_graphql(strategies.ALL_AGGREGATES),
+            org_id,
+            token,
+            strategies.graphql_filters(ALL_TIME, filters),
+        )
+        assert metrics == expected
 
 
 DEFAULTS = {

@@ -13,7 +13,10 @@ from metrics_graphql import cli
 from tests import oracle, strategies
 from tests.conftest import Gateway, inconsistencies, new_organization
 
-CHANGEABLE = ["created_at", "size", "user_id", "service_user_id", "playbook_id", "has_merged_pr"]
+CHANGEABLE = [
+    *("created_at", "origin", "size", "user_id", "service_user_id", "playbook_id"),
+    *("has_merged_pr", "used_search", "acus", "merged_pr_count"),
+]
 
 
 def data_version(gateway: Gateway, org_id: str) -> int:
@@ -91,7 +94,10 @@ ROW = {
     "created_at": 1_735_689_600,
     "user_id": "u",
     "playbook_id": "p",
+    "origin": "scheduled",
+    "size": "xxl",
     "acus": 5,
+    "pr_count": 2,
 }
 
 
@@ -104,6 +110,43 @@ def test_a_wrong_sum_is_described(gateway: Gateway) -> None:
     assert description == (
         "org-1, user_id u, 86400 seconds from 2025-01-01T00:00:00Z: acus_consumed is 7, counted 5"
     )
+
+
+def test_a_wrong_sum_of_categories_is_described(gateway: Gateway) -> None:
+    """By the origin, the size and the outcome that its sessions have in common."""
+    gateway.load([ROW, {**ROW, "session_id": "b", "origin": "slack", "has_merged_pr": True}])
+    corrupt(
+        gateway,
+        "UPDATE category_rollups SET prs_created_count = 9, acus_consumed = 0"
+        " WHERE origin = 'automation' AND grain = 86400",
+    )
+
+    (description,) = inconsistencies(gateway)
+    assert description == (
+        "org-1, origin automation, size other, without merged pull requests,"
+        " 86400 seconds from 2025-01-01T00:00:00+00:00:"
+        " acus_consumed is 0, counted 5, prs_created_count is 9, counted 2"
+    )
+
+
+def test_missing_and_surplus_roll_ups_of_categories_are_found_and_repaired(
+    gateway: Gateway,
+) -> None:
+    """As after a change of origin that only sessions got."""
+    gateway.load([ROW])
+    corrupt(gateway, "UPDATE category_rollups SET origin = 'api' WHERE grain = 86400")
+    corrupt(gateway, "DELETE FROM category_rollups WHERE grain = 2592000")
+
+    descriptions = inconsistencies(gateway)
+    (unit,) = gateway.run(gateway.storage.sessions.verification_units())
+    gateway.run(gateway.storage.sessions.repair(unit))
+
+    assert [description.split(",")[1] for description in descriptions] == [
+        " origin api",
+        " origin automation",
+        " origin automation",
+    ]
+    assert inconsistencies(gateway) == []
 
 
 def test_missing_and_surplus_roll_ups_are_found(gateway: Gateway) -> None:
@@ -124,6 +167,7 @@ def test_repair_rebuilds_roll_ups(gateway: Gateway) -> None:
     """They equal a recount after it, and the data version is a new one."""
     gateway.load([ROW])
     corrupt(gateway, "DELETE FROM rollups")
+    corrupt(gateway, "DELETE FROM category_rollups")
     before = data_version(gateway, "org-1")
 
     (unit,) = gateway.run(gateway.storage.sessions.verification_units())
@@ -148,9 +192,16 @@ def test_the_sample_has_the_newest_unit_of_each_organization(gateway: Gateway) -
 def test_a_roll_up_of_zeros_equals_a_missing_one(gateway: Gateway) -> None:
     """A session that moved to another bucket leaves one behind."""
     gateway.load([ROW])
-    gateway.load([{**ROW, "created_at": 0, "user_id": "v"}])
+    gateway.load([{**ROW, "created_at": 0, "user_id": "v", "size": "s"}])
 
     assert inconsistencies(gateway) == []
+    metrics = gateway.metrics(
+        "{ byOrigin { totalCount } bySize { totalCount } byUser { totalCount } }",
+        "org-1",
+        gateway.token("org-1"),
+        {"timeAfter": ROW["created_at"] - 86_400, "timeBefore": 2**40},  # type: ignore[operator] # an int
+    )
+    assert metrics == {name: {"totalCount": 0} for name in ("byOrigin", "bySize", "byUser")}
 
 
 def test_the_data_version_changes_with_sessions_only(gateway: Gateway) -> None:

@@ -58,7 +58,8 @@ class RollupMismatch(NamedTuple):
 def rollup_name(key: Mapping[str, str | int]) -> str:
     """Return what the sessions of a roll-up have in common, for messages."""
     if "scope" not in key:
-        return ", ".join(f"{field} {key[field]}" for field in CATEGORY_FIELDS)
+        outcome = "with" if key["has_merged_pr"] else "without"
+        return f"origin {key['origin']}, size {key['size']}, {outcome} merged pull requests"
     field = ID_DIMENSIONS[int(key["scope"])].id_field
     return f"{field} {key['scope_id']}" if field else "all sessions"
 
