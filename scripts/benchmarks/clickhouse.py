@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
+from metrics_graphql.core.breakdowns import Dimension
 from metrics_graphql.core.errors import value_or_raise
 from metrics_graphql.core.measures import MEASURES, SESSIONS_CREATED
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
@@ -27,7 +28,7 @@ from metrics_graphql.storage.sql import session_sums
 from metrics_graphql.storage.totals import fetch_metrics, statement_parameters
 from scripts.benchmarks import core, deduplication
 from scripts.benchmarks.dataset import ORG, USERS, batched, ensure_filled, sessions, year_query
-from scripts.benchmarks.series import daily_series, top_users
+from scripts.benchmarks.series import daily_series, ranked
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
@@ -156,7 +157,7 @@ async def query_row(engines: Engines, days: int) -> Row:
 
 def year_queries() -> dict[str, Callable[[StatementReader], Awaitable[object]]]:
     """Return the other queries of a dashboard for a year, by name."""
-    series, breakdown = daily_series(year_query(), "UTC"), top_users(year_query())
+    series, breakdown = daily_series(year_query(), "UTC"), ranked(year_query(), Dimension.USER)
     return {
         "one user": lambda reader: fetch(reader, year_query(USERS[0])),
         "365 daily buckets": lambda reader: fetch_metrics(reader, series),

@@ -1,4 +1,4 @@
-"""Time of 365 daily buckets and of the top 25 users, against a raw GROUP BY in the same run."""
+"""Time of 365 daily buckets and of breakdowns, against a raw GROUP BY in the same run."""
 
 import sqlite3
 import time
@@ -21,6 +21,12 @@ from scripts.benchmarks.dataset import ORG, ensure_filled, year_query
 
 Row = dict[str, Any]
 REPEATS: Final = 5
+BREAKDOWNS: Final = {
+    "top 25 users": Dimension.USER,
+    "top 25 playbooks": Dimension.PLAYBOOK,
+    "by origin": Dimension.ORIGIN,
+    "by size": Dimension.SIZE,
+}
 
 RAW: Final = """
     SELECT {key}, count(*),
@@ -31,7 +37,7 @@ RAW: Final = """
 
 
 async def measure(folder: Path, size: int) -> list[Row]:
-    """Return a row of median times, in milliseconds, for each series and for the breakdown."""
+    """Return a row of median times, in milliseconds, for each series and breakdown."""
     path = folder / f"benchmark-{size}.db"
     query = year_query()
     async with Database(f"sqlite:///{path}") as database:
@@ -41,8 +47,10 @@ async def measure(folder: Path, size: int) -> list[Row]:
             storage = await median_ms(partial(fetch_metrics, database, daily_series(query, zone)))
             raw = time_raw(path, f"created_at / {DAY}", query, 1_000)
             rows.append(row_of(size, f"365 days, {zone}", storage, raw))
-        storage = await median_ms(partial(fetch_breakdown, database, top_users(query)))
-        rows.append(row_of(size, "top 25 users", storage, time_raw(path, "user_id", query, 25)))
+        for what, dimension in BREAKDOWNS.items():
+            breakdown = ranked(query, dimension)
+            storage = await median_ms(partial(fetch_breakdown, database, breakdown))
+            rows.append(row_of(size, what, storage, time_raw(path, dimension.value, query, 25)))
     return rows
 
 
@@ -52,10 +60,10 @@ def daily_series(query: SessionMetricsQuery, zone: str) -> list[MetricsRequest]:
     return [MetricsRequest(query.with_period(day)) for day in days]
 
 
-def top_users(query: SessionMetricsQuery) -> BreakdownQuery:
-    """Return the breakdown by the 25 users with the most sessions."""
+def ranked(query: SessionMetricsQuery, dimension: Dimension) -> BreakdownQuery:
+    """Return the breakdown of the 25 ids with the most sessions, with all measures."""
     ranking = Ranking(SESSIONS_CREATED.name, OrderDirection.DESC, first=25)
-    return BreakdownQuery(query, Dimension.USER, ranking, MEASURES)
+    return BreakdownQuery(query, dimension, ranking, MEASURES)
 
 
 def row_of(size: int, what: str, storage: float, raw: float) -> Row:
