@@ -46,7 +46,7 @@ def expected(server: Server, token: str, request: dict[str, Any]) -> dict[str, s
         "time_before": instant(given["timeBefore"]),
         "user_ids": given.get("userIds"),
         "service_user_ids": given.get("serviceUserIds"),
-        "playbook_id": given.get("playbookId"),
+        "playbook_id": given.get("playbookIds"),
     }
     response = httpx.get(
         f"{server.url}/v3/organizations/{request['variables']['org']}/metrics/sessions",
@@ -122,7 +122,7 @@ def test_a_playbook_with_markup_stays_text(token: str, server: Server) -> None:
         shown(page)
 
         assert page.title() == "Session metrics"
-        assert browser.requests[-1]["variables"]["filters"]["playbookId"] == SCRIPT
+        assert browser.requests[-1]["variables"]["filters"]["playbookIds"] == [SCRIPT]
         assert browser.problems == []
 
 

@@ -2,7 +2,7 @@
 
 import { Card } from "./Card";
 import { AcusCard, MergedCard, OverTimeCard } from "./ChartCards";
-import type { Breakdown, BreakdownRow, PlaybookRow, UserRow } from "./metricsQuery";
+import type { Breakdown, BreakdownRow, PlaybookRow } from "./metricsQuery";
 import type { MetricsResult } from "./queries";
 import { Ranking } from "./Ranking";
 import { TotalsCard } from "./TotalsCard";
@@ -19,8 +19,6 @@ interface CardsProps {
 export function Cards({ view, result, isStale, onChange }: CardsProps) {
   const { query, metrics, errors } = result;
   const messages = [...new Set(errors.map(({ message }) => message))];
-  const toggleUser = ({ user }: UserRow) =>
-    onChange(user.kind === "USER" ? { users: toggle(view.users, user.id) } : { serviceUsers: toggle(view.serviceUsers, user.id) });
   return (
     <div className={isStale ? "cards stale" : "cards"}>
       <TotalsCard metrics={metrics} query={query} />
@@ -40,13 +38,30 @@ export function Cards({ view, result, isStale, onChange }: CardsProps) {
           </div>
           <div className="pair">
             {metrics.byUser && (
-              <Card id="users" title="Top users" subtitle={describeRows(metrics.byUser, "user")} query={query} table={rankingTable(["User", "Kind"], metrics.byUser.nodes, ({ user }) => [user.id, user.kind])}>
+              <Card id="users" title="Top users" subtitle={describeRows(metrics.byUser, "user")} query={query} table={rankingTable(["User", "Name"], metrics.byUser.nodes, ({ user }) => [user.id, user.name ?? ""])}>
                 <Ranking
                   rows={metrics.byUser.nodes}
                   getId={({ user }) => user.id}
-                  getBadge={({ user }) => (user.kind === "SERVICE_USER" ? "service user" : "")}
-                  isSelected={({ user }) => [...view.users, ...view.serviceUsers].includes(user.id)}
-                  onSelect={toggleUser}
+                  getBadge={({ user }) => user.name ?? ""}
+                  isSelected={({ user }) => view.users.includes(user.id)}
+                  onSelect={({ user }) => onChange({ users: toggle(view.users, user.id) })}
+                />
+              </Card>
+            )}
+            {metrics.byServiceUser && (
+              <Card
+                id="serviceUsers"
+                title="Top service users"
+                subtitle={describeRows(metrics.byServiceUser, "service user")}
+                query={query}
+                table={rankingTable(["Service user", "Name"], metrics.byServiceUser.nodes, ({ serviceUser }) => [serviceUser.id, serviceUser.name ?? ""])}
+              >
+                <Ranking
+                  rows={metrics.byServiceUser.nodes}
+                  getId={({ serviceUser }) => serviceUser.id}
+                  getBadge={({ serviceUser }) => serviceUser.name ?? ""}
+                  isSelected={({ serviceUser }) => view.serviceUsers.includes(serviceUser.id)}
+                  onSelect={({ serviceUser }) => onChange({ serviceUsers: toggle(view.serviceUsers, serviceUser.id) })}
                 />
               </Card>
             )}
@@ -56,12 +71,12 @@ export function Cards({ view, result, isStale, onChange }: CardsProps) {
                 title="Top playbooks"
                 subtitle={describeRows(metrics.byPlaybook, "playbook")}
                 query={query}
-                table={rankingTable(["Playbook"], metrics.byPlaybook.nodes, ({ playbook }) => [playbook.id])}
+                table={rankingTable(["Playbook", "Name"], metrics.byPlaybook.nodes, ({ playbook }) => [playbook.id, playbook.name ?? ""])}
               >
                 <Ranking
                   rows={metrics.byPlaybook.nodes}
                   getId={({ playbook }) => playbook.id}
-                  getBadge={() => ""}
+                  getBadge={({ playbook }) => playbook.name ?? ""}
                   isSelected={({ playbook }) => playbook.id === view.playbook}
                   onSelect={({ playbook }: PlaybookRow) => onChange({ playbook: playbook.id === view.playbook ? "" : playbook.id })}
                 />

@@ -41,16 +41,17 @@ export function Header(props: ViewProps & { organizations: string[]; name: strin
 }
 
 export function FilterBar({ view, result, onChange }: ViewProps & { result: MetricsResult | null }) {
-  const users = result?.metrics.byUser?.nodes.map(({ user }) => user) ?? [];
+  const users = result?.metrics.byUser?.nodes.map(({ user }) => user.id) ?? [];
+  const serviceUsers = result?.metrics.byServiceUser?.nodes.map(({ serviceUser }) => serviceUser.id) ?? [];
   const playbooks = result?.metrics.byPlaybook?.nodes.map(({ playbook }) => playbook.id) ?? [];
   return (
     <section className="filters" aria-label="Period and filters">
       <PeriodPicker view={view} onChange={onChange} />
-      <IdFilter label="Users" ids={view.users} suggestions={users.filter(({ kind }) => kind === "USER").map(({ id }) => id)} onChange={(ids) => onChange({ users: ids })} />
+      <IdFilter label="Users" ids={view.users} suggestions={users} onChange={(ids) => onChange({ users: ids })} />
       <IdFilter
         label="Service users"
         ids={view.serviceUsers}
-        suggestions={users.filter(({ kind }) => kind === "SERVICE_USER").map(({ id }) => id)}
+        suggestions={serviceUsers}
         onChange={(ids) => onChange({ serviceUsers: ids })}
       />
       <IdFilter label="Playbook" ids={view.playbook ? [view.playbook] : []} suggestions={playbooks} onChange={(ids) => onChange({ playbook: ids.at(-1) ?? "" })} />

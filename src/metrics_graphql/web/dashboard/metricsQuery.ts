@@ -33,11 +33,15 @@ export interface BreakdownRow {
 }
 
 export interface UserRow extends BreakdownRow {
-  user: { id: string; kind: "USER" | "SERVICE_USER" };
+  user: { id: string; name: string | null };
+}
+
+export interface ServiceUserRow extends BreakdownRow {
+  serviceUser: { id: string; name: string | null };
 }
 
 export interface PlaybookRow extends BreakdownRow {
-  playbook: { id: string };
+  playbook: { id: string; name: string | null };
 }
 
 export interface Breakdown<Row> {
@@ -52,6 +56,7 @@ export interface Metrics extends Totals {
   previousPeriod: { change: { [Name in keyof Totals]: number | null } } | null;
   timeSeries: Bucket[] | null;
   byUser: Breakdown<UserRow> | null;
+  byServiceUser: Breakdown<ServiceUserRow> | null;
   byPlaybook: Breakdown<PlaybookRow> | null;
 }
 
@@ -65,7 +70,7 @@ export interface SessionMetricsFilters {
   timeBefore: string;
   userIds?: string[];
   serviceUserIds?: string[];
-  playbookId?: string;
+  playbookIds?: string[];
 }
 
 export interface MetricsQuery {
@@ -112,14 +117,21 @@ export const CARD_FIELDS = {
   users: `byUser(first: 10) {
       totalCount
       nodes {
-        user { id kind }
+        user { id name }
+        ${ROW_FIELDS}
+      }
+    }`,
+  serviceUsers: `byServiceUser(first: 10) {
+      totalCount
+      nodes {
+        serviceUser { id name }
         ${ROW_FIELDS}
       }
     }`,
   playbooks: `byPlaybook(first: 10) {
       totalCount
       nodes {
-        playbook { id }
+        playbook { id name }
         ${ROW_FIELDS}
       }
     }`,
@@ -166,6 +178,6 @@ export function toMetricsQuery(view: View, now: Date): MetricsQuery {
   const filters: SessionMetricsFilters = { timeAfter: range.after.toISOString(), timeBefore: range.before.toISOString() };
   if (view.users.length) filters.userIds = view.users;
   if (view.serviceUsers.length) filters.serviceUserIds = view.serviceUsers;
-  if (view.playbook) filters.playbookId = view.playbook;
+  if (view.playbook) filters.playbookIds = [view.playbook];
   return { org: view.org, filters, interval: chooseInterval(range), timeZone: TIME_ZONE };
 }
