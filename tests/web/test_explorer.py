@@ -71,7 +71,7 @@ def test_a_card_of_the_dashboard_opens_with_its_query(token: str, server: Server
     """The query that fetched its numbers is ready to run."""
     with browsing(server.url) as browser:
         page = browser.open("/", token)
-        card = page.get_by_role("region", name="Top users", exact=True)
+        card = page.get_by_role("region", name="Users", exact=True)
         card.locator("summary").click()
         card.get_by_role("link", name="Open in GraphiQL").click()
         expect(page.locator(".graphiql-query-editor")).to_contain_text("byUser")
