@@ -48,7 +48,7 @@ def choose_period(page: Page, name: str) -> None:
 def choose(page: Page, picker: str, option: str, search: str = "") -> None:
     """Choose an option of a filter, of those that a search finds."""
     panel = page.get_by_role("group", name=picker, exact=True)
-    page.locator(".sheet summary", has_text=re.compile(f"^{picker}")).click()
+    page.locator(f".sheet summary[title='{picker}']").click()
     if search:
         panel.get_by_role("searchbox").fill(search)
     panel.get_by_label(option, exact=True).click()
@@ -126,7 +126,7 @@ def test_a_playbook_with_markup_stays_text(token: str, server: Server) -> None:
         shown(page)
 
         assert page.title().startswith(SCRIPT)
-        expect(page.locator(".active > summary")).to_have_text(f"Playbooks: {SCRIPT}")
+        expect(page.locator(".active > summary")).to_have_text(SCRIPT)
         assert browser.requests[-1]["variables"]["filters"]["playbookIds"] == [SCRIPT]
         assert browser.problems == []
 
@@ -197,8 +197,11 @@ def test_signing_in_and_out(token: str, server: Server) -> None:
         assert int(shown(page)["Sessions"]) > 100
         page.reload()
         shown(page)
+        page.evaluate("localStorage.setItem('graphiql:tabState', '{}')")
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_label("Token of a service user")).to_be_visible()
+        # What somebody wrote in GraphiQL is not there for the next one.
+        assert page.evaluate("Object.keys(localStorage)") == []
         page.reload()
         expect(page.get_by_label("Token of a service user")).to_be_visible()
         # The browser itself reports a 401 to its console.
@@ -310,7 +313,7 @@ def test_the_dashboard_is_accessible(token: str, server: Server, scheme: str, wi
         assert violations(page) == []
         if width < 700:
             page.get_by_role("button", name="Filters (1)").click()
-        page.locator(".sheet summary", has_text="Users").first.click()
+        page.locator(".sheet summary[title=Users]").click()
         expect(page.get_by_label("email|0")).to_be_visible()
         assert violations(page) == []
         assert page.evaluate("document.documentElement.scrollWidth") <= width

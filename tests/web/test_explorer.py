@@ -116,9 +116,13 @@ def test_pages_of_a_server_with_trusted_documents_only(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_graphiql_is_accessible(token: str, server: Server, scheme: str) -> None:
-    """axe-core finds no serious violation."""
+    """axe-core finds no serious violation, and a window that is too narrow has a notice."""
     with browsing(server.url, color_scheme=scheme) as browser:
         page = browser.open("/graphql", token)
         expect(page.locator(".graphiql-query-editor .view-line").first).to_be_visible()
         page.wait_for_load_state("networkidle")
         assert violations(page) == []
+        notice = page.get_by_text("It needs a wider window")
+        expect(notice).to_be_hidden()
+        page.set_viewport_size({"width": 390, "height": 844})
+        expect(notice).to_be_visible()

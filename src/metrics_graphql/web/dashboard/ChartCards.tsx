@@ -8,7 +8,7 @@ import { Chart, type Colors } from "./Chart";
 import { useResult } from "./context";
 import { formatNumber, ORIGIN_NAMES, SIZE_NAMES } from "./measures";
 import type { Bucket } from "./metricsQuery";
-import { bucketLabel, bucketStart, formatRange, type Interval, MATURING_DAYS } from "./period";
+import { bucketLabel, bucketStart, formatShort, type Interval, MATURING_DAYS } from "./period";
 import { selection } from "./Ranking";
 import { isMaturing } from "./TotalsCard";
 import type { Split } from "./view";
@@ -40,11 +40,11 @@ export function OverTimeCard() {
   const buckets = result.data.metrics.timeSeries ?? [];
   const before = result.data.previous?.timeSeries ?? [];
   const isComparable = isAligned(buckets, before, interval);
-  const previous = view.overlay && isComparable ? before : [];
+  const previous = view.overlay && isComparable ? counterparts(buckets, before, interval, zone) : [];
   const stacked = seriesOf(split, buckets);
   const firstMaturing = buckets.findIndex(({ period }) => isMaturing(new Date(period.endsAt), result));
   const merged = buckets.map((bucket) => bucket.sessionsWithMergedPrsCount);
-  const previousName = `All, ${formatRange(result.query.previous, zone)}`;
+  const previousName = `Sessions, ${formatShort(result.query.previous, zone)}`;
   const table = {
     head: ["From", "Sessions", ...stacked.map(({ name }) => name), MERGED, ...(isComparable ? ["Sessions in the period before"] : [])],
     rows: buckets.map((bucket, index) => [
@@ -62,8 +62,12 @@ export function OverTimeCard() {
       const lines = items.filter(({ seriesType, value }) => seriesType === "line" && value != null);
       const names = new Set<string>();
       const entries = [...bars, ...lines].filter(({ seriesName }) => !names.has(seriesName) && names.add(seriesName));
-      const total = buckets[items[0]!.dataIndex]!.sessionsCreatedCount;
-      return [`Sessions: ${formatNumber(total)}`, ...entries.map(({ marker, seriesName, value }) => `${marker}${seriesName}: ${formatNumber(value)}`)];
+      const index = items[0]!.dataIndex;
+      const nameIn = (name: string) => (name === previousName ? bucketLabel(previous[index]!.period.startsAt, interval, zone) : name);
+      return [
+        `Sessions: ${formatNumber(buckets[index]!.sessionsCreatedCount)}`,
+        ...entries.map(({ marker, seriesName, value }) => `${marker}${nameIn(seriesName)}: ${formatNumber(value)}`),
+      ];
     }),
     yAxis: { ...valueAxis(colors), minInterval: 1 },
     series: [
@@ -84,7 +88,16 @@ export function OverTimeCard() {
         merged.map((value, index) => (firstMaturing >= 0 && index >= firstMaturing - 1 ? value : null)),
         { type: "dotted", opacity: 0.45 },
       ),
-      ...(previous.length ? [line(previousName, colors.muted!, previous.slice(0, buckets.length).map((bucket) => bucket.sessionsCreatedCount), { type: "dashed", width: 1.5 })] : []),
+      ...(previous.length
+        ? [
+            line(
+              previousName,
+              colors.muted!,
+              previous.map((bucket) => bucket?.sessionsCreatedCount ?? null),
+              { type: "dashed", width: 1.5 },
+            ),
+          ]
+        : []),
     ],
   });
   return (
@@ -96,7 +109,12 @@ export function OverTimeCard() {
       controls={
         <>
           <label className="check" title={isComparable ? "" : `The ${interval.toLowerCase()}s of the two periods begin on different days.`}>
-            <input type="checkbox" checked={view.overlay && isComparable} disabled={!isComparable} onChange={(event) => changeView({ overlay: event.target.checked })} />
+            <input
+              type="checkbox"
+              checked={view.overlay && isComparable}
+              disabled={!isComparable}
+              onChange={(event) => changeView({ overlay: event.target.checked })}
+            />
             Period before
           </label>
           <div className="segments" role="group" aria-label="Split">
@@ -142,12 +160,21 @@ export function AcusCard() {
   const buckets = result.data.metrics.timeSeries ?? [];
   const table = {
     head: ["From", "Sessions", "ACUs", "ACUs per session"],
-    rows: buckets.map((bucket) => [bucketStart(bucket.period.startsAt, interval, view.zone), bucket.sessionsCreatedCount, bucket.acusConsumed, averageOf(bucket) ?? ""]),
+    rows: buckets.map((bucket) => [
+      bucketStart(bucket.period.startsAt, interval, view.zone),
+      bucket.sessionsCreatedCount,
+      bucket.acusConsumed,
+      averageOf(bucket) ?? "",
+    ]),
   };
   const buildOption = (colors: Colors): EChartsCoreOption => ({
     ...timeAxis(buckets, interval, view.zone, colors, (items) => {
       const bucket = buckets[items[0]!.dataIndex]!;
-      return [`ACUs per session: ${formatNumber(averageOf(bucket))}`, `ACUs: ${formatNumber(bucket.acusConsumed)}`, `Sessions: ${formatNumber(bucket.sessionsCreatedCount)}`];
+      return [
+        `ACUs per session: ${formatNumber(averageOf(bucket))}`,
+        `ACUs: ${formatNumber(bucket.acusConsumed)}`,
+        `Sessions: ${formatNumber(bucket.sessionsCreatedCount)}`,
+      ];
     }),
     yAxis: valueAxis(colors),
     series: [{ ...line("ACUs per session", colors.accent!, buckets.map(averageOf)), areaStyle: { color: colors.accent, opacity: 0.12 } }],
@@ -170,6 +197,13 @@ function isAligned(buckets: Bucket[], others: Bucket[], interval: Interval): boo
   const length = (bucket?: Bucket) => (bucket ? Date.parse(bucket.period.endsAt) - Date.parse(bucket.period.startsAt) : 0);
   const tolerance = interval === "WEEK" ? 2 * 3_600_000 : 3 * 86_400_000;
   return others.length > 0 && Math.abs(length(buckets[0]) - length(others[0])) <= tolerance;
+}
+
+/** Returns the buckets of another period to draw with each bucket: days of the same day of the week, others in order. */
+function counterparts(buckets: Bucket[], others: Bucket[], interval: Interval, zone: string): (Bucket | undefined)[] {
+  const weekday = ({ period }: Bucket) => new Date(bucketStart(period.startsAt, "DAY", zone)).getUTCDay();
+  const shift = interval === "DAY" && buckets.length >= 7 ? ((weekday(buckets[0]!) - weekday(others[0]!) + 10) % 7) - 3 : 0;
+  return buckets.map((_, index) => others[index + shift]);
 }
 
 function seriesOf(split: Split, buckets: Bucket[]): Series[] {
@@ -205,7 +239,7 @@ function timeAxis(buckets: Bucket[], interval: Interval, zone: string, colors: C
       data: buckets.map(({ period }) => bucketLabel(period.startsAt, interval, zone)),
       axisLine: { lineStyle: { color: colors.line } },
       axisTick: { show: false },
-      axisLabel: { color: colors.muted, hideOverlap: true },
+      axisLabel: { color: colors.muted, hideOverlap: true, alignMinLabel: "left", alignMaxLabel: "right" },
     },
   };
 }

@@ -38,7 +38,12 @@ export function FilterBar() {
         {KIND_IDS.map((id) => (
           <IdPicker key={id} id={id} />
         ))}
-        <ChoicePicker label="Origin" names={ORIGIN_NAMES} chosen={view.origins} onChange={(origins) => changeView({ origins: origins as typeof view.origins })} />
+        <ChoicePicker
+          label="Origin"
+          names={ORIGIN_NAMES}
+          chosen={view.origins}
+          onChange={(origins) => changeView({ origins: origins as typeof view.origins })}
+        />
         <ChoicePicker label="Size" names={SIZE_NAMES} chosen={view.sizes} onChange={(sizes) => changeView({ sizes: sizes as typeof view.sizes })} />
         <ChoicePicker
           label="Merged"
@@ -57,17 +62,24 @@ export function FilterBar() {
   );
 }
 
-/** Returns the label of a picker with what is chosen. */
+/** Returns the label of a picker: what is chosen, if anything. */
 function describe(label: string, chosen: string[]): string {
   const [first, ...rest] = chosen;
-  return first ? `${label}: ${first}${rest.length ? ` +${rest.length}` : ""}` : label;
+  return first ? `${first}${rest.length ? ` +${rest.length}` : ""}` : label;
 }
 
 /** A picker of a few choices. */
 function ChoicePicker(props: { label: string; names: Record<string, string>; chosen: string[]; onChange: (chosen: string[]) => void }) {
   const { label, names, chosen } = props;
   return (
-    <Popover className={chosen.length ? "pill active" : "pill"} label={label} summary={describe(label, chosen.map((id) => names[id]!))}>
+    <Popover
+      className={chosen.length ? "pill active" : "pill"}
+      label={label}
+      summary={describe(
+        label,
+        chosen.map((id) => (label === "Size" && id !== "other" ? `Size ${names[id]}` : names[id]!)),
+      )}
+    >
       <Options ids={Object.keys(names)} nameOfId={(id) => names[id]!} chosen={chosen} onChange={props.onChange} />
     </Popover>
   );
@@ -88,11 +100,32 @@ function IdPicker({ id }: { id: KindId }) {
   const ids = [...new Set([...chosen, ...found.map((option) => option.id)])];
   const isSettled = search === typed.trim() && !options.isLoading;
   return (
-    <Popover className={chosen.length ? "pill active" : "pill"} label={label} summary={describe(label, chosen.map((each) => nameOf(id, each)))} onToggle={setOpen}>
-      <input type="search" aria-label={`Search ${label.toLowerCase()} by name or ID`} placeholder="Search by name or ID" value={typed} onChange={(event) => setTyped(event.target.value)} />
+    <Popover
+      className={chosen.length ? "pill active" : "pill"}
+      label={label}
+      summary={describe(
+        label,
+        chosen.map((each) => nameOf(id, each)),
+      )}
+      onToggle={setOpen}
+    >
+      <input
+        type="search"
+        aria-label={`Search ${label.toLowerCase()} by name or ID`}
+        placeholder="Search by name or ID"
+        value={typed}
+        onChange={(event) => setTyped(event.target.value)}
+      />
       <Options ids={ids} nameOfId={(each) => nameOf(id, each)} chosen={chosen} onChange={(changed) => changeView({ [id]: changed })} />
       <p className="hint" role="status">
-        {options.error?.message ?? (!isSettled ? "Searching…" : found.length === 0 ? `None matches${search && ` “${search}”`}.` : found.length === 50 ? "The first 50. Search for others." : "")}
+        {options.error?.message ??
+          (!isSettled
+            ? "Searching…"
+            : found.length === 0
+              ? `None matches${search && ` “${search}”`}.`
+              : found.length === 50
+                ? "The first 50. Search for others."
+                : "")}
       </p>
     </Popover>
   );
@@ -104,7 +137,11 @@ function Options(props: { ids: string[]; nameOfId: (id: string) => string; chose
     <div className="options">
       {ids.map((id) => (
         <label key={id} title={id}>
-          <input type="checkbox" checked={chosen.includes(id)} onChange={() => onChange(chosen.includes(id) ? chosen.filter((other) => other !== id) : [...chosen, id])} />
+          <input
+            type="checkbox"
+            checked={chosen.includes(id)}
+            onChange={() => onChange(chosen.includes(id) ? chosen.filter((other) => other !== id) : [...chosen, id])}
+          />
           <span>{nameOfId(id)}</span>
         </label>
       ))}

@@ -3,7 +3,19 @@
 import { useEffect, useState } from "react";
 
 import { useDashboard } from "./context";
-import { BROWSER_ZONE, canonicalZone, type Comparison, COMPARISONS, dateRangeProblem, formatDate, MAX_DATE, MIN_DATE, type PresetId, PRESETS, toTimeRanges } from "./period";
+import {
+  BROWSER_ZONE,
+  canonicalZone,
+  type Comparison,
+  COMPARISONS,
+  dateRangeProblem,
+  formatDate,
+  MAX_DATE,
+  MIN_DATE,
+  type PresetId,
+  PRESETS,
+  toTimeRanges,
+} from "./period";
 import { closing, Popover } from "./Popover";
 
 export function PeriodPicker() {

@@ -31,7 +31,9 @@ export function Popover({ className, label, summary, onToggle, children }: Popov
   };
   return (
     <details className={`popover ${className}`} ref={details} onKeyDown={closeOnEscape} onToggle={(event) => onToggle?.(event.currentTarget.open)}>
-      <summary {...(typeof summary !== "string" && { "aria-label": label })}>{summary}</summary>
+      <summary title={label} {...(typeof summary !== "string" && { "aria-label": label })}>
+        {summary}
+      </summary>
       <div role="group" aria-label={label}>
         {children}
       </div>

@@ -37,12 +37,19 @@ export function BreakdownCard({ id }: { id: BreakdownId }) {
   const rows = Array.isArray(allRows) ? allRows : isShort ? inOrder(id, page.nodes) : page.nodes;
   const total = isShort ? rows.length : page.totalCount;
   const plural = `${total.toLocaleString()} ${noun}${total === 1 ? "" : "s"}`;
-  const subtitle = isShort ? "Sessions, the part of them with merged pull requests, and ACUs" : rows.length < total ? `Top ${rows.length} of ${plural}` : plural;
+  const subtitle = isShort
+    ? "Sessions, the part of them with merged pull requests, and ACUs"
+    : rows.length < total
+      ? `Top ${rows.length} of ${plural}`
+      : plural;
   const showAll = async () => {
     setAllRows("loading");
     try {
       const all = await fetchRows(token, result.query, id);
-      rememberNames(id, all.map((row) => subjectOf(id, row)));
+      rememberNames(
+        id,
+        all.map((row) => subjectOf(id, row)),
+      );
       setAllRows(all);
     } catch {
       setAllRows("failed");
@@ -96,17 +103,23 @@ function Rows({ id, rows, order, onSelect }: { id: BreakdownId; rows: Row[]; ord
         return (
           <li key={subject.id}>
             <button aria-pressed={isSelected} onClick={() => onSelect(subject)} title={subject.name ? `${subject.name} (${subject.id})` : subject.id}>
-              <span className="name">
-                {(id === "origins" || id === "sizes") && <i className="swatch" style={{ "--swatch": `var(--${id.slice(0, -1)}-${subject.id})` } as CSSProperties} />}
-                <span>{subject.name ?? subject.id}</span>
-              </span>
-              <span className="value">{formatNumber(row[order])}</span>
-              <span className="track" aria-hidden="true">
-                <span style={{ width: `${(row[order] / max) * 100}%` }}>
-                  {order === "sessionsCreatedCount" && <span style={{ width: `${mergedShare(row) * 100}%` }} />}
+              <span className="row">
+                <span className="name">
+                  {(id === "origins" || id === "sizes") && (
+                    <i className="swatch" style={{ "--swatch": `var(--${id.slice(0, -1)}-${subject.id})` } as CSSProperties} />
+                  )}
+                  <span>{subject.name ?? subject.id}</span>
                 </span>
+                <span className="value">{formatNumber(row[order])}</span>
               </span>
-              <span className="detail">{detail(row, order)}</span>
+              <span className="row">
+                <span className="track" aria-hidden="true">
+                  <span style={{ width: `${(row[order] / max) * 100}%` }}>
+                    {order === "sessionsCreatedCount" && <span style={{ width: `${mergedShare(row) * 100}%` }} />}
+                  </span>
+                </span>
+                <span className="detail">{detail(row, order)}</span>
+              </span>
             </button>
           </li>
         );

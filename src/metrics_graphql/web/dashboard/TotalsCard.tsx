@@ -58,13 +58,11 @@ export function TotalsCard() {
             <div key={total.label} className={isDimmed ? "maturing" : ""}>
               <dt>{total.label}</dt>
               <dd className="total">{formatNumber(value)}</dd>
-              <dd className="note">
-                {reachesBack ? (
-                  <Change value={value} before={valueOf(total, previous)} period={formatShort(query.previous, view.zone)} />
-                ) : (
-                  <span>– no data back to {formatDate(query.previous.dates.from)}</span>
-                )}
-              </dd>
+              {reachesBack ? (
+                <Change value={value} before={valueOf(total, previous)} period={formatShort(query.previous, view.zone)} />
+              ) : (
+                <dd className="note">– no data back to {formatDate(query.previous.dates.from)}</dd>
+              )}
               <dd className="note">
                 {share != null && share !== false && <span>{percent(share)} of sessions</span>}
                 {isDimmed && <span title={`Pull requests of the last ${MATURING_DAYS} days may yet be merged.`}>last {MATURING_DAYS} days still maturing</span>}
@@ -83,14 +81,13 @@ function changeOf(value: number | null, before: number | null): number | null {
 
 function Change({ value, before, period }: { value: number | null; before: number | null; period: string }) {
   const change = changeOf(value, before);
-  if (change === null) return <span>– none {period}</span>;
-  const direction = change > 0 ? "up" : change < 0 ? "down" : "same";
+  const direction = change === null ? "none" : change > 0 ? "up" : change < 0 ? "down" : "same";
   return (
     <>
-      <span className={`change ${direction}`}>{signedPercent(change)}</span>
-      <span>
-        from {formatNumber(before)}, {period}
-      </span>
+      <dd className={`change ${direction}`}>{change === null ? "–" : signedPercent(change)}</dd>
+      <dd className="note">
+        {before === null ? "none" : `from ${formatNumber(before)}`}, {period}
+      </dd>
     </>
   );
 }

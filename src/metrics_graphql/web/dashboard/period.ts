@@ -7,12 +7,12 @@ export const PRESETS = {
   "30d": "30 days",
   "90d": "90 days",
   "365d": "365 days",
-  "this-week": "This week",
-  "this-month": "This month",
-  "this-quarter": "This quarter",
   ytd: "Year to date",
+  "this-week": "This week",
   "last-week": "Last week",
+  "this-month": "This month",
   "last-month": "Last month",
+  "this-quarter": "This quarter",
   "last-quarter": "Last quarter",
 };
 export type PresetId = keyof typeof PRESETS;

@@ -49,12 +49,7 @@ function headersOf(token: string) {
 }
 
 /** Executes a query. Throws a `RequestError` if the response has no data. */
-export async function execute<Data>(
-  token: string,
-  query: string,
-  variables: object,
-  signal: AbortSignal,
-): Promise<GraphQLResponse<Data>> {
+export async function execute<Data>(token: string, query: string, variables: object, signal: AbortSignal): Promise<GraphQLResponse<Data>> {
   // Tokens are printable ASCII, and `fetch` throws for header values outside Latin-1.
   if (!/^[!-~]+$/.test(token)) throw new RequestError("This token is not valid.", "UNAUTHENTICATED");
   const response = await send(token, query, variables, signal).catch((error: unknown) => {
