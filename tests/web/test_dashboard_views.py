@@ -120,7 +120,7 @@ def test_numbers_are_those_of_the_api_for_the_same_address(
                 if not expected["sessionsCreatedCount"] and name.startswith("avg"):
                     assert found[label] == DASH, view
                     continue
-                precision = 0.5 if value >= 1000 else 0.005
+                precision = 0.5 if value >= 100 else 0.005
                 shown_value = float(found[label].replace(",", ""))
                 assert shown_value == pytest.approx(value, abs=precision + 1e-9), (label, view)
         assert browser.problems == []

@@ -223,7 +223,7 @@ function line(name: string, color: string, data: (number | null)[], style: objec
 
 function timeAxis(buckets: Bucket[], interval: Interval, zone: string, colors: Colors, describe: (items: TooltipItem[]) => string[]): EChartsCoreOption {
   return {
-    grid: { left: 8, right: 12, top: 16, bottom: 8, outerBoundsMode: "same" },
+    grid: { left: 8, right: 28, top: 16, bottom: 8, outerBoundsMode: "same" },
     tooltip: {
       trigger: "axis",
       axisPointer: { type: "shadow" },
@@ -239,7 +239,7 @@ function timeAxis(buckets: Bucket[], interval: Interval, zone: string, colors: C
       data: buckets.map(({ period }) => bucketLabel(period.startsAt, interval, zone)),
       axisLine: { lineStyle: { color: colors.line } },
       axisTick: { show: false },
-      axisLabel: { color: colors.muted, hideOverlap: true, alignMinLabel: "left", alignMaxLabel: "right" },
+      axisLabel: { color: colors.muted, hideOverlap: true },
     },
   };
 }

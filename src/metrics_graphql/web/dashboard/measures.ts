@@ -39,7 +39,7 @@ export function ratio(numerator: number, denominator: number): number | null {
 /** Formats a number: large ones without decimals. Null is a dash. */
 export function formatNumber(value: number | null): string {
   if (value === null) return "–";
-  return value.toLocaleString(undefined, { maximumFractionDigits: Math.abs(value) >= 1000 ? 0 : 2 });
+  return value.toLocaleString(undefined, { maximumFractionDigits: Math.abs(value) >= 100 ? 0 : 2 });
 }
 
 /** Formats a ratio as a percentage. */
