@@ -50,7 +50,8 @@ export function Heading() {
   const { view, changeView, result } = useDashboard();
   const organization = organizationName(view.org);
   const chosen = KIND_IDS.flatMap((id) => view[id].map((each) => nameOf(id, each)));
-  const subject = chosen.length ? chosen.join(", ") : organization;
+  const others = chosen.length > 3 ? ` and ${chosen.length - 3} more` : "";
+  const subject = chosen.length ? chosen.slice(0, 3).join(", ") + others : organization;
   const range = result && formatDates(result.query.current.dates);
   useEffect(() => {
     document.title = [...new Set([subject, organization, ...(range ? [range] : []), "Session metrics"])].join(" · ");
