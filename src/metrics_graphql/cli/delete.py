@@ -1,12 +1,13 @@
 """`delete`: deletes sessions, and removes the ids of users."""
 
 import re
+import sys
 from typing import Annotated, Final
 
 import typer
 
 from metrics_graphql.cli.options import JsonOption, check_new_name
-from metrics_graphql.cli.output import json_instant, print_json, print_line, print_message
+from metrics_graphql.cli.output import json_instant, one_line, print_json, print_line, print_message
 from metrics_graphql.cli.runner import configure, fail, run_with_schema
 from metrics_graphql.core.iso8601 import parse_iso8601
 from metrics_graphql.core.periods import MAX_INSTANT
@@ -94,12 +95,13 @@ def delete(  # noqa: PLR0913 - one parameter per option
 
 
 def confirm(what: str) -> bool:
-    """Return whether the user confirms, on standard error. The end of the input does not."""
-    try:
-        return typer.confirm(f"{what}?", err=True)
-    except typer.Abort:
+    """Return whether the user confirms. Nothing is printed to standard output."""
+    typer.echo(one_line(f"{what}? [y/N]: "), nl=False, file=sys.stderr)
+    sys.stderr.flush()
+    reply = sys.stdin.readline()
+    if not reply.endswith("\n"):
         print_message("")
-        return False
+    return reply.strip().lower() in {"y", "yes"}
 
 
 def describe(org: str, before: int | None, session: str | None, user: str | None) -> str:
