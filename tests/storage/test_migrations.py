@@ -19,7 +19,6 @@ from metrics_graphql.storage.tables import metadata
 from tests.conftest import Gateway, only_sqlite
 from tests.engines import Engine, PostgreSQLServer
 
-
 RANKING_INDEX = "ix_rollups_org_id_scope_grain_bucket_scope_id"
 
 
