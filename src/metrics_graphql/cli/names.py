@@ -25,7 +25,7 @@ from metrics_graphql.storage.names import list_names, store_names
 app = typer.Typer(
     cls=CommandGroup,
     rich_markup_mode=None,
-    help="Manage the names of users, service users, playbooks and organizations.",
+    help="Load and list the names of ids.",
 )
 
 
