@@ -1,4 +1,4 @@
-"""The `delete` command."""
+"""`delete`: deletes sessions, or removes a user's id from them."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -62,7 +62,7 @@ def delete(  # noqa: PLR0913 - one parameter per option
 
 
 def parse_before(text: str) -> int:
-    """Return the instant of an option."""
+    """Return Unix seconds. A fraction is rounded up, so that `--before` is exact."""
     if text.strip().isdecimal():
         return int(text)
     instant = parse_iso8601(text.strip())

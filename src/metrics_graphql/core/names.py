@@ -10,7 +10,7 @@ MAX_OPTIONS: Final = 100
 
 
 class NamedKind(Enum):
-    """What can have a name."""
+    """Which ids have names."""
 
     USER = "user"
     SERVICE_USER = "service_user"
@@ -35,7 +35,7 @@ class NamedId(NamedTuple):
 
 
 def search_options(options: list[NamedId], text: str, first: int) -> list[NamedId]:
-    """Return the first options whose name or id contains a text, without regard to case.
+    """Return the first options whose name or id contains a text, ignoring case.
 
     Those with a name come first, ordered by name, then the others by id.
     """
