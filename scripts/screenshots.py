@@ -18,7 +18,7 @@ CONNECTION_RETRIES = 12
 """With exponential backoff: more than two minutes."""
 TIMEOUT = 120
 """Seconds for the first response, and for the process to stop."""
-VIEWPORT = {"width": 1280, "height": 900}
+VIEWPORT = {"width": 1280, "height": 930}
 
 
 @contextmanager

@@ -31,7 +31,9 @@ RENAMED = {
 }
 """Former names of settings and scripts, which the changelog has."""
 COMMANDS = get_command(app)
-NAMED = re.compile(r"(?<![\w/.-])metrics-graphql ((?:service-user )?[a-z][a-z-]*)([^\n|&]*)")
+NAMED = re.compile(
+    r"(?<![\w/.-])metrics-graphql ((?:(?:names|service-user) )?[a-z][a-z-]*)([^\n|&]*)"
+)
 CODE = re.compile(r"^    .*$|`([^`\n]+)`", re.MULTILINE)
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 

@@ -19,8 +19,9 @@ from tests.cli.commands import error_line, invoke, python_m, write_rows
 
 COMMANDS = [
     (),
-    *((name,) for name in ("serve", "demo", "load", "sync", "copy", "verify", "migrate")),
-    *((name,) for name in ("doctor", "export-schema", "service-user")),
+    *((name,) for name in ("serve", "demo", "load", "sync", "copy", "delete", "verify")),
+    *((name,) for name in ("migrate", "doctor", "export-schema", "names", "service-user")),
+    *(("names", name) for name in ("load", "list")),
     *(("service-user", name) for name in ("create", "rotate", "revoke", "list")),
 ]
 
@@ -51,6 +52,7 @@ def test_export_schema_prints_the_openapi_document() -> None:
     [
         ("export-schema", "sdl"),
         ("load",),
+        ("names", "load"),
         ("service-user", "create"),
         ("service-user", "create", "a", "--org", "o", "--expires-in-days", "-1"),
         ("service-user", "rotate", "a", "--overlap-hours", "-1"),
@@ -103,7 +105,7 @@ def test_help(command: tuple[str, ...]) -> None:
         assert placeholder == placeholder.upper(), option
 
 
-@pytest.mark.parametrize("group", [(), ("service-user",)], ids=" ".join)
+@pytest.mark.parametrize("group", [(), ("names",), ("service-user",)], ids=" ".join)
 def test_a_group_without_a_command_prints_the_help(group: tuple[str, ...]) -> None:
     """To standard error, as a usage error."""
     result = invoke(*group)
@@ -219,8 +221,8 @@ def test_python_m(tmp_path: Path) -> None:
 
     assert (status, stderr) == (0, "")
     for command in (
-        *("serve", "demo", "load", "sync", "copy", "verify", "migrate", "doctor"),
-        *("service-user", "export-schema"),
+        *("serve", "demo", "load", "sync", "copy", "delete", "verify", "migrate", "doctor"),
+        *("names", "service-user", "export-schema"),
     ):
         assert re.search(rf"\b{command}\b", stdout)
 

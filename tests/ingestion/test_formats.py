@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion.reader import parse_file
-from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.row_parser import SessionParser
 from metrics_graphql.ingestion.rows import ParsedRow, RejectedRow, Row, UnreadableFile
 from tests.ingestion.counts import pull_requests
 
@@ -69,17 +70,17 @@ def open_bytes(data: bytes) -> io.BufferedReader:
     return io.BufferedReader(raw)
 
 
-def read(data: bytes) -> list[Row]:
+def read(data: bytes) -> list[Row[SessionUpdate]]:
     """Return the rows of a file with this data; org-1 is the default organization."""
-    return list(parse_file(open_bytes(data), RowParser("org-1")))
+    return list(parse_file(open_bytes(data), SessionParser("org-1")))
 
 
-def parsed(rows: Iterable[Row]) -> list[tuple[str, str]]:
+def parsed(rows: Iterable[Row[SessionUpdate]]) -> list[tuple[str, str]]:
     """Return the location and the session id of each parsed row."""
     return [(row.location, row.update.session_id) for row in rows if isinstance(row, ParsedRow)]
 
 
-def rejected(rows: Iterable[Row]) -> list[tuple[str, str]]:
+def rejected(rows: Iterable[Row[SessionUpdate]]) -> list[tuple[str, str]]:
     """Return the location and the field at fault of each rejected row."""
     return [
         (row.location, row.reason.split(":")[0]) for row in rows if isinstance(row, RejectedRow)
@@ -364,9 +365,9 @@ def test_a_truncated_file_yields_a_prefix_of_its_rows(data: bytes) -> None:
     whole = read(compressed)
 
     for length in range(2, len(compressed)):
-        found: list[Row] = []
+        found: list[Row[SessionUpdate]] = []
         with pytest.raises(UnreadableFile, match="gzip"):
-            found.extend(parse_file(open_bytes(compressed[:length]), RowParser("org-1")))
+            found.extend(parse_file(open_bytes(compressed[:length]), SessionParser("org-1")))
         assert found == whole[: len(found)]
 
 
@@ -374,10 +375,12 @@ def test_rows_are_yielded_before_the_end_of_a_file() -> None:
     """A truncated file still yields the rows before its end."""
     rows = [{"session_id": f"{n:040x}"} for n in range(5_000)]
     compressed = gzip.compress(as_ndjson(rows))
-    found: list[Row] = []
+    found: list[Row[SessionUpdate]] = []
 
     with pytest.raises(UnreadableFile, match="gzip"):
-        found.extend(parse_file(open_bytes(compressed[: len(compressed) // 2]), RowParser("org-1")))
+        found.extend(
+            parse_file(open_bytes(compressed[: len(compressed) // 2]), SessionParser("org-1"))
+        )
 
     assert 1_000 < len(found) < 5_000
     assert [session_id for _, session_id in parsed(found)] == [

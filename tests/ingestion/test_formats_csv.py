@@ -10,7 +10,7 @@ import pytest
 from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion import csv_format
 from metrics_graphql.ingestion.reader import parse_file
-from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.row_parser import SessionParser
 from metrics_graphql.ingestion.rows import ParsedRow, Row, UnreadableFile
 from tests.ingestion.counts import pull_requests
 from tests.ingestion.test_formats import open_bytes, parsed, read, rejected
@@ -24,11 +24,12 @@ LONG = 131_100
 
 def unreadable(data: str | bytes) -> tuple[list[str], str]:
     """Return the ids of the sessions before an error, and the error."""
-    rows: list[Row] = []
+    rows: list[Row[SessionUpdate]] = []
     with pytest.raises(UnreadableFile) as refused:
         rows.extend(
             parse_file(
-                open_bytes(data if isinstance(data, bytes) else data.encode()), RowParser("org-1")
+                open_bytes(data if isinstance(data, bytes) else data.encode()),
+                SessionParser("org-1"),
             )
         )
     return [session_id for _, session_id in parsed(rows)], str(refused.value)
@@ -295,7 +296,7 @@ def test_ambiguous_numbers_are_rejected(text: str) -> None:
 
 def test_names_of_ignored_columns_may_be_empty_or_repeated() -> None:
     """Spreadsheets and dataframes write such headers."""
-    parser = RowParser("org-1")
+    parser = SessionParser("org-1")
     data = b",session_id,x,x,,created_at,title,title\n0,a,,,,1735689600,,\n1,b,,,,1735689600,,\n"
     rows = list(parse_file(open_bytes(data), parser))
 

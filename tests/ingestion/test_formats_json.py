@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion import json_format
 from metrics_graphql.ingestion.reader import parse_file
-from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.row_parser import SessionParser
 from metrics_graphql.ingestion.rows import ParsedRow, Row, UnreadableFile
 from tests.ingestion.test_formats import open_bytes, parsed, read, rejected
 
@@ -157,10 +158,10 @@ def test_a_line_that_was_cut_off_is_rejected() -> None:
 )
 def test_a_syntax_error_over_several_lines_ends_the_file(rest: bytes) -> None:
     """The lines within a document are not rows. The lines before are loaded."""
-    rows: list[Row] = []
+    rows: list[Row[SessionUpdate]] = []
 
     with pytest.raises(UnreadableFile, match=r"^line \d: not JSON: "):
-        rows.extend(parse_file(open_bytes(dumps(A, B) + b"\n" + rest), RowParser("o")))
+        rows.extend(parse_file(open_bytes(dumps(A, B) + b"\n" + rest), SessionParser("o")))
     assert parsed(rows) == [("line 1", "a"), ("line 2", "b")]
 
 
@@ -168,10 +169,10 @@ def test_a_syntax_error_over_several_lines_ends_the_file(rest: bytes) -> None:
 def test_a_document_that_is_cut_off_has_no_rows(length: int) -> None:
     """Truncated at any character, it is rejected or unreadable."""
     data = json.dumps(PAGE, indent=1).encode()[:length]
-    rows: list[Row] = []
+    rows: list[Row[SessionUpdate]] = []
 
     try:
-        rows.extend(parse_file(open_bytes(data), RowParser("o")))
+        rows.extend(parse_file(open_bytes(data), SessionParser("o")))
     except UnreadableFile:
         rows = []
     else:

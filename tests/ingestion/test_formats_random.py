@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion.reader import parse_file
-from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.row_parser import SessionParser
 from metrics_graphql.ingestion.rows import ParsedRow, Row, UnreadableFile
 from tests.ingestion.test_formats import open_bytes, rejected
 
@@ -135,10 +135,10 @@ def dialects(
 
 def load(data: bytes) -> tuple[list[SessionUpdate], list[tuple[str, str]], str | None]:
     """Return the updates and the rejected rows of a file, and why it ended early, if it did."""
-    rows: list[Row] = []
+    rows: list[Row[SessionUpdate]] = []
     error = None
     try:
-        for row in parse_file(open_bytes(data), RowParser(None)):
+        for row in parse_file(open_bytes(data), SessionParser(None)):
             rows.append(row)  # noqa: PERF402 - those before an error count
     except UnreadableFile as refused:
         error = str(refused)

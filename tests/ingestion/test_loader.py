@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from metrics_graphql.core.sessions import Session, SessionUpdate
 from metrics_graphql.ingestion.loader import Loader, LoadSummary, StrictLoadFailed
 from metrics_graphql.ingestion.reader import FileReader, parse_file
-from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.row_parser import SessionParser
 from metrics_graphql.ingestion.rows import RejectedRow, Row
 from metrics_graphql.storage.database_sessions import DatabaseSessionStore
 from metrics_graphql.storage.ingest import read_stored
@@ -60,7 +60,7 @@ class Loaded(NamedTuple):
     """The location and the field at fault of each rejected row, in the order of reports."""
 
 
-def load(gateway: Gateway, rows: Iterable[Row], *, strict: bool = False) -> Loaded:
+def load(gateway: Gateway, rows: Iterable[Row[SessionUpdate]], *, strict: bool = False) -> Loaded:
     """Load rows, and check that the summary adds up."""
     rejections: list[RejectedRow] = []
     loader = Loader(gateway.storage.sessions, on_rejection=rejections.append)
@@ -74,18 +74,18 @@ def load(gateway: Gateway, rows: Iterable[Row], *, strict: bool = False) -> Load
     return Loaded(summary.inserted, summary.updated, summary.unchanged, fields)
 
 
-def parse(data: bytes, org_id: str = "org-1") -> Iterable[Row]:
+def parse(data: bytes, org_id: str = "org-1") -> Iterable[Row[SessionUpdate]]:
     """Return the rows of a file with this data."""
-    return parse_file(open_bytes(data), RowParser(org_id))
+    return parse_file(open_bytes(data), SessionParser(org_id))
 
 
-def lines(*rows: dict[str, Any] | str) -> Iterable[Row]:
+def lines(*rows: dict[str, Any] | str) -> Iterable[Row[SessionUpdate]]:
     """Return the rows of newline-delimited JSON; org-1 is the default organization."""
     texts = (row if isinstance(row, str) else json.dumps(row) for row in rows)
     return parse("\n".join(texts).encode())
 
 
-def many(rows: int) -> Iterable[Row]:
+def many(rows: int) -> Iterable[Row[SessionUpdate]]:
     """Return that many rows, each of another session."""
     return lines(*({"session_id": f"s{at:06}", "created_at": at} for at in range(rows)))
 
@@ -375,7 +375,7 @@ def test_a_truncated_file_is_loaded_up_to_its_end(gateway: Gateway, tmp_path: Pa
     compressed = gzip.compress(as_ndjson(MANY))
     file = tmp_path / "rows.gz"
     file.write_bytes(compressed[: len(compressed) * 3 // 4])
-    reader = FileReader([file], RowParser("org-1"))
+    reader = FileReader([file], SessionParser("org-1"))
 
     load(gateway, reader)
     stored = count(gateway)
@@ -396,7 +396,7 @@ def test_several_files(gateway: Gateway, tmp_path: Path) -> None:
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
 
-    loaded = load(gateway, FileReader([tmp_path / name for name in files], RowParser("org-1")))
+    loaded = load(gateway, FileReader([tmp_path / name for name in files], SessionParser("org-1")))
 
     assert loaded[:3] == (4, 0, 0)
     assert sorted(location for location, _ in loaded.rejected) == [

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion.field_names import FIELDS, suggest
 from metrics_graphql.ingestion.reader import FileReader, parse_file
-from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.row_parser import SessionParser
 from metrics_graphql.ingestion.rows import ParsedRow, UnreadableFile
 from metrics_graphql.ingestion.unknown_input import MAX_LINES
 from tests.ingestion.test_formats import open_bytes, parsed
@@ -18,12 +19,12 @@ NDJSON = b'{"session_id": "a"}\n{"session_id": "b"}\n'
 
 def read(
     tmp_path: Path, contents: Mapping[str, bytes | None]
-) -> tuple[FileReader, list[tuple[str, str]]]:
+) -> tuple[FileReader[SessionUpdate], list[tuple[str, str]]]:
     """Read files with these contents, of which None is a missing file; return what was parsed."""
     for name, content in contents.items():
         if content is not None:
             (tmp_path / name).write_bytes(content)
-    reader = FileReader([tmp_path / name for name in contents], RowParser("org-1"))
+    reader = FileReader([tmp_path / name for name in contents], SessionParser("org-1"))
     return reader, [
         (location.removeprefix(f"{tmp_path}/"), name) for location, name in parsed(reader)
     ]
@@ -77,13 +78,13 @@ def test_the_size_of_standard_input_is_unknown(tmp_path: Path) -> None:
     """So there is no total with standard input."""
     (tmp_path / "a.csv").write_bytes(b"session_id\n")
 
-    assert FileReader([tmp_path / "a.csv", Path("-")], RowParser(None)).total_bytes is None
-    assert FileReader([tmp_path / "a.csv"], RowParser(None)).total_bytes == 11
+    assert FileReader([tmp_path / "a.csv", Path("-")], SessionParser(None)).total_bytes is None
+    assert FileReader([tmp_path / "a.csv"], SessionParser(None)).total_bytes == 11
 
 
 def report(data: bytes, columns: Mapping[str, str] | None = None) -> list[str]:
     """Return what is reported of a file."""
-    parser = RowParser("org-1", columns or {})
+    parser = SessionParser("org-1", columns or {})
     list(parse_file(open_bytes(data), parser))
     return list(parser.report())
 
@@ -223,7 +224,7 @@ def test_columns_are_mapped(tmp_path: Path) -> None:
         b'[{"id": "a", "when": 5, "State": "m", "title": "x"}]',
         b'{"items": [{"id": "a", "when": 5, "STATE": "m"}]}',
     ):
-        parser = RowParser("org-1", COLUMNS)
+        parser = SessionParser("org-1", COLUMNS)
         (tmp_path / "file").write_bytes(data)
         (row,) = FileReader([tmp_path / "file"], parser)
         assert isinstance(row, ParsedRow)
@@ -252,7 +253,7 @@ def test_a_mapped_column_that_no_file_has_is_reported() -> None:
 
 def test_columns_that_are_mapped_to_the_same_field_are_found() -> None:
     """The error is that there are two, not that there is none."""
-    parser = RowParser("org-1", {"a": "created_at", "b": "created_at"})
+    parser = SessionParser("org-1", {"a": "created_at", "b": "created_at"})
 
     with pytest.raises(UnreadableFile, match="created_at: given twice, by 'a' and 'b'"):
         list(parse_file(open_bytes(b"session_id,a,b\nx,1,2\n"), parser))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion.reader import parse_file
-from metrics_graphql.ingestion.row_parser import RowParser
+from metrics_graphql.ingestion.row_parser import SessionParser
 from metrics_graphql.ingestion.rows import InvalidRow, RejectedRow
 from tests.ingestion.counts import pull_requests
 
@@ -25,14 +25,14 @@ COUNT_FIELDS = ("pr_count", "open_pr_count", "merged_pr_count", "closed_pr_count
 
 def parse_row(value: object, default_org_id: str | None) -> SessionUpdate:
     """Parse an item of a page, which is parsed JSON."""
-    return RowParser(default_org_id).parse_object(value)
+    return SessionParser(default_org_id).parse_object(value)
 
 
 def parse_json_row(text: str | bytes, default_org_id: str | None) -> SessionUpdate:
     """Parse the second line of newline-delimited JSON."""
     data = text.encode() if isinstance(text, str) else text
     raw: Any = io.BytesIO(b'{"session_id": "first", "org_id": "org-1"}\n' + data)
-    _, row = parse_file(io.BufferedReader(raw), RowParser(default_org_id))
+    _, row = parse_file(io.BufferedReader(raw), SessionParser(default_org_id))
     if isinstance(row, RejectedRow):
         raise InvalidRow(row.reason)
     return row.update

@@ -108,3 +108,10 @@ def test_an_erased_user_has_no_name_and_is_no_option(gateway: Gateway) -> None:
 
     gateway.run(gateway.storage.erase_user("org-2", "u"))
     assert names() == {}
+
+
+def test_an_unknown_organization_stays_unknown(gateway: Gateway) -> None:
+    """When its sessions are deleted, or a user's id."""
+    assert gateway.run(gateway.storage.sessions.delete(Deletion("typo"))) == 0
+    assert gateway.run(gateway.storage.erase_user("typo", "u")) == 0
+    assert gateway.run(gateway.storage.list_organizations(10)) == []

@@ -1,11 +1,12 @@
 """Opens the pages in a real browser, and records requests and problems."""
 
+import json
 import shutil
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -66,9 +67,12 @@ def browsing(url: str, **options: Any) -> Generator[Browser]:  # noqa: ANN401 - 
                 browser.problems.append(message.text)
 
         def record_request(request: Any) -> None:  # noqa: ANN401 - playwright's
+            parts = urlsplit(request.url)
             if request.method == "POST":
                 browser.requests.append(request.post_data_json)
-            parts = urlsplit(request.url)
+            elif variables := dict(parse_qsl(parts.query)).get("variables"):
+                query = dict(parse_qsl(parts.query))["query"]
+                browser.requests.append({"query": query, "variables": json.loads(variables)})
             if parts.scheme not in {"data", "blob"} and parts.netloc != origin:
                 browser.problems.append(f"requested {request.url}")
 

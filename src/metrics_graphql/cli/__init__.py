@@ -13,6 +13,7 @@ from metrics_graphql.cli import (
     export_schema,
     load,
     migrate,
+    names,
     serve,
     service_user,
     sync,
@@ -37,6 +38,7 @@ app.command()(verify.verify)
 app.command()(migrate.migrate)
 app.command()(doctor.doctor)
 app.command()(export_schema.export_schema)
+app.add_typer(names.app, name="names")
 app.add_typer(service_user.app, name="service-user")
 
 

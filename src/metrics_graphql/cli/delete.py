@@ -1,33 +1,71 @@
-"""`delete`: deletes sessions, or removes a user's id from them."""
+"""`delete`: deletes sessions, and removes the ids of users."""
 
-from datetime import UTC, datetime
-from typing import Annotated
+import re
+import sys
+from typing import Annotated, Final
 
 import typer
 
-from metrics_graphql.cli.options import JsonOption
-from metrics_graphql.cli.output import print_json, print_line
+from metrics_graphql.cli.options import JsonOption, check_new_name
+from metrics_graphql.cli.output import json_instant, one_line, print_json, print_line, print_message
 from metrics_graphql.cli.runner import configure, fail, run_with_schema
 from metrics_graphql.core.iso8601 import parse_iso8601
+from metrics_graphql.core.periods import MAX_INSTANT
 from metrics_graphql.storage.repository import Storage
 from metrics_graphql.storage.session_store import Deletion
 
+UNIX_SECONDS: Final = re.compile(r"\d+", re.ASCII)
+MAX_DIGITS: Final = 20
+"""A longer number is beyond the year 9999."""
+
+
+def parse_before(text: str) -> int:
+    """Return the instant of `--before` in whole seconds, rounded up."""
+    text = text.strip()
+    if UNIX_SECONDS.fullmatch(text):
+        instant = int(text) if len(text) <= MAX_DIGITS else MAX_INSTANT + 1
+        if instant > MAX_INSTANT:
+            raise typer.BadParameter("Unix seconds are expected, not milliseconds")
+    elif parsed := parse_iso8601(text):
+        seconds, has_fraction = parsed
+        instant = min(seconds + has_fraction, MAX_INSTANT)
+    else:
+        raise typer.BadParameter(
+            "must be ISO 8601 with an offset, like 2025-01-31T00:00:00Z, or Unix seconds"
+        )
+    if instant < 0:
+        raise typer.BadParameter("must not be before 1970")
+    return instant
+
 
 def delete(  # noqa: PLR0913 - one parameter per option
-    org: Annotated[str, typer.Option(metavar="ORG", help="Delete sessions of this organization.")],
+    *,
+    org: Annotated[
+        str,
+        typer.Option(
+            metavar="ORG", callback=check_new_name, help="Delete sessions of this organization."
+        ),
+    ],
     before: Annotated[
-        str | None,
+        int | None,
         typer.Option(
             metavar="TIME",
+            parser=parse_before,
             help="Delete sessions created before this time: ISO 8601, or Unix seconds.",
         ),
     ] = None,
-    session: Annotated[str | None, typer.Option(metavar="ID", help="Delete this session.")] = None,
+    session: Annotated[
+        str | None,
+        typer.Option(metavar="ID", callback=check_new_name, help="Delete this session."),
+    ] = None,
     user: Annotated[
         str | None,
-        typer.Option(metavar="ID", help="Remove this user's id from sessions, which stay."),
+        typer.Option(
+            metavar="ID",
+            callback=check_new_name,
+            help="Remove this user's id from sessions, which stay, and the user's name.",
+        ),
     ] = None,
-    *,
     yes: Annotated[bool, typer.Option("--yes", help="Delete without confirmation.")] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -35,23 +73,18 @@ def delete(  # noqa: PLR0913 - one parameter per option
 
     Without --before, --session and --user, all sessions of the organization are deleted.
     """
-    given = [
-        name
-        for name, value in (("--before", before), ("--session", session), ("--user", user))
-        if value is not None
-    ]
+    options = {"--before": before, "--session": session, "--user": user}
+    given = [name for name, value in options.items() if value is not None]
     if len(given) > 1:
-        raise typer.BadParameter(f"only one of {' and '.join(given)} can be given")
-    instant = None if before is None else parse_before(before)
-    what = describe(org, instant, session, user)
-    if not yes and not typer.confirm(f"{what}?", err=True):
-        raise fail("nothing was deleted")
+        raise typer.BadParameter("give only one of them", param_hint=given)
     settings = configure()
+    if not yes and not confirm(describe(org, before, session, user)):
+        raise fail("nothing was deleted; --yes deletes without confirmation")
 
     async def run(storage: Storage) -> int:
         if user is not None:
             return await storage.erase_user(org, user)
-        return await storage.sessions.delete(Deletion(org, session, instant))
+        return await storage.sessions.delete(Deletion(org, session, before))
 
     count = run_with_schema(settings, run, upgrade_embedded=False)
     verb = "changed" if user is not None else "deleted"
@@ -61,18 +94,14 @@ def delete(  # noqa: PLR0913 - one parameter per option
         print_line(f"{count:,} sessions {verb}")
 
 
-def parse_before(text: str) -> int:
-    """Return Unix seconds. A fraction is rounded up, so that `--before` is exact."""
-    if text.strip().isdecimal():
-        return int(text)
-    instant = parse_iso8601(text.strip())
-    if instant is None:
-        raise typer.BadParameter(
-            "must be ISO 8601 with an offset, like 2025-01-31T00:00:00Z, or Unix seconds",
-            param_hint="--before",
-        )
-    seconds, has_fraction = instant
-    return seconds + has_fraction
+def confirm(what: str) -> bool:
+    """Return whether the user confirms. Nothing is printed to standard output."""
+    typer.echo(one_line(f"{what}? [y/N]: "), nl=False, file=sys.stderr)
+    sys.stderr.flush()
+    reply = sys.stdin.readline()
+    if not reply.endswith("\n"):
+        print_message("")
+    return reply.strip().lower() in {"y", "yes"}
 
 
 def describe(org: str, before: int | None, session: str | None, user: str | None) -> str:
@@ -82,5 +111,5 @@ def describe(org: str, before: int | None, session: str | None, user: str | None
     if session is not None:
         return f"Delete the session {session} of {org}"
     if before is not None:
-        return f"Delete all sessions of {org} created before {datetime.fromtimestamp(before, UTC)}"
+        return f"Delete all sessions of {org} created before {json_instant(before)}"
     return f"Delete all sessions of {org}"

@@ -1,6 +1,5 @@
 """`load`: upserts sessions from files."""
 
-import json
 import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -8,12 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
-from typing import Annotated, Final, TextIO
+from typing import Annotated, TextIO
 
 import typer
 
 from metrics_graphql.cli.options import JsonOption, check_new_name
 from metrics_graphql.cli.output import print_error, print_json, print_line, print_message
+from metrics_graphql.cli.rejections import RejectionPrinter, error_documents
 from metrics_graphql.cli.runner import (
     ROW_COLUMNS,
     configure,
@@ -24,15 +24,13 @@ from metrics_graphql.cli.runner import (
     run_with_storage,
 )
 from metrics_graphql.cli.scratch import HEAD_SIZE, is_missing, scratch_storage, stores_nothing
+from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion.field_names import FIELDS, FieldNames, normalize
 from metrics_graphql.ingestion.loader import Loader, LoadSummary, StrictLoadFailed
 from metrics_graphql.ingestion.reader import FileReader
-from metrics_graphql.ingestion.row_parser import RowParser
-from metrics_graphql.ingestion.rows import RejectedRow, Row
+from metrics_graphql.ingestion.row_parser import SessionParser
+from metrics_graphql.ingestion.rows import Row
 from metrics_graphql.storage.repository import Storage
-
-MAX_PRINTED: Final = 10
-"""Rejected rows that are printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +111,7 @@ def parse_columns(mappings: Sequence[str]) -> dict[str, str]:
 
 async def run_load(storage: Storage, options: LoadOptions, sessions_url: str) -> None:
     """Load the files. A load that stores nothing does not create a database."""
-    parser = RowParser(options.org, options.columns)
+    parser = SessionParser(options.org, options.columns)
     reader = FileReader(options.files, parser)
     rows = iter(reader)
     with open_rejects(options.rejects) as rejects:
@@ -133,11 +131,11 @@ async def run_load(storage: Storage, options: LoadOptions, sessions_url: str) ->
 
 async def load_rows(  # noqa: PLR0913 - what a load consists of
     storage: Storage,
-    rows: Iterator[Row],
+    rows: Iterator[Row[SessionUpdate]],
     *,
     options: LoadOptions,
-    parser: RowParser,
-    reader: FileReader,
+    parser: SessionParser,
+    reader: FileReader[SessionUpdate],
     rejects: TextIO | None,
 ) -> None:
     """Load rows, and print what was loaded, rejected and ignored."""
@@ -148,7 +146,8 @@ async def load_rows(  # noqa: PLR0913 - what a load consists of
         def show_progress(summary: LoadSummary) -> None:
             bar.update(task, completed=reader.bytes_read, description=f"{summary.read:,} rows")
 
-        rejections = RejectionPrinter(rejects)
+        hint = f"; all are in {rejects.name}" if rejects else " (--rejects FILE has all)"
+        rejections = RejectionPrinter(rejects, hint)
         loader = Loader(storage.sessions, show_progress, rejections)
         failures = await store(loader, rows, reader, parser, options)
     rejections.print_rest()
@@ -162,7 +161,7 @@ async def load_rows(  # noqa: PLR0913 - what a load consists of
                 **count_document(summary),
                 "rejected": summary.rejected,
                 "stored": not (options.dry_run or failures),
-                "errors": [{"file": str(e.path), "reason": e.reason} for e in reader.errors],
+                "errors": error_documents(reader.errors),
             }
         )
     elif options.dry_run or not failures:
@@ -184,9 +183,9 @@ async def load_rows(  # noqa: PLR0913 - what a load consists of
 
 async def store(
     loader: Loader,
-    rows: Iterator[Row],
-    reader: FileReader,
-    parser: RowParser,
+    rows: Iterator[Row[SessionUpdate]],
+    reader: FileReader[SessionUpdate],
+    parser: SessionParser,
     options: LoadOptions,
 ) -> list[str]:
     """Load all rows. Return why nothing was loaded, which `--strict` may cause."""
@@ -228,25 +227,3 @@ def open_rejects(path: Path | None) -> Generator[TextIO | None]:
         raise fail(f"--rejects: {path}: {error.strerror}") from None
     with file:
         yield file
-
-
-class RejectionPrinter:
-    """Prints the first rejected rows to standard error, and writes all of them to a file."""
-
-    def __init__(self, file: TextIO | None) -> None:
-        self._file = file
-        self._count = 0
-
-    def __call__(self, row: RejectedRow) -> None:
-        """Print or count a row."""
-        self._count += 1
-        if self._count <= MAX_PRINTED:
-            print_message(f"{row.location}: {row.reason}")
-        if self._file is not None:
-            self._file.write(json.dumps({"location": row.location, "reason": row.reason}) + "\n")
-
-    def print_rest(self) -> None:
-        """Print the number of the rows that were not printed."""
-        if (more := self._count - MAX_PRINTED) > 0:
-            hint = f"; all are in {self._file.name}" if self._file else " (--rejects FILE has all)"
-            print_message(f"and {more:,} more{hint}")

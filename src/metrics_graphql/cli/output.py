@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from io import TextIOWrapper
 from typing import Any, Final, TextIO
 
@@ -51,6 +52,11 @@ def discard_unwritable(streams: Iterable[TextIO]) -> None:
 def one_line(text: object) -> str:
     """Return a text with its control characters escaped."""
     return CONTROL_CHARACTER.sub(lambda found: repr(found[0])[1:-1], str(text))
+
+
+def json_instant(seconds: int | None) -> str | None:
+    """Return Unix seconds as ISO 8601 in UTC; None for None."""
+    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def print_line(text: object) -> None:

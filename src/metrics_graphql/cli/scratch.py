@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion.loader import Loader
 from metrics_graphql.ingestion.rows import ParsedRow, Row
 from metrics_graphql.storage.repository import Storage, open_storage
@@ -32,7 +33,7 @@ async def scratch_storage(sessions_url: str) -> AsyncGenerator[Storage]:
 
 
 async def stores_nothing(
-    sessions_url: str, head: Sequence[Row], *, strict: bool, is_refused: bool
+    sessions_url: str, head: Sequence[Row[SessionUpdate]], *, strict: bool, is_refused: bool
 ) -> bool:
     """Return whether a load that begins with these rows stores nothing in a new database.
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import StrEnum
 from math import inf
 from typing import Annotated, Any, Final
@@ -12,7 +11,7 @@ import typer
 
 from metrics_graphql.cli.command_group import CommandGroup
 from metrics_graphql.cli.options import JsonOption, check_new_name
-from metrics_graphql.cli.output import one_line, print_json, print_line, print_message
+from metrics_graphql.cli.output import json_instant, one_line, print_json, print_line, print_message
 from metrics_graphql.cli.runner import configure, run_with_schema
 from metrics_graphql.core.callers import ServiceUser
 from metrics_graphql.core.periods import HOUR
@@ -250,8 +249,3 @@ def issued_document(issued: IssuedToken) -> dict[str, Any]:
 def format_instant(seconds: int | None) -> str:
     """Return Unix seconds as ISO 8601 in UTC, or `never` for None."""
     return json_instant(seconds) or "never"
-
-
-def json_instant(seconds: int | None) -> str | None:
-    """Return Unix seconds as ISO 8601 in UTC; None for None."""
-    return None if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -7,6 +7,8 @@ from metrics_graphql.core.breakdowns import Dimension
 
 MAX_OPTIONS: Final = 100
 """Options that one search may return."""
+MAX_NAME_LENGTH: Final = 256
+"""Characters of a name."""
 
 
 class NamedKind(Enum):
@@ -25,6 +27,14 @@ KIND_OF_DIMENSION: Final = {
     Dimension.ORGANIZATION: NamedKind.ORGANIZATION,
 }
 """The kind of the ids in the rows of a breakdown."""
+
+
+class NameUpdate(NamedTuple):
+    """A new name of an id; None removes the name."""
+
+    kind: NamedKind
+    id: str
+    name: str | None
 
 
 class NamedId(NamedTuple):

@@ -9,9 +9,8 @@ import csv
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from typing import Final
+from typing import Any, Final, TypeVar
 
-from metrics_graphql.ingestion.field_names import FieldNames
 from metrics_graphql.ingestion.row_parser import RowParser
 from metrics_graphql.ingestion.rows import (
     InvalidRow,
@@ -43,19 +42,20 @@ REASONS: Final = {
 }
 """A part of each message of the `csv` module, and what replaces it."""
 
+T = TypeVar("T")
 NumberedLines = Iterator[tuple[int, str]]
 
 
-def parse_csv(lines: NumberedLines, parser: RowParser, prefix: str) -> Iterator[Row]:
+def parse_csv(lines: NumberedLines, parser: RowParser[T], prefix: str) -> Iterator[Row[T]]:
     """Yield the rows of CSV. The first line is the header. An empty cell is null.
 
     Raises:
-        UnreadableFile: it has no column `session_id`, or a structural error. No later line is
+        UnreadableFile: it lacks a required column, or has a structural error. No later line is
             parsed.
     """
     # The default is 128 Ki, which a column that is ignored may exceed.
     csv.field_size_limit(MAX_ROW)
-    table = Table(lines, parser.names)
+    table = Table(lines, parser)
     rows = 0
     try:
         for number, cells in table:
@@ -72,13 +72,13 @@ def parse_csv(lines: NumberedLines, parser: RowParser, prefix: str) -> Iterator[
 class Table:
     """A header, and the records below it with their line numbers."""
 
-    def __init__(self, lines: NumberedLines, names: FieldNames) -> None:
+    def __init__(self, lines: NumberedLines, parser: RowParser[Any]) -> None:
         """Read the header.
 
         Raises:
-            UnreadableFile: it has no column `session_id`, or is not CSV.
+            UnreadableFile: it lacks a required column, or is not CSV.
         """
-        self._number, first, self._separator = read_first_line(lines, names)
+        self._number, first, self._separator = read_first_line(lines, parser)
         content = chain([first], (line for _, line in lines))
         self._lines = CheckedLines(content, self._separator)
         self._reader = csv.reader(
@@ -86,7 +86,7 @@ class Table:
         )
         try:
             self._header = next(self._reader)
-            fields, self.unknown = names.resolve(tuple(self._header))
+            fields, self.unknown = parser.names.resolve(tuple(self._header))
         except csv.Error as error:
             raise unreadable(self._number, error) from None
         except InvalidRow as error:
@@ -224,11 +224,11 @@ class CheckedLines:
                 )
 
 
-def read_first_line(lines: NumberedLines, names: FieldNames) -> tuple[int, str, str]:
+def read_first_line(lines: NumberedLines, parser: RowParser[Any]) -> tuple[int, str, str]:
     """Return the number and the text of the header's first line, and the separator.
 
     Raises:
-        UnreadableFile: no separator gives a column `session_id`.
+        UnreadableFile: no separator gives the required columns.
     """
     number, line = next(lines)
     separators: Sequence[str] = SEPARATORS
@@ -239,14 +239,14 @@ def read_first_line(lines: NumberedLines, names: FieldNames) -> tuple[int, str, 
             raise UnreadableFile(f"line {number}: no header follows")
         number, line = header
     headers = {separator: split(line, separator) for separator in separators}
-    fields = {each: set(map(names.field, headers[each])) for each in headers}
+    fields = {each: set(map(parser.names.field, headers[each])) for each in headers}
     separator = max(headers, key=lambda each: (len(fields[each]), len(headers[each])))
-    if "session_id" in fields[separator]:
+    if fields[separator].issuperset(parser.required):
         return number, line, separator
     columns = ", ".join(map(quote, headers[separator][:MAX_LISTED]))
     raise UnreadableFile(
-        f"neither JSON nor CSV with a column session_id: line {number} has the columns {columns};"
-        " if one has the ids, add --column NAME=session_id"
+        f"neither JSON nor CSV with {parser.required_columns}: line {number} has the columns"
+        f" {columns}{parser.column_hint}"
     )
 
 

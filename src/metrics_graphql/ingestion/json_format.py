@@ -5,7 +5,7 @@ import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
-from typing import Final
+from typing import Final, TypeVar
 
 from metrics_graphql.ingestion.encoding import MAX_LINE
 from metrics_graphql.ingestion.row_parser import RowParser
@@ -16,6 +16,8 @@ from metrics_graphql.ingestion.rows import (
     Row,
     UnreadableFile,
 )
+
+T = TypeVar("T")
 
 DECODER: Final = json.JSONDecoder(parse_float=Decimal)
 NON_BLANK: Final = re.compile(r"\S")
@@ -37,8 +39,10 @@ class NotJSON(Exception):
         """Whether the error is that the text ends."""
 
 
-def parse_json(lines: Iterator[tuple[int, str]], parser: RowParser, prefix: str) -> Iterator[Row]:
-    """Yield the rows of JSON documents: sessions, and the items of arrays and pages.
+def parse_json(
+    lines: Iterator[tuple[int, str]], parser: RowParser[T], prefix: str
+) -> Iterator[Row[T]]:
+    """Yield the rows of JSON documents: objects, and the items of arrays and pages.
 
     A line that is not JSON is a rejected row, unless the next one continues it. That line and all
     later ones are parsed together then.
@@ -61,7 +65,7 @@ def parse_json(lines: Iterator[tuple[int, str]], parser: RowParser, prefix: str)
             yield from parse_document(document, f"{prefix}line {number + line_breaks}", parser)
 
 
-def parse_document(document: object, location: str, parser: RowParser) -> Iterator[Row]:
+def parse_document(document: object, location: str, parser: RowParser[T]) -> Iterator[Row[T]]:
     """Yield the rows of a document."""
     for item_location, item in items_of(document, location, parser):
         try:
@@ -70,7 +74,7 @@ def parse_document(document: object, location: str, parser: RowParser) -> Iterat
             yield RejectedRow(item_location, str(error))
 
 
-def items_of(document: object, location: str, parser: RowParser) -> Iterator[tuple[str, object]]:
+def items_of(document: object, location: str, parser: RowParser[T]) -> Iterator[tuple[str, object]]:
     """Yield the items of an array, of a page, or of an array of pages, or else the document."""
     array = document if isinstance(document, list) else None
     for at, item in [(location, document)] if array is None else enumerate_items(array, location):
@@ -143,8 +147,7 @@ def decode_rest(number: int, line: str, lines: Iterable[tuple[int, str]]) -> Doc
         length += len(text)
         if length > MAX_LINE:
             raise UnreadableFile(
-                f"line {number}: JSON of more than {MAX_LINE:,} characters; write one session a"
-                " line"
+                f"line {number}: JSON of more than {MAX_LINE:,} characters; write one object a line"
             )
     try:
         return decode("".join(f"{text.rstrip()}\n" for text in texts))

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 
+from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion.rows import ParsedRow, RejectedRow, Row
 from metrics_graphql.storage.session_store import SessionStore, Upsert
 
@@ -48,7 +49,7 @@ class Loader:
     """Rows per batch; None: the store's own batch size."""
     summary: LoadSummary = field(default_factory=LoadSummary)
 
-    async def load(self, rows: Iterable[Row]) -> None:
+    async def load(self, rows: Iterable[Row[SessionUpdate]]) -> None:
         """Load rows, skipping those that are rejected.
 
         A batch stays stored once it is committed, so an interrupted load is resumed by running it
@@ -61,7 +62,7 @@ class Loader:
             await self.load_batch(batch)
         await self.finish()
 
-    async def load_batch(self, batch: Sequence[Row]) -> None:
+    async def load_batch(self, batch: Sequence[Row[SessionUpdate]]) -> None:
         """Load rows in one transaction, skipping those that are rejected.
 
         Raises:
@@ -77,7 +78,7 @@ class Loader:
         await self.sessions.analyze()
 
     async def load_strict(
-        self, rows: Iterable[Row], is_complete: Callable[[], bool] = lambda: True
+        self, rows: Iterable[Row[SessionUpdate]], is_complete: Callable[[], bool] = lambda: True
     ) -> None:
         """Load all rows in one transaction, or none if any is rejected. Other writers wait.
 
@@ -93,7 +94,7 @@ class Loader:
                 raise StrictLoadFailed
         await self.finish()
 
-    async def dry_run(self, rows: Iterable[Row]) -> None:
+    async def dry_run(self, rows: Iterable[Row[SessionUpdate]]) -> None:
         """Count what `load` would do, in a transaction that is rolled back. Other writers wait.
 
         Raises:
@@ -104,13 +105,13 @@ class Loader:
                 await self._upsert_all(upsert, rows)
                 raise _DryRunEnded
 
-    async def _upsert_all(self, upsert: Upsert, rows: Iterable[Row]) -> None:
+    async def _upsert_all(self, upsert: Upsert, rows: Iterable[Row[SessionUpdate]]) -> None:
         """Upsert rows, batch by batch."""
         for batch in self._batches(rows):
             await self._upsert(upsert, batch)
             self.on_batch(self.summary)
 
-    async def _upsert(self, upsert: Upsert, batch: Sequence[Row]) -> None:
+    async def _upsert(self, upsert: Upsert, batch: Sequence[Row[SessionUpdate]]) -> None:
         """Upsert the valid rows of a batch, count all of them, and report the rejected ones."""
         parsed = [(index, row) for index, row in enumerate(batch) if isinstance(row, ParsedRow)]
         result = await upsert([row.update for _, row in parsed])
@@ -128,7 +129,7 @@ class Loader:
         for row in rejected:
             self.on_rejection(row)
 
-    def _batches(self, rows: Iterable[Row]) -> Iterator[list[Row]]:
+    def _batches(self, rows: Iterable[Row[SessionUpdate]]) -> Iterator[list[Row[SessionUpdate]]]:
         """Cut rows into lists of at most the batch size."""
         size = self.batch_size or self.sessions.batch_size
         rows = iter(rows)

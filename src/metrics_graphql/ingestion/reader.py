@@ -8,13 +8,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from metrics_graphql.ingestion.csv_format import parse_csv
 from metrics_graphql.ingestion.encoding import read_lines
 from metrics_graphql.ingestion.json_format import parse_json
 from metrics_graphql.ingestion.row_parser import RowParser
 from metrics_graphql.ingestion.rows import ParsedRow, Row, UnreadableFile
+
+T = TypeVar("T")
 
 STDIN: Final = Path("-")
 
@@ -29,13 +31,13 @@ class FileError:
     """Valid rows before the error."""
 
 
-class FileReader:
+class FileReader(Generic[T]):
     """Iterates over the rows of several files, in order. The path `-` is standard input.
 
     A file that cannot be read, or not to its end, is added to `errors`, and the next one is read.
     """
 
-    def __init__(self, paths: Sequence[Path], parser: RowParser) -> None:
+    def __init__(self, paths: Sequence[Path], parser: RowParser[T]) -> None:
         self._paths = paths
         self._parser = parser
         self._stream: io.BufferedReader | None = None
@@ -54,7 +56,7 @@ class FileReader:
             return self._bytes_before
         return self._bytes_before + stream.tell()
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[Row[T]]:
         """Yield each row; its location begins with the path of its file."""
         for path in self._paths:
             rows = 0
@@ -71,7 +73,9 @@ class FileReader:
             self._bytes_before += self._sizes[path]
 
 
-def parse_file(stream: io.BufferedReader, parser: RowParser, prefix: str = "") -> Iterator[Row]:
+def parse_file(
+    stream: io.BufferedReader, parser: RowParser[T], prefix: str = ""
+) -> Iterator[Row[T]]:
     """Yield the rows of a file in order. Each location begins with `prefix`.
 
     The first line that is not blank shows whether the file is JSON or CSV.

@@ -1,10 +1,11 @@
 """Parses the rows of all formats, and counts the names and values that are unknown."""
 
 import json
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
@@ -19,27 +20,27 @@ from metrics_graphql.ingestion.row_schema import (
 from metrics_graphql.ingestion.rows import InvalidRow
 from metrics_graphql.ingestion.unknown_input import UnknownInput
 
+T = TypeVar("T")
+
 EARLIEST_USUAL: Final = 946_684_800
 """The year 2000. Earlier instants are probably days, or Unix time in another unit."""
-EXPECTED_JSON: Final = (
-    'a JSON file has one session a line, an array of them, or a page {"items": [...]}'
-)
 
 
-class RowParser:
-    """Converts rows to updates.
+class RowParser(ABC, Generic[T]):
+    """Converts rows to updates of one kind."""
 
-    `default_org_id` is the organization of rows without an `org_id`. `columns` maps names that a
-    file has to fields.
-    """
+    required: Sequence[str]
+    """The fields that every row has."""
+    required_columns: str
+    """The same in the words of an error."""
+    column_hint = ""
+    """What an error about a header without them recommends."""
+    expected_json: str
+    """What a JSON file has, in the words of an error."""
 
-    def __init__(
-        self, default_org_id: str | None, columns: Mapping[str, str] = MappingProxyType({})
-    ) -> None:
-        self._default_org_id = default_org_id
-        self.names = FieldNames(columns=columns)
-        self._pull_request_names = FieldNames({"pr_state": "pr_state"}, unused=["pr_url"])
-        self.unknown = UnknownInput()
+    def __init__(self, names: FieldNames, unknown: UnknownInput) -> None:
+        self.names = names
+        self.unknown = unknown
 
     @property
     def ignores_input(self) -> bool:
@@ -52,7 +53,7 @@ class RowParser:
             yield f"ignored: --column {name}={field} (there is no such column)"
         yield from self.unknown.report()
 
-    def parse_object(self, value: object) -> SessionUpdate:
+    def parse_object(self, value: object) -> T:
         """Return the update that a parsed JSON object describes.
 
         Raises:
@@ -62,9 +63,45 @@ class RowParser:
             raise InvalidRow("must be an object")
         fields, unknown = self.names.resolve(tuple(value))
         self.unknown.count_names("field", unknown)
-        if "session_id" not in fields:
-            raise InvalidRow("session_id: missing" + ("" if fields else f"; {EXPECTED_JSON}"))
+        if missing := [field for field in self.required if field not in fields]:
+            hint = "" if fields else f"; {self.expected_json}"
+            raise InvalidRow(f"{missing[0]}: missing{hint}")
         return self.parse_values({field: value[name] for field, name in fields.items()})
+
+    @abstractmethod
+    def parse_values(self, values: dict[str, Any]) -> T:
+        """Return the update of a row whose names are fields.
+
+        Raises:
+            InvalidRow: it does not match the schema.
+        """
+
+    def items_of_page(self, value: object) -> list[object] | None:
+        """Return the items of a page, and count its unknown fields; None if it is no page."""
+        del value
+        return None
+
+
+class SessionParser(RowParser[SessionUpdate]):
+    """Converts rows to updates of sessions.
+
+    `default_org_id` is the organization of rows without an `org_id`. `columns` maps names that a
+    file has to fields.
+    """
+
+    required = ("session_id",)
+    required_columns = "a column session_id"
+    column_hint = "; if one has the ids, add --column NAME=session_id"
+    expected_json = (
+        'a JSON file has one session a line, an array of them, or a page {"items": [...]}'
+    )
+
+    def __init__(
+        self, default_org_id: str | None, columns: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        super().__init__(FieldNames(columns=columns), UnknownInput())
+        self._default_org_id = default_org_id
+        self._pull_request_names = FieldNames({"pr_state": "pr_state"}, unused=["pr_url"])
 
     def parse_values(self, values: dict[str, Any]) -> SessionUpdate:
         """Return the update of a row whose names are fields.
@@ -82,10 +119,10 @@ class RowParser:
         return row.to_update(self._default_org_id)
 
     def items_of_page(self, value: object) -> list[object] | None:
-        """Return the items of a page, and count its unknown fields; None if it is no page.
+        """Return the items of a page of the v3 API; None if it is no page.
 
-        A page has no `session_id`, and an empty one no `created_at`: a session whose id has an
-        unknown name may have a field `items`, too.
+        Unknown fields are counted. A page has no `session_id`, and an empty one no `created_at`: a
+        session whose id has an unknown name may have a field `items`, too.
         """
         items = value.get("items") if isinstance(value, dict) else None
         if not isinstance(value, dict) or not isinstance(items, list):

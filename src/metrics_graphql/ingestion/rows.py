@@ -1,8 +1,8 @@
 """What the parsers of all formats share: the rows that they yield, and their errors."""
 
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
-from metrics_graphql.core.sessions import SessionUpdate
+T = TypeVar("T")
 
 
 class UnreadableFile(Exception):
@@ -13,12 +13,12 @@ class InvalidRow(Exception):
     """A row cannot be loaded. The message names the fields at fault."""
 
 
-class ParsedRow(NamedTuple):
+class ParsedRow(NamedTuple, Generic[T]):
     """A valid row."""
 
     location: str
     """Its position: `sessions.csv: line 7`, or `page.json: line 1: item 7`."""
-    update: SessionUpdate
+    update: T
 
 
 class RejectedRow(NamedTuple):
@@ -29,4 +29,4 @@ class RejectedRow(NamedTuple):
     reason: str
 
 
-Row = ParsedRow | RejectedRow
+Row = ParsedRow[T] | RejectedRow

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
+from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion.loader import Loader, ignore
 from metrics_graphql.ingestion.rows import ParsedRow
 from metrics_graphql.ingestion.v3_client import CursorRejected, V3Client
@@ -92,7 +93,9 @@ async def _pull_pages(
             return
 
 
-def _newest_versions(page: SessionPage, versions: dict[str, int], recent: int) -> list[ParsedRow]:
+def _newest_versions(
+    page: SessionPage, versions: dict[str, int], recent: int
+) -> list[ParsedRow[SessionUpdate]]:
     """Return the sessions of a page, without those of which a newer version was pulled before.
 
     Only sessions that changed since the instant `recent` can be pulled in two versions; `versions`

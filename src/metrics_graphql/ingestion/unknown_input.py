@@ -19,7 +19,8 @@ MAX_CHOICES: Final = 5
 class UnknownInput:
     """Unknown columns and fields, which are ignored, unknown values, and unusual instants."""
 
-    def __init__(self) -> None:
+    def __init__(self, fields: Sequence[str] = FIELDS) -> None:
+        self._fields = fields
         self.names: Counter[tuple[str, str]] = Counter()
         """Rows by kind (`column` or `field`) and name."""
         self.values: Counter[tuple[str, str]] = Counter()
@@ -39,7 +40,7 @@ class UnknownInput:
     def report(self) -> Iterator[str]:
         """Yield a line for each name and value, the most frequent first, and for early rows."""
         for (kind, name), rows in self.names.most_common(MAX_LINES):
-            yield f"ignored: {kind} {quote(name)} ({_rows(rows)}{_name_hint(name)})"
+            yield f"ignored: {kind} {quote(name)} ({_rows(rows)}{_name_hint(name, self._fields)})"
         if (more := len(self.names) - MAX_LINES) > 0:
             yield f"ignored: {more:,} more names"
         for (field, value), rows in self.values.most_common(MAX_LINES):
@@ -68,9 +69,9 @@ def _rows(count: int) -> str:
     return "1 row" if count == 1 else f"{count:,} rows"
 
 
-def _name_hint(name: str) -> str:
+def _name_hint(name: str, fields: Sequence[str]) -> str:
     parent, _, last = name.rpartition(".")
-    meant = suggest(last, ("pr_state", "pr_url") if parent == "pull_requests" else FIELDS)
+    meant = suggest(last, ("pr_state", "pr_url") if parent == "pull_requests" else fields)
     return f"; did you mean {meant}?" if meant and meant != last else ""
 
 

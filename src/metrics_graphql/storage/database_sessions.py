@@ -63,7 +63,7 @@ class DatabaseSessionStore:
     async def erase_user(self, org_id: str, user_id: str) -> int:
         """Remove a user's id from sessions, and the roll-ups of the user."""
         async with self._exclusive_transaction() as connection:
-            return await erase_user(connection, self._database.dialect, org_id, user_id)
+            return await erase_user(connection, org_id, user_id)
 
     @asynccontextmanager
     async def _exclusive_transaction(self) -> AsyncGenerator[AsyncConnection]:

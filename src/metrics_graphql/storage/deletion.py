@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_graphql.core.periods import THIRTY_DAYS
 from metrics_graphql.storage.dialects import DatabaseDialect
-from metrics_graphql.storage.organizations import bump_data_versions
+from metrics_graphql.storage.organizations import bump_known_data_version
 from metrics_graphql.storage.rollups import USER
 from metrics_graphql.storage.session_store import Deletion, VerificationUnit
 from metrics_graphql.storage.tables import rollups, sessions
@@ -45,13 +45,11 @@ async def delete_sessions(
             sa.delete(table).where(table.c.org_id == deletion.org_id, *in_units)
         )
     await rebuild(connection, dialect, VerificationUnit(deletion.org_id, end, end + THIRTY_DAYS))
-    await bump_data_versions(connection, dialect, [deletion.org_id])
+    await bump_known_data_version(connection, deletion.org_id)
     return deleted
 
 
-async def erase_user(
-    connection: AsyncConnection, dialect: DatabaseDialect, org_id: str, user_id: str
-) -> int:
+async def erase_user(connection: AsyncConnection, org_id: str, user_id: str) -> int:
     """Remove a user's id in the caller's exclusive transaction; return how many sessions had it.
 
     Of the roll-ups, only those of the user depend on the id.
@@ -67,5 +65,5 @@ async def erase_user(
         ),
     )
     changed, _ = [(await connection.execute(each)).rowcount for each in statements]
-    await bump_data_versions(connection, dialect, [org_id])
+    await bump_known_data_version(connection, org_id)
     return int(changed)

@@ -6,14 +6,14 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from metrics_graphql.core.names import NamedKind
+from metrics_graphql.core.names import NamedKind, NameUpdate
 from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.dialects import CompiledStatement, DatabaseDialect, Dialect
 from metrics_graphql.storage.organizations import bump_data_versions, list_organizations
 from metrics_graphql.storage.rollups import PLAYBOOK, SERVICE_USER, USER
 from metrics_graphql.storage.session_store import StatementReader
-from metrics_graphql.storage.tables import names, rollups, sessions
+from metrics_graphql.storage.tables import names, organizations, rollups, sessions
 
 DIMENSIONS: Final = {
     NamedKind.USER: USER,
@@ -38,21 +38,42 @@ async def fetch_names(
     return {row[0]: row[1] for row in await database.fetch(select_names(database.dialect), values)}
 
 
-async def store_names(database: Database, rows: Iterable[tuple[NamedKind, str, str]]) -> None:
+async def store_names(
+    database: Database, rows: Iterable[tuple[NamedKind, str, str | None]]
+) -> None:
     """Store names by kind and id; the last name of an id replaces those before it.
 
-    All data versions are bumped, because cached responses may contain names.
+    None removes the name. All data versions are bumped, because cached responses may contain
+    names; writers of sessions wait meanwhile, which may add an organization.
 
     Raises:
         Unavailable: the database cannot be written to; nothing is stored.
     """
     dialect = database.dialect
     by_key = {(kind.value, each): name for kind, each, name in rows}
-    org_ids = await list_organizations(database)
-    async with database.transaction(sessions_lock=None) as connection:
-        stored = [(*key, name) for key, name in sorted(by_key.items())]
+    stored = [(*key, name) for key, name in sorted(by_key.items()) if name is not None]
+    removed = [{"k": kind, "i": each} for (kind, each), name in by_key.items() if name is None]
+    matching = names.c.kind == sa.bindparam("k"), names.c.id == sa.bindparam("i")
+    async with database.transaction(sessions_lock="exclusive") as connection:
         await dialect.insert_rows(connection, replace_name(dialect), stored)
+        if removed:
+            await connection.execute(sa.delete(names).where(*matching), removed)
+        org_ids = (await connection.execute(sa.select(organizations.c.org_id))).scalars()
         await bump_data_versions(connection, dialect, org_ids)
+
+
+async def list_names(database: Database, kind: NamedKind | None = None) -> list[NameUpdate]:
+    """Return the stored names, of one kind or of all, ordered by kind and id.
+
+    Raises:
+        Unavailable: the database is unavailable.
+    """
+    statement = sa.select(names).order_by(names.c.kind, names.c.id)
+    if kind is not None:
+        statement = statement.where(names.c.kind == kind.value)
+    async with database.connect() as connection:
+        rows = (await connection.execute(statement)).all()
+    return [NameUpdate(NamedKind(row.kind), row.id, row.name) for row in rows]
 
 
 async def delete_name(database: Database, kind: NamedKind, name_id: str) -> None:

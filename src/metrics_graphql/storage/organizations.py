@@ -64,6 +64,15 @@ async def bump_data_versions(
     await dialect.insert_rows(connection, increment_data_version(dialect), rows)
 
 
+async def bump_known_data_version(connection: AsyncConnection, org_id: str) -> None:
+    """Increment the data version of an organization if it is known."""
+    await connection.execute(
+        sa.update(organizations)
+        .where(organizations.c.org_id == org_id)
+        .values(data_version=organizations.c.data_version + 1)
+    )
+
+
 async def ensure_organizations(
     connection: AsyncConnection, dialect: DatabaseDialect, org_ids: Iterable[str]
 ) -> None:

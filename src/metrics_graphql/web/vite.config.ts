@@ -2,15 +2,14 @@ import react from "@vitejs/plugin-react";
 import { compression, defineAlgorithm } from "vite-plugin-compression2";
 import { defineConfig, type Plugin } from "vite";
 
-import { buildDocument, CARD_IDS, VIEWER_DOCUMENT } from "./dashboard/metricsQuery";
+import { allDocuments } from "./dashboard/metricsQuery";
 import { EXAMPLES, ORGANIZATION_DOCUMENT } from "./explorer/examples";
 
 /** Writes the documents of both pages, which a server that executes trusted documents only executes, too. */
 const documents: Plugin = {
   name: "documents",
   generateBundle() {
-    const cards = CARD_IDS.map((card) => buildDocument([card]));
-    const source = JSON.stringify([VIEWER_DOCUMENT, buildDocument(CARD_IDS), ...cards, ORGANIZATION_DOCUMENT, ...EXAMPLES], null, 2);
+    const source = JSON.stringify([...allDocuments(), ORGANIZATION_DOCUMENT, ...EXAMPLES], null, 2);
     this.emitFile({ type: "asset", fileName: "documents.json", source });
   },
 };

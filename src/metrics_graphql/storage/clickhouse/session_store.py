@@ -19,7 +19,10 @@ from metrics_graphql.storage.clickhouse.verification import find_duplicates
 from metrics_graphql.storage.database import Database, SessionsLock
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Rows
 from metrics_graphql.storage.migrations.runner import require_head
-from metrics_graphql.storage.organizations import bump_data_versions, list_organizations
+from metrics_graphql.storage.organizations import (
+    bump_known_data_version,
+    list_organizations,
+)
 from metrics_graphql.storage.schema import SchemaMismatch, SchemaStatus
 from metrics_graphql.storage.session_store import Deletion, Upsert, VerificationUnit
 from metrics_graphql.storage.tables import sessions
@@ -80,7 +83,7 @@ class ClickHouseSessionStore:
     async def _exclusive_transaction(self, org_id: str) -> AsyncGenerator[None]:
         async with self._database.transaction(sessions_lock="exclusive") as connection:
             await require_head(connection)
-            await bump_data_versions(connection, self._database.dialect, [org_id])
+            await bump_known_data_version(connection, org_id)
             yield
 
     async def analyze(self) -> None:

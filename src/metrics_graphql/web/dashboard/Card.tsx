@@ -1,56 +1,64 @@
 /** A card: content that can be shown as a table and exported, with a menu of these actions. */
 
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 
-import { downloadCsv, explorerUrl, type Table, toCsv, toCurl, toGraphQL } from "./export";
-import type { CardId, MetricsQuery } from "./metricsQuery";
-import { percent } from "./Ranking";
+import { useResult } from "./context";
+import { downloadCsv, explorerUrl, type Table, toCurl, toGraphQL } from "./export";
+import { formatNumber, percent } from "./measures";
+import type { CardId } from "./metricsQuery";
+import { closing, Popover } from "./Popover";
 
 interface CardProps {
   id: CardId;
   title: string;
   subtitle: string;
-  query: MetricsQuery;
   table: Table;
+  /** Loads the table of all rows, if `table` may have fewer. */
+  loadTable?: () => Promise<Table>;
   /** Shown next to the title. */
   controls?: ReactNode;
   /** Shown unless the table is. */
   children: ReactNode;
 }
 
-export function Card({ id, title, subtitle, query, table, controls, children }: CardProps) {
+export function Card({ id, title, subtitle, table, loadTable, controls, children }: CardProps) {
+  const { query } = useResult().result;
   const [showsTable, setShowsTable] = useState(false);
   return (
     <section className="card" aria-label={title}>
       <div className="card-head">
         <div>
-          <h2>{title}</h2>
+          <h3>{title}</h3>
           <p>{subtitle}</p>
         </div>
         {controls}
-        <Menu title={title}>
-          <button onClick={closingMenu(() => setShowsTable(!showsTable))}>{showsTable ? "Hide the table" : "Show as a table"}</button>
+        <Popover className="menu" label={`${title}: more`} summary={<Dots />}>
+          <button onClick={closing(() => setShowsTable(!showsTable))}>{showsTable ? "Hide the table" : "Show as a table"}</button>
           <a href={explorerUrl(id, query)}>Open in GraphiQL</a>
-          <CopyButton text={() => toGraphQL(id, query)}>Copy as GraphQL</CopyButton>
-          <CopyButton text={() => toCurl(id, query)}>Copy as curl</CopyButton>
-          <button onClick={closingMenu(() => downloadCsv(`${query.org}-${id}.csv`, toCsv(table)))}>
+          <StatusButton action={() => navigator.clipboard.writeText(toGraphQL(id, query))} done="Copied">
+            Copy as GraphQL
+          </StatusButton>
+          <StatusButton action={() => navigator.clipboard.writeText(toCurl(id, query))} done="Copied">
+            Copy as curl
+          </StatusButton>
+          <StatusButton action={async () => downloadCsv(id, query, loadTable ? await loadTable() : table)} done="Saved">
             Download CSV
-          </button>
-        </Menu>
+          </StatusButton>
+        </Popover>
       </div>
       {showsTable ? <DataTable title={title} table={table} /> : children}
     </section>
   );
 }
 
-/** Wraps the action of a menu item to close its menu. */
-function closingMenu(action: () => void) {
-  return (event: React.MouseEvent<HTMLElement>) => {
-    const menu = event.currentTarget.closest("details");
-    action();
-    if (menu) menu.open = false;
-    menu?.querySelector("summary")?.focus();
-  };
+function Dots() {
+  return (
+    <svg viewBox="0 0 20 20" aria-hidden="true">
+      <circle cx="4" cy="10" r="1.6" />
+      <circle cx="10" cy="10" r="1.6" />
+      <circle cx="16" cy="10" r="1.6" />
+    </svg>
+  );
 }
 
 function DataTable({ title, table }: { title: string; table: Table }) {
@@ -75,7 +83,7 @@ function DataTable({ title, table }: { title: string; table: Table }) {
                     {value}
                   </th>
                 ) : (
-                  <td key={column}>{column === table.percentColumn ? percent(Number(value)) : value.toLocaleString()}</td>
+                  <td key={column}>{typeof value === "string" ? value : column === table.percentColumn ? percent(value) : formatNumber(value)}</td>
                 ),
               )}
             </tr>
@@ -86,57 +94,20 @@ function DataTable({ title, table }: { title: string; table: Table }) {
   );
 }
 
-/** A dropdown menu. Escape, an action, and a click or focus outside close it. */
-function Menu({ title, children }: { title: string; children: ReactNode }) {
-  const menu = useRef<HTMLDetailsElement>(null);
-  useEffect(() => {
-    const closeFromOutside = (event: Event) => {
-      if (menu.current && !menu.current.contains(event.target as Node)) menu.current.open = false;
-    };
-    document.addEventListener("pointerdown", closeFromOutside);
-    document.addEventListener("focusin", closeFromOutside);
-    return () => {
-      document.removeEventListener("pointerdown", closeFromOutside);
-      document.removeEventListener("focusin", closeFromOutside);
-    };
-  }, []);
-  const closeOnEscape = (event: React.KeyboardEvent) => {
-    if (event.key !== "Escape" || !menu.current?.open) return;
-    menu.current.open = false;
-    menu.current.querySelector("summary")?.focus();
-  };
-  return (
-    <details className="menu" ref={menu} onKeyDown={closeOnEscape}>
-      <summary aria-label={`${title}: more`}>
-        <svg viewBox="0 0 20 20" aria-hidden="true">
-          <circle cx="4" cy="10" r="1.6" />
-          <circle cx="10" cy="10" r="1.6" />
-          <circle cx="16" cy="10" r="1.6" />
-        </svg>
-      </summary>
-      <div role="group" aria-label={`${title}: more`}>
-        {children}
-      </div>
-    </details>
-  );
-}
-
-function CopyButton({ text, children }: { text: () => string; children: ReactNode }) {
+/** A button that shows whether its action succeeded. */
+function StatusButton({ action, done, children }: { action: () => Promise<void>; done: string; children: ReactNode }) {
   const [status, setStatus] = useState("");
   useEffect(() => {
-    const timer = status && setTimeout(() => setStatus(""), 2000);
+    const timer = status && setTimeout(() => setStatus(""), 3000);
     return () => clearTimeout(timer || undefined);
   }, [status]);
-  const copy = async () => {
-    try {
-      await navigator.clipboard.writeText(text());
-      setStatus("Copied");
-    } catch {
-      setStatus("Clipboard access denied");
-    }
-  };
+  const run = () =>
+    action().then(
+      () => setStatus(done),
+      () => setStatus("Failed"),
+    );
   return (
-    <button onClick={copy}>
+    <button onClick={run}>
       {children}
       <span role="status">{status}</span>
     </button>

@@ -1,72 +1,57 @@
 /** The cards of a view. */
 
-import { Card } from "./Card";
-import { AcusCard, MergedCard, OverTimeCard } from "./ChartCards";
-import type { Breakdown, BreakdownRow, PlaybookRow, UserRow } from "./metricsQuery";
-import type { MetricsResult } from "./queries";
-import { Ranking } from "./Ranking";
+import { AcusCard, OverTimeCard } from "./ChartCards";
+import { useResult } from "./context";
+import { type Measure, MEASURES } from "./measures";
+import { RANKINGS } from "./metricsQuery";
+import { addDays, formatDate } from "./period";
+import { useNewestDate } from "./queries";
+import { BreakdownCard } from "./Ranking";
 import { TotalsCard } from "./TotalsCard";
-import type { View } from "./view";
+import { countFilters, ENTERPRISE, NO_FILTERS } from "./view";
 
-interface CardsProps {
-  view: View;
-  result: MetricsResult;
-  /** Whether a newer result is loading, or has failed to load. */
-  isStale: boolean;
-  onChange: (change: Partial<View>) => void;
-}
-
-export function Cards({ view, result, isStale, onChange }: CardsProps) {
-  const { query, metrics, errors } = result;
-  const messages = [...new Set(errors.map(({ message }) => message))];
-  const toggleUser = ({ user }: UserRow) =>
-    onChange(user.kind === "USER" ? { users: toggle(view.users, user.id) } : { serviceUsers: toggle(view.serviceUsers, user.id) });
+/** `isStale`: whether a newer result is loading, or has failed to load. */
+export function Cards({ isStale }: { isStale: boolean }) {
+  const { view, changeView, result } = useResult();
+  const { metrics } = result.data;
+  const messages = [...new Set(result.errors.map(({ message }) => message))];
   return (
     <div className={isStale ? "cards stale" : "cards"}>
-      <TotalsCard metrics={metrics} query={query} />
       {messages.map((message) => (
         <p key={message} className="notice error" role="alert">
           Some metrics are missing: {message}
         </p>
       ))}
-      {metrics.sessionsCreatedCount === 0 ? (
-        <NoSessions />
-      ) : (
+      {metrics.sessionsCreatedCount === 0 && <NoSessions />}
+      <TotalsCard />
+      {metrics.sessionsCreatedCount > 0 && (
         <>
-          {metrics.timeSeries && <OverTimeCard buckets={metrics.timeSeries} query={query} split={view.split} onSplit={(split) => onChange({ split })} />}
+          {metrics.timeSeries && <OverTimeCard />}
           <div className="pair">
-            <MergedCard created={metrics.sessionsCreatedBySize} merged={metrics.sessionsWithMergedPrsBySize} query={query} />
-            {metrics.timeSeries && <AcusCard buckets={metrics.timeSeries} query={query} />}
+            <BreakdownCard id="origins" />
+            <div className="column">
+              <BreakdownCard id="sizes" />
+              {metrics.timeSeries && <AcusCard />}
+            </div>
           </div>
-          <div className="pair">
-            {metrics.byUser && (
-              <Card id="users" title="Top users" subtitle={describeRows(metrics.byUser, "user")} query={query} table={rankingTable(["User", "Kind"], metrics.byUser.nodes, ({ user }) => [user.id, user.kind])}>
-                <Ranking
-                  rows={metrics.byUser.nodes}
-                  getId={({ user }) => user.id}
-                  getBadge={({ user }) => (user.kind === "SERVICE_USER" ? "service user" : "")}
-                  isSelected={({ user }) => [...view.users, ...view.serviceUsers].includes(user.id)}
-                  onSelect={toggleUser}
-                />
-              </Card>
-            )}
-            {metrics.byPlaybook && (
-              <Card
-                id="playbooks"
-                title="Top playbooks"
-                subtitle={describeRows(metrics.byPlaybook, "playbook")}
-                query={query}
-                table={rankingTable(["Playbook"], metrics.byPlaybook.nodes, ({ playbook }) => [playbook.id])}
-              >
-                <Ranking
-                  rows={metrics.byPlaybook.nodes}
-                  getId={({ playbook }) => playbook.id}
-                  getBadge={() => ""}
-                  isSelected={({ playbook }) => playbook.id === view.playbook}
-                  onSelect={({ playbook }: PlaybookRow) => onChange({ playbook: playbook.id === view.playbook ? "" : playbook.id })}
-                />
-              </Card>
-            )}
+          <div className="section-head">
+            <h2>Rankings</h2>
+            <label>
+              Ranked by{" "}
+              <select value={view.order} onChange={(event) => changeView({ order: event.target.value as Measure })}>
+                {Object.entries(MEASURES).map(([measure, label]) => (
+                  <option key={measure} value={measure}>
+                    {label}
+                  </option>
+                ))}
+              </select>
+            </label>
+          </div>
+          <div className={view.org === ENTERPRISE ? "pair" : "triple"}>
+            {view.org === ENTERPRISE && <BreakdownCard id="organizations" />}
+            {RANKINGS.map((id) => (
+              <BreakdownCard key={id} id={id} />
+            ))}
           </div>
         </>
       )}
@@ -74,27 +59,29 @@ export function Cards({ view, result, isStale, onChange }: CardsProps) {
   );
 }
 
+const DAYS_SHOWN = 30;
+
+/** Names the newest session, and jumps there. */
 function NoSessions() {
+  const { token, changeView, view, result } = useResult();
+  const newest = useNewestDate(token, result.query);
+  const isFiltered = countFilters(view) > 0;
+  const date = newest.data;
   return (
     <section className="card no-sessions">
       <h2>No sessions</h2>
-      <p>No sessions match in this period. Choose a longer period or fewer filters.</p>
+      <p>No sessions match in this period. {date && `The newest that matches was created on ${formatDate(date)}.`}</p>
+      {date && (
+        <button className="primary" onClick={() => changeView({ period: { from: addDays(date, 1 - DAYS_SHOWN), to: date } })}>
+          Show the {DAYS_SHOWN} days up to it
+        </button>
+      )}
+      {!date && !newest.isLoading && !newest.error && <p>{isFiltered ? "None matches in any period." : "There are none in any period."}</p>}
+      {isFiltered && (
+        <button className="quiet" onClick={() => changeView(NO_FILTERS)}>
+          Remove the filters
+        </button>
+      )}
     </section>
   );
-}
-
-function toggle(ids: string[], id: string): string[] {
-  return ids.includes(id) ? ids.filter((other) => other !== id) : [...ids, id];
-}
-
-function describeRows({ nodes, totalCount }: Breakdown<BreakdownRow>, name: string): string {
-  const all = `${totalCount.toLocaleString()} ${name}${totalCount === 1 ? "" : "s"}`;
-  return nodes.length < totalCount ? `Top ${nodes.length} of ${all}, by sessions` : all;
-}
-
-function rankingTable<Row extends BreakdownRow>(names: string[], rows: Row[], getNames: (row: Row) => string[]) {
-  return {
-    head: [...names, "Sessions", "With merged PRs", "ACUs per session"],
-    rows: rows.map((row) => [...getNames(row), row.sessionsCreatedCount, row.sessionsWithMergedPrsCount, row.avgAcusPerSession]),
-  };
 }

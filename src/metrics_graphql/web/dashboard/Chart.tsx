@@ -6,6 +6,8 @@ import { type EChartsCoreOption, type EChartsType, init, use } from "echarts/cor
 import { SVGRenderer } from "echarts/renderers";
 import { useEffect, useRef, useState } from "react";
 
+import { ORIGIN_NAMES, SIZE_NAMES } from "./measures";
+
 use([AriaComponent, BarChart, GridComponent, LineChart, SVGRenderer, TooltipComponent]);
 
 /** The current values, light or dark, of the custom properties in style.css, by name. */
@@ -14,18 +16,26 @@ export type Colors = Record<string, string>;
 interface ChartProps {
   /** The text alternative. */
   label: string;
-  /** The chart is rendered again when this or the label changes. */
+  /** The chart is rendered again when this, the label or the variant changes. */
   data: object;
+  variant?: string;
   height?: number;
   buildOption: (colors: Colors) => EChartsCoreOption;
+  /** Receives the index of a series that is clicked. */
+  onSelect?: (series: number) => void;
 }
 
-export function Chart({ label, data, height = 280, buildOption }: ChartProps) {
+export function Chart({ label, data, variant, height = 280, buildOption, onSelect }: ChartProps) {
   const container = useRef<HTMLDivElement>(null);
   const chart = useRef<EChartsType>(null);
+  const select = useRef(onSelect);
   const colors = useColors();
   useEffect(() => {
+    select.current = onSelect;
+  });
+  useEffect(() => {
     const instance = (chart.current = init(container.current, null, { renderer: "svg" }));
+    instance.on("click", (event) => select.current?.(event.seriesIndex!));
     const observer = new ResizeObserver(() => instance.resize());
     observer.observe(container.current!);
     return () => {
@@ -34,16 +44,14 @@ export function Chart({ label, data, height = 280, buildOption }: ChartProps) {
     };
   }, []);
   useEffect(() => {
-    const reducesMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
     const option = {
-      animation: !reducesMotion,
-      animationDuration: 300,
+      animation: false,
       aria: { enabled: true, label: { description: label } },
       textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: colors.text! },
       ...buildOption(colors),
     };
     chart.current?.setOption(option, true);
-  }, [colors, data, label]);
+  }, [colors, data, label, variant]);
   return <div ref={container} className="chart" role="img" aria-label={label} style={{ height }} />;
 }
 
@@ -63,5 +71,8 @@ function readColors(): Colors {
   return Object.fromEntries(COLOR_NAMES.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
-const numbered = (name: string, count: number) => Array.from({ length: count }, (_, index) => `${name}-${index + 1}`);
-const COLOR_NAMES = ["text", "muted", "line", "card", "accent", "other", ...numbered("series", 8), ...numbered("size", 5)];
+const COLOR_NAMES = [
+  ...["text", "muted", "line", "card", "accent"],
+  ...Object.keys(ORIGIN_NAMES).map((origin) => `origin-${origin}`),
+  ...Object.keys(SIZE_NAMES).map((size) => `size-${size}`),
+];

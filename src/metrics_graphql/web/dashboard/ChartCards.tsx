@@ -1,164 +1,187 @@
-/** The cards with charts: sessions over time, merged by size, and ACUs per session. */
+/** The cards with charts: sessions over time, and ACUs per session. */
 
 import type { EChartsCoreOption } from "echarts/core";
 import type { CSSProperties } from "react";
 
 import { Card } from "./Card";
 import { Chart, type Colors } from "./Chart";
-import { type Bucket, type BySize, type MetricsQuery, ORIGINS, SIZES } from "./metricsQuery";
-import { bucketLabel, bucketStart } from "./period";
-import { percent } from "./Ranking";
+import { useResult } from "./context";
+import { formatNumber, ORIGIN_NAMES, SIZE_NAMES } from "./measures";
+import type { Bucket } from "./metricsQuery";
+import { bucketLabel, bucketStart, formatShort, type Interval, MATURING_DAYS } from "./period";
+import { selection } from "./Ranking";
+import { isMaturing } from "./TotalsCard";
 import type { Split } from "./view";
 
-const ORIGIN_NAMES = {
-  webapp: "Web app",
-  slack: "Slack",
-  api: "API",
-  linear: "Linear",
-  jira: "Jira",
-  teams: "Teams",
-  desktop: "Desktop",
-  automation: "Automation",
-};
-const SIZE_NAMES = { xs: "XS", s: "S", m: "M", l: "L", xl: "XL" };
 const MERGED = "With merged PRs";
 
 /** The sessions of one origin or size in each bucket. */
 interface Series {
+  /** As the view has it. */
+  id: string;
   name: string;
   values: number[];
 }
 
-export function OverTimeCard(props: { buckets: Bucket[]; query: MetricsQuery; split: Split; onSplit: (split: Split) => void }) {
-  const { buckets, query, split } = props;
-  const stacked = split === "origin" ? byOrigin(buckets) : bySize(buckets);
+/** A parameter of ECharts' tooltip formatter. */
+interface TooltipItem {
+  seriesIndex: number;
+  seriesName: string;
+  seriesType: string;
+  marker: string;
+  value: number | null;
+  dataIndex: number;
+}
+
+export function OverTimeCard() {
+  const { view, changeView, result } = useResult();
+  const { split, zone } = view;
+  const { interval } = result.query.variables;
+  const buckets = result.data.metrics.timeSeries ?? [];
+  const before = result.data.previous?.timeSeries ?? [];
+  const isComparable = isAligned(buckets, before, interval);
+  const previous = view.overlay && isComparable ? counterparts(buckets, before, interval, zone) : [];
+  const stacked = seriesOf(split, buckets);
+  const firstMaturing = buckets.findIndex(({ period }) => isMaturing(new Date(period.endsAt), result));
+  const merged = buckets.map((bucket) => bucket.sessionsWithMergedPrsCount);
+  const previousName = `Sessions, ${formatShort(result.query.previous, zone)}`;
   const table = {
-    head: ["From", "Sessions", ...stacked.map(({ name }) => name), MERGED],
+    head: ["From", "Sessions", ...stacked.map(({ name }) => name), MERGED, ...(isComparable ? ["Sessions in the period before"] : [])],
     rows: buckets.map((bucket, index) => [
-      bucketStart(bucket.period.startsAt, query.interval),
+      bucketStart(bucket.period.startsAt, interval, zone),
       bucket.sessionsCreatedCount,
       ...stacked.map(({ values }) => values[index]!),
-      bucket.sessionsWithMergedPrsCount,
+      merged[index]!,
+      ...(isComparable ? [before[index]?.sessionsCreatedCount ?? ""] : []),
     ]),
   };
+  const filterBy = (id: string) => changeView(selection(split === "origin" ? "origins" : "sizes", view, id));
   const buildOption = (colors: Colors): EChartsCoreOption => ({
-    ...timeAxis(buckets, query, colors),
-    yAxis: valueAxis(colors),
+    ...timeAxis(buckets, interval, zone, colors, (items) => {
+      const bars = items.filter(({ seriesType, value }) => seriesType === "bar" && value).reverse();
+      const lines = items.filter(({ seriesType, value }) => seriesType === "line" && value != null);
+      const names = new Set<string>();
+      const entries = [...bars, ...lines].filter(({ seriesName }) => !names.has(seriesName) && names.add(seriesName));
+      const index = items[0]!.dataIndex;
+      const nameIn = (name: string) => (name === previousName ? bucketLabel(previous[index]!.period.startsAt, interval, zone) : name);
+      return [
+        `Sessions: ${formatNumber(buckets[index]!.sessionsCreatedCount)}`,
+        ...entries.map(({ marker, seriesName, value }) => `${marker}${nameIn(seriesName)}: ${formatNumber(value)}`),
+      ];
+    }),
+    yAxis: { ...valueAxis(colors), minInterval: 1 },
     series: [
-      ...stacked.map(({ name, values }, index) => ({
+      ...stacked.map(({ id, name, values }) => ({
         name,
         type: "bar",
         stack: "sessions",
+        cursor: "pointer",
         barCategoryGap: "28%",
         data: values,
-        itemStyle: { color: colors[colorOf(split, index)] },
+        itemStyle: { color: colors[`${split}-${id}`], borderColor: colors.card, borderWidth: buckets.length > 60 ? 0 : 0.5 },
       })),
-      {
-        name: MERGED,
-        type: "line",
-        smooth: 0.3,
-        smoothMonotone: "x",
-        symbol: "none",
-        data: buckets.map((bucket) => bucket.sessionsWithMergedPrsCount),
-        lineStyle: { width: 2.5, color: colors.text },
-        itemStyle: { color: colors.text },
-      },
+      // Days that are maturing are a line of their own, joined to the other.
+      line(MERGED, colors.text!, firstMaturing < 0 ? merged : merged.map((value, index) => (index < firstMaturing ? value : null))),
+      line(
+        MERGED,
+        colors.text!,
+        merged.map((value, index) => (firstMaturing >= 0 && index >= firstMaturing - 1 ? value : null)),
+        { type: "dotted", opacity: 0.45 },
+      ),
+      ...(previous.length
+        ? [
+            line(
+              previousName,
+              colors.muted!,
+              previous.map((bucket) => bucket?.sessionsCreatedCount ?? null),
+              { type: "dashed", width: 1.5 },
+            ),
+          ]
+        : []),
     ],
   });
-  const label = `Sessions over time by ${split}, stacked, and those with merged pull requests as a line.`;
   return (
     <Card
       id="overTime"
       title="Sessions over time"
-      subtitle={`By ${query.interval.toLowerCase()}, and sessions with merged pull requests as a line`}
-      query={query}
+      subtitle={`By ${interval.toLowerCase()}${firstMaturing >= 0 ? `. Pull requests of the last ${MATURING_DAYS} days may yet be merged` : ""}`}
       table={table}
       controls={
-        <div className="segments" role="group" aria-label="Split">
-          {(["origin", "size"] as const).map((option) => (
-            <button key={option} aria-pressed={split === option} onClick={() => props.onSplit(option)}>
-              By {option}
-            </button>
-          ))}
-        </div>
+        <>
+          <label className="check" title={isComparable ? "" : `The ${interval.toLowerCase()}s of the two periods begin on different days.`}>
+            <input
+              type="checkbox"
+              checked={view.overlay && isComparable}
+              disabled={!isComparable}
+              onChange={(event) => changeView({ overlay: event.target.checked })}
+            />
+            Period before
+          </label>
+          <div className="segments" role="group" aria-label="Split">
+            {(["origin", "size"] as const).map((option) => (
+              <button key={option} aria-pressed={split === option} onClick={() => changeView({ split: option })}>
+                By {option}
+              </button>
+            ))}
+          </div>
+        </>
       }
     >
-      <ul className="legend" aria-hidden="true">
-        {stacked.map(({ name }, index) => (
-          <li key={name} style={{ "--swatch": `var(--${colorOf(split, index)})` } as CSSProperties}>
-            {name}
-          </li>
-        ))}
+      <ul className="legend">
+        {stacked
+          .filter(({ values }) => values.some(Boolean))
+          .map(({ id, name }) => (
+            <li key={id}>
+              <button onClick={() => filterBy(id)} aria-pressed={(split === "origin" ? view.origins : view.sizes).includes(id as never)}>
+                <i className="swatch" style={{ "--swatch": `var(--${split}-${id})` } as CSSProperties} />
+                {name}
+              </button>
+            </li>
+          ))}
         <li className="line-series">{MERGED}</li>
+        {firstMaturing >= 0 && <li className="line-series dotted">still maturing</li>}
+        {previous.length > 0 && <li className="line-series dashed">{previousName}</li>}
       </ul>
-      <Chart data={buckets} label={label} height={300} buildOption={buildOption} />
+      <Chart
+        data={result}
+        label={`Sessions over time by ${split}, stacked, and those with merged pull requests as a line.`}
+        variant={`${split} ${previous.length}`}
+        height={300}
+        buildOption={buildOption}
+        onSelect={(series) => stacked[series] && filterBy(stacked[series].id)}
+      />
     </Card>
   );
 }
 
-export function MergedCard({ created, merged, query }: { created: BySize; merged: BySize; query: MetricsQuery }) {
-  const share = (size: keyof BySize) => (created[size] ? merged[size] / created[size] : 0);
+export function AcusCard() {
+  const { view, result } = useResult();
+  const { interval } = result.query.variables;
+  const buckets = result.data.metrics.timeSeries ?? [];
   const table = {
-    head: ["Size", "Sessions", MERGED, "Share"],
-    rows: SIZES.map((size) => [SIZE_NAMES[size], created[size], merged[size], share(size)]),
-    percentColumn: 3,
+    head: ["From", "Sessions", "ACUs", "ACUs per session"],
+    rows: buckets.map((bucket) => [
+      bucketStart(bucket.period.startsAt, interval, view.zone),
+      bucket.sessionsCreatedCount,
+      bucket.acusConsumed,
+      averageOf(bucket) ?? "",
+    ]),
   };
   const buildOption = (colors: Colors): EChartsCoreOption => ({
-    grid: { left: 36, right: 44, top: 8, bottom: 8 },
-    tooltip: { ...tooltip(colors), trigger: "axis", valueFormatter: (value: unknown) => percent(Number(value)) },
-    xAxis: { type: "value", show: false, max: 1 },
-    yAxis: {
-      type: "category",
-      inverse: true,
-      data: SIZES.map((size) => SIZE_NAMES[size]),
-      axisLine: { show: false },
-      axisTick: { show: false },
-      axisLabel: { color: colors.muted, fontWeight: 600 },
-    },
-    series: [
-      {
-        name: "Share with merged PRs",
-        type: "bar",
-        barWidth: 18,
-        showBackground: true,
-        backgroundStyle: { color: colors.line, borderRadius: 9 },
-        data: SIZES.map((size, index) => ({ value: share(size), itemStyle: { color: colors[colorOf("size", index)], borderRadius: 9 } })),
-        label: { show: true, position: "right", color: colors.text, fontWeight: 600, formatter: ({ value }: { value: number }) => percent(value) },
-      },
-    ],
-  });
-  return (
-    <Card id="merged" title="Merged, by size" subtitle="Share of sessions with at least one merged pull request" query={query} table={table}>
-      <Chart data={created} label="Share of sessions with merged pull requests, by size." buildOption={buildOption} height={220} />
-    </Card>
-  );
-}
-
-export function AcusCard({ buckets, query }: { buckets: Bucket[]; query: MetricsQuery }) {
-  const table = {
-    head: ["From", "ACUs per session"],
-    rows: buckets.map((bucket) => [bucketStart(bucket.period.startsAt, query.interval), averageOf(bucket) ?? ""]),
-  };
-  const buildOption = (colors: Colors): EChartsCoreOption => ({
-    ...timeAxis(buckets, query, colors),
+    ...timeAxis(buckets, interval, view.zone, colors, (items) => {
+      const bucket = buckets[items[0]!.dataIndex]!;
+      return [
+        `ACUs per session: ${formatNumber(averageOf(bucket))}`,
+        `ACUs: ${formatNumber(bucket.acusConsumed)}`,
+        `Sessions: ${formatNumber(bucket.sessionsCreatedCount)}`,
+      ];
+    }),
     yAxis: valueAxis(colors),
-    series: [
-      {
-        name: "ACUs per session",
-        type: "line",
-        smooth: 0.3,
-        smoothMonotone: "x",
-        symbol: "none",
-        data: buckets.map(averageOf),
-        lineStyle: { width: 2.5, color: colors.accent },
-        itemStyle: { color: colors.accent },
-        areaStyle: { color: colors.accent, opacity: 0.12 },
-      },
-    ],
+    series: [{ ...line("ACUs per session", colors.accent!, buckets.map(averageOf)), areaStyle: { color: colors.accent, opacity: 0.12 } }],
   });
   return (
-    <Card id="acus" title="ACUs per session" subtitle={`Average by ${query.interval.toLowerCase()}`} query={query} table={table}>
-      <Chart data={buckets} label="Average ACUs per session over time." buildOption={buildOption} height={220} />
+    <Card id="acus" title="ACUs per session" subtitle={`Average by ${interval.toLowerCase()}`} table={table}>
+      <Chart data={result} label="Average ACUs per session over time." buildOption={buildOption} height={240} />
     </Card>
   );
 }
@@ -168,35 +191,52 @@ function averageOf(bucket: Bucket): number | null {
   return bucket.sessionsCreatedCount ? bucket.avgAcusPerSession : null;
 }
 
-function byOrigin(buckets: Bucket[]): Series[] {
-  const named = ORIGINS.map((origin) => ({ name: ORIGIN_NAMES[origin], values: buckets.map((bucket) => bucket.sessionsCreatedByOrigin[origin]) }));
-  return [...named, remainder("Other", buckets, named)];
+/** Whether the buckets of two series are of equal lengths, so that each can be compared with its counterpart. */
+function isAligned(buckets: Bucket[], others: Bucket[], interval: Interval): boolean {
+  if (interval === "HOUR" || interval === "DAY") return others.length > 0;
+  const length = (bucket?: Bucket) => (bucket ? Date.parse(bucket.period.endsAt) - Date.parse(bucket.period.startsAt) : 0);
+  const tolerance = interval === "WEEK" ? 2 * 3_600_000 : 3 * 86_400_000;
+  return others.length > 0 && Math.abs(length(buckets[0]) - length(others[0])) <= tolerance;
 }
 
-function bySize(buckets: Bucket[]): Series[] {
-  const named = SIZES.map((size) => ({ name: SIZE_NAMES[size], values: buckets.map((bucket) => bucket.sessionsCreatedBySize[size]) }));
-  return [...named, remainder("No size", buckets, named)];
+/** Returns the buckets of another period to draw with each bucket: days of the same day of the week, others in order. */
+function counterparts(buckets: Bucket[], others: Bucket[], interval: Interval, zone: string): (Bucket | undefined)[] {
+  const weekday = ({ period }: Bucket) => new Date(bucketStart(period.startsAt, "DAY", zone)).getUTCDay();
+  const shift = interval === "DAY" && buckets.length >= 7 ? ((weekday(buckets[0]!) - weekday(others[0]!) + 10) % 7) - 3 : 0;
+  return buckets.map((_, index) => others[index + shift]);
 }
 
-/** Returns the custom property of the colour of a series. */
-function colorOf(split: Split, index: number): string {
-  if (split === "origin") return index < ORIGINS.length ? `series-${index + 1}` : "other";
-  return index < SIZES.length ? `size-${index + 1}` : "other";
+function seriesOf(split: Split, buckets: Bucket[]): Series[] {
+  const field = split === "origin" ? "sessionsCreatedByOrigin" : "sessionsCreatedBySize";
+  return Object.entries(split === "origin" ? ORIGIN_NAMES : SIZE_NAMES).map(([id, name]) => ({
+    id,
+    name,
+    values: buckets.map((bucket) => (bucket[field] as Record<string, number>)[id]!),
+  }));
 }
 
-/** Returns the sessions in none of the named series, so that a stack adds up to the total. */
-function remainder(name: string, buckets: Bucket[], named: Series[]): Series {
-  const sum = (index: number) => named.reduce((total, { values }) => total + values[index]!, 0);
-  return { name, values: buckets.map((bucket, index) => bucket.sessionsCreatedCount - sum(index)) };
+function line(name: string, color: string, data: (number | null)[], style: object = {}) {
+  // A bucket between two without values would not be visible.
+  const symbol = data.filter((value) => value !== null).length === 1 ? "circle" : "none";
+  return { name, type: "line", symbol, data, lineStyle: { width: 2.5, color, ...style }, itemStyle: { color } };
 }
 
-function timeAxis(buckets: Bucket[], { interval }: MetricsQuery, colors: Colors): EChartsCoreOption {
+function timeAxis(buckets: Bucket[], interval: Interval, zone: string, colors: Colors, describe: (items: TooltipItem[]) => string[]): EChartsCoreOption {
   return {
-    grid: { left: 8, right: 12, top: 16, bottom: 8, outerBoundsMode: "same" },
-    tooltip: { ...tooltip(colors), trigger: "axis", axisPointer: { type: "shadow" } },
+    grid: { left: 8, right: 28, top: 16, bottom: 8, outerBoundsMode: "same" },
+    tooltip: {
+      trigger: "axis",
+      axisPointer: { type: "shadow" },
+      confine: true,
+      renderMode: "richText",
+      backgroundColor: colors.card,
+      borderColor: colors.line,
+      textStyle: { color: colors.text },
+      formatter: (items: TooltipItem[]) => [bucketLabel(buckets[items[0]!.dataIndex]!.period.startsAt, interval, zone), ...describe(items)].join("\n"),
+    },
     xAxis: {
       type: "category",
-      data: buckets.map(({ period }) => bucketLabel(period.startsAt, interval)),
+      data: buckets.map(({ period }) => bucketLabel(period.startsAt, interval, zone)),
       axisLine: { lineStyle: { color: colors.line } },
       axisTick: { show: false },
       axisLabel: { color: colors.muted, hideOverlap: true },
@@ -206,8 +246,4 @@ function timeAxis(buckets: Bucket[], { interval }: MetricsQuery, colors: Colors)
 
 function valueAxis(colors: Colors) {
   return { type: "value", splitLine: { lineStyle: { color: colors.line } }, axisLabel: { color: colors.muted } };
-}
-
-function tooltip(colors: Colors) {
-  return { confine: true, renderMode: "richText", backgroundColor: colors.card, borderColor: colors.line, textStyle: { color: colors.text } };
 }

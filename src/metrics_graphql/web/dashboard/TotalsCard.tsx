@@ -1,76 +1,93 @@
-/** The totals of a period, each with its change from the previous period. */
+/** The totals of a period, each with its change, and with what it is compared with. */
 
 import { Card } from "./Card";
-import type { Metrics, MetricsQuery } from "./metricsQuery";
-import { percent } from "./Ranking";
+import { useResult } from "./context";
+import { formatNumber, percent, ratio, signedPercent } from "./measures";
+import type { Totals } from "./metricsQuery";
+import { formatDate, formatRange, formatShort, MATURING_DAYS } from "./period";
+import type { MetricsResult } from "./queries";
 
-export function TotalsCard({ metrics, query }: { metrics: Metrics; query: MetricsQuery }) {
-  const { sessionsCreatedCount: sessions, previousPeriod } = metrics;
-  const change = previousPeriod?.change;
-  const shareOf = (count: number) => (sessions ? `${percent(count / sessions)} of sessions` : "");
-  const totals = [
-    { label: "Sessions", value: sessions, note: "", change: change?.sessionsCreatedCount },
-    {
-      label: "With merged pull requests",
-      value: metrics.sessionsWithMergedPrsCount,
-      note: shareOf(metrics.sessionsWithMergedPrsCount),
-      change: change?.sessionsWithMergedPrsCount,
-    },
-    {
-      label: "ACUs per session",
-      value: metrics.avgAcusPerSession,
-      note: "on average",
-      change: change?.avgAcusPerSession,
-    },
-    {
-      label: "From a playbook",
-      value: metrics.sessionsCreatedWithPlaybookCount,
-      note: shareOf(metrics.sessionsCreatedWithPlaybookCount),
-      change: change?.sessionsCreatedWithPlaybookCount,
-    },
-    {
-      label: "With search",
-      value: metrics.sessionsCreatedWithSearchCount,
-      note: shareOf(metrics.sessionsCreatedWithSearchCount),
-      change: change?.sessionsCreatedWithSearchCount,
-    },
-  ];
+interface Total {
+  label: string;
+  of: (totals: Totals) => number | null;
+  /** Whether to show the share of all sessions. */
+  isShare?: boolean;
+  /** Whether it changes when pull requests are merged. */
+  matures?: boolean;
+}
+
+const TOTALS: Total[] = [
+  { label: "Sessions", of: (totals) => totals.sessionsCreatedCount },
+  { label: "With merged pull requests", of: (totals) => totals.sessionsWithMergedPrsCount, isShare: true, matures: true },
+  { label: "ACUs", of: (totals) => totals.acusConsumed },
+  { label: "ACUs per merged session", of: (totals) => ratio(totals.acusConsumed, totals.sessionsWithMergedPrsCount), matures: true },
+  { label: "Active users", of: (totals) => totals.activeUsers?.totalCount ?? null },
+  { label: "ACUs per session", of: (totals) => ratio(totals.acusConsumed, totals.sessionsCreatedCount) },
+  { label: "From a playbook", of: (totals) => totals.sessionsCreatedWithPlaybookCount, isShare: true },
+  { label: "With search", of: (totals) => totals.sessionsCreatedWithSearchCount, isShare: true },
+];
+
+/** Whether pull requests of sessions at an instant may yet be merged. */
+export function isMaturing(instant: Date, { fetchedAt }: MetricsResult): boolean {
+  return instant.getTime() > fetchedAt.getTime() - MATURING_DAYS * 86_400_000;
+}
+
+export function TotalsCard() {
+  const { view, result } = useResult();
+  const { data, query } = result;
+  const { metrics, previous } = data;
+  const matures = isMaturing(query.current.before, result);
+  const reachesBack = data.earlier?.sessionsCreatedCount !== 0;
+  const valueOf = ({ of }: Total, totals: Totals | null) => (totals ? of(totals) : null);
   const table = {
-    head: ["Total", "This period", "Change from the previous period"],
-    rows: totals.map(({ label, value, change }) => [label, value, change ?? ""]),
-    percentColumn: 2,
+    head: ["Total", "This period", "Compared with", "Change"],
+    rows: TOTALS.map((total) => {
+      const [value, before] = [valueOf(total, metrics), reachesBack ? valueOf(total, previous) : null];
+      return [total.label, value ?? "", before ?? "", changeOf(value, before) ?? ""];
+    }),
+    percentColumn: 3,
   };
   return (
-    <Card id="totals" title="Totals" subtitle={formatTimeRange(query)} query={query} table={table}>
+    <Card id="totals" title="Totals" subtitle={`Compared with ${formatRange(query.previous, view.zone)}`} table={table}>
       <dl className="totals">
-        {totals.map(({ label, value, note, change }) => (
-          <div key={label}>
-            <dt>{label}</dt>
-            <dd className="total">{Number.isInteger(value) ? value.toLocaleString() : value.toLocaleString(undefined, { maximumFractionDigits: 2 })}</dd>
-            <dd className="note">
-              {change != null && <Change value={change} />} {note}
-            </dd>
-          </div>
-        ))}
+        {TOTALS.map((total) => {
+          const value = valueOf(total, metrics);
+          const share = total.isShare && ratio(value ?? 0, metrics.sessionsCreatedCount);
+          const isDimmed = matures && total.matures;
+          return (
+            <div key={total.label} className={isDimmed ? "maturing" : ""}>
+              <dt>{total.label}</dt>
+              <dd className="total">{formatNumber(value)}</dd>
+              {reachesBack ? (
+                <Change value={value} before={valueOf(total, previous)} period={formatShort(query.previous, view.zone)} />
+              ) : (
+                <dd className="note">– no data back to {formatDate(query.previous.dates.from)}</dd>
+              )}
+              <dd className="note">
+                {share != null && share !== false && <span>{percent(share)} of sessions</span>}
+                {isDimmed && <span title={`Pull requests of the last ${MATURING_DAYS} days may yet be merged.`}>last {MATURING_DAYS} days still maturing</span>}
+              </dd>
+            </div>
+          );
+        })}
       </dl>
     </Card>
   );
 }
 
-function Change({ value }: { value: number }) {
-  const direction = value > 0 ? "up" : value < 0 ? "down" : "same";
+function changeOf(value: number | null, before: number | null): number | null {
+  return value === null || before === null ? null : ratio(value - before, before);
+}
+
+function Change({ value, before, period }: { value: number | null; before: number | null; period: string }) {
+  const change = changeOf(value, before);
+  const direction = change === null ? "none" : change > 0 ? "up" : change < 0 ? "down" : "same";
   return (
-    <span className={`change ${direction}`} title="Compared with the previous period of the same length">
-      {signedPercent(value)}
-    </span>
+    <>
+      <dd className={`change ${direction}`}>{change === null ? "–" : signedPercent(change)}</dd>
+      <dd className="note">
+        {before === null ? "none" : `from ${formatNumber(before)}`}, {period}
+      </dd>
+    </>
   );
-}
-
-function signedPercent(value: number): string {
-  return value.toLocaleString(undefined, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" });
-}
-
-function formatTimeRange({ filters, timeZone }: MetricsQuery): string {
-  const format = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
-  return `${format.formatRange(new Date(filters.timeAfter), new Date(filters.timeBefore))}, ${timeZone}`;
 }

@@ -2,6 +2,7 @@
 
 import { GRAPHQL_URL } from "../shared/api";
 import { buildDocument, buildRequest, type CardId, type MetricsQuery } from "./metricsQuery";
+import { ENTERPRISE } from "./view";
 
 /** The data of a card as a table. */
 export interface Table {
@@ -12,17 +13,21 @@ export interface Table {
 }
 
 /** Returns the document of a card with its variables inlined. */
-export function toGraphQL(card: CardId, query: MetricsQuery): string {
-  const filters = Object.entries(query.filters).map(([name, value]) => `${name}: ${JSON.stringify(value)}`);
-  const values: Record<keyof MetricsQuery, string> = {
-    org: JSON.stringify(query.org),
-    filters: `{ ${filters.join(", ")} }`,
-    interval: query.interval,
-    timeZone: JSON.stringify(query.timeZone),
-  };
-  return buildDocument([card])
+export function toGraphQL(card: CardId, { variables }: MetricsQuery): string {
+  return buildDocument([card], variables.org)
     .replace(/^query (\w+)\(.*\)/, "query $1")
-    .replace(/\$(\w+)/g, (_, name: keyof MetricsQuery) => values[name]);
+    .replace(/\$(\w+)/g, (_, name: keyof typeof variables) => toLiteral(variables[name], name));
+}
+
+/** The variables and fields whose values are enum values. */
+const ENUM_FIELDS = ["interval", "origins", "sizes", "field", "direction"];
+
+/** Formats the value of a field as a GraphQL literal. */
+function toLiteral(value: unknown, field: string): string {
+  if (Array.isArray(value)) return `[${value.map((each) => toLiteral(each, field)).join(", ")}]`;
+  if (typeof value !== "object" || value === null) return ENUM_FIELDS.includes(field) ? String(value) : JSON.stringify(value);
+  const fields = Object.entries(value).map(([name, each]) => `${name}: ${toLiteral(each, name)}`);
+  return `{ ${fields.join(", ")} }`;
 }
 
 /** Returns a curl command that reads the token from the environment. */
@@ -44,15 +49,17 @@ export function explorerUrl(card: CardId, query: MetricsQuery): string {
 }
 
 /** Formats a table as CSV (RFC 4180). */
-export function toCsv({ head, rows }: Table): string {
+function toCsv({ head, rows }: Table): string {
   return [head, ...rows].map((row) => row.map(csvField).join(",")).join("\r\n") + "\r\n";
 }
 
-/** Downloads CSV as a file. */
-export function downloadCsv(filename: string, csv: string): void {
+/** Downloads the table of a card as a CSV file. It begins with a byte order mark, by which Excel knows its encoding. */
+export function downloadCsv(card: CardId, { variables, current }: MetricsQuery, table: Table): void {
+  const { from, to } = current.dates;
+  const parts = [variables.org === ENTERPRISE ? "all" : variables.org, card, from, "to", to, variables.timeZone];
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob([csv], { type: "text/csv" }));
-  link.download = filename;
+  link.href = URL.createObjectURL(new Blob(["\ufeff", toCsv(table)], { type: "text/csv" }));
+  link.download = `${parts.join("-").replaceAll(/[^\w.+-]/g, "-")}.csv`;
   link.click();
   URL.revokeObjectURL(link.href);
 }

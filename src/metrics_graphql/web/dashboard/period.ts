@@ -1,16 +1,22 @@
-/** Periods of whole days in the browser's time zone. */
+/** Periods of whole days in a time zone, and the periods that they are compared with. */
 
-/** The browser's time zone, an IANA name. */
-export const TIME_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
-
-/** Numbers of days that end today. */
-export const PRESETS = [
-  { id: "1d", days: 1, label: "Today" },
-  { id: "7d", days: 7, label: "7 days" },
-  { id: "30d", days: 30, label: "30 days" },
-  { id: "90d", days: 90, label: "90 days" },
-  { id: "365d", days: 365, label: "1 year" },
-] as const;
+/** Ids are part of URLs. `30d` is 30 whole days and today. */
+export const PRESETS = {
+  "1d": "Today",
+  "7d": "7 days",
+  "30d": "30 days",
+  "90d": "90 days",
+  "365d": "365 days",
+  ytd: "Year to date",
+  "this-week": "This week",
+  "last-week": "Last week",
+  "this-month": "This month",
+  "last-month": "Last month",
+  "this-quarter": "This quarter",
+  "last-quarter": "Last quarter",
+};
+export type PresetId = keyof typeof PRESETS;
+export const DEFAULT_PRESET: PresetId = "30d";
 
 /** ISO 8601 dates, both inclusive. */
 export interface DateRange {
@@ -19,87 +25,221 @@ export interface DateRange {
 }
 
 /** The id of a preset, or custom dates. */
-export type Period = (typeof PRESETS)[number]["id"] | DateRange;
+export type Period = PresetId | DateRange;
+
+export const COMPARISONS = { previous: "The period before", year: "A year earlier" };
+export type Comparison = keyof typeof COMPARISONS;
 
 export type Interval = "HOUR" | "DAY" | "WEEK" | "MONTH";
 
-/** Instants: inclusive start, exclusive end. */
+/** Instants, inclusive start and exclusive end, and the dates they are in. */
 export interface TimeRange {
   after: Date;
   before: Date;
+  dates: DateRange;
+  /** The end, if it is not the end of the last day. */
+  until: Date | null;
 }
 
-/** Returns the instants of a period. A preset ends now, rounded up to the minute. */
-export function toTimeRange(period: Period, now: Date): TimeRange {
-  if (typeof period === "object") {
-    return { after: midnight(period.from), before: midnight(period.to, 1) };
+/** Pull requests of sessions of this many days may yet be merged. */
+export const MATURING_DAYS = 7;
+const DAY = 86_400_000;
+/** The current day ends at the next multiple, so that the requests of these minutes are equal, and served from a cache. */
+const STEP = 5 * 60_000;
+
+/** Returns the canonical name of an IANA time zone; null for anything else, such as `Etc/Unknown` or `+02:00`. */
+export function canonicalZone(name: string): string | null {
+  if (!/^[A-Za-z]/.test(name) || name === "Etc/Unknown") return null;
+  try {
+    return new Intl.DateTimeFormat(undefined, { timeZone: name }).resolvedOptions().timeZone;
+  } catch {
+    return null;
   }
-  const preset = PRESETS.find(({ id }) => id === period)!;
-  const after = new Date(now.getFullYear(), now.getMonth(), now.getDate() - preset.days + 1);
-  const before = new Date(Math.ceil((now.getTime() + 1) / 60_000) * 60_000);
-  return { after, before };
 }
 
-/** Returns the first and the last date of a period. */
-export function toDateRange(period: Period, now: Date): DateRange {
-  if (typeof period === "object") return period;
-  return { from: isoDate(toTimeRange(period, now).after), to: isoDate(now) };
+/** The browser's time zone, as it reports it. */
+export const BROWSER_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+
+/** Returns the range of a period, and the range that it is compared with. Today ends now, and so at the same time of day in both. */
+export function toTimeRanges(period: Period, comparison: Comparison, zone: string, now: Date): { current: TimeRange; previous: TimeRange } {
+  const today = wallTime(now, zone).slice(0, 10);
+  const given = typeof period === "object" ? period : presetDates(period, today);
+  const endsNow = given.from <= today && given.to >= today;
+  const dates = endsNow ? { from: given.from, to: today } : given;
+  const previousDates = comparison === "year" ? { from: addMonths(dates.from, -12), to: addMonths(dates.to, -12) } : datesBefore(period, dates);
+  const end = startOfDay(addDays(dates.to, 1), zone);
+  const until = new Date(Math.ceil((now.getTime() + 1) / STEP) * STEP);
+  const range = (dates: DateRange, until: Date | null): TimeRange => ({
+    after: startOfDay(dates.from, zone),
+    before: until ?? startOfDay(addDays(dates.to, 1), zone),
+    dates,
+    until,
+  });
+  if (!endsNow || until >= end) return { current: range(dates, null), previous: range(previousDates, null) };
+  const previousUntil = toInstant(previousDates.to, wallTime(until, zone).slice(11), zone);
+  return { current: range(dates, until), previous: range(previousDates, previousUntil) };
 }
 
-/** The first date that can be selected: the Unix epoch. */
+function presetDates(id: PresetId, today: string): DateRange {
+  if (id === "1d") return { from: today, to: today };
+  if (id === "ytd") return { from: startOf("year", today), to: today };
+  const [which, unit] = id.split("-") as [string, Unit];
+  if (!unit) return { from: addDays(today, -parseInt(id)), to: today };
+  const start = startOf(unit, today);
+  if (which === "this") return { from: start, to: today };
+  const to = addDays(start, -1);
+  return { from: startOf(unit, to), to };
+}
+
+/** Returns the same days of the week, month, quarter or year before, or as many days before custom dates. */
+function datesBefore(period: Period, dates: DateRange): DateRange {
+  const unit = period === "ytd" ? "year" : typeof period === "string" ? (period.split("-")[1] as Unit | undefined) : undefined;
+  const length = daysBetween(dates.from, dates.to);
+  const last = addDays(dates.from, -1);
+  if (!unit) return { from: addDays(dates.from, -length - 1), to: last };
+  if (period === "ytd") return { from: startOf(unit, last), to: addMonths(dates.to, -12) };
+  const from = startOf(unit, last);
+  const same = addDays(from, length);
+  return { from, to: String(period).startsWith("last") || same > last ? last : same };
+}
+
+type Unit = "week" | "month" | "quarter" | "year";
+
+function startOf(unit: Unit, date: string): string {
+  const [year, month] = date.split("-").map(Number) as [number, number];
+  if (unit === "week") return addDays(date, -((new Date(date).getUTCDay() + 6) % 7));
+  if (unit === "year") return `${date.slice(0, 4)}-01-01`;
+  const first = unit === "month" ? month : month - ((month - 1) % 3);
+  return isoDate(new Date(Date.UTC(year, first - 1, 1)));
+}
+
+export function addDays(date: string, days: number): string {
+  return isoDate(new Date(new Date(date).getTime() + days * DAY));
+}
+
+/** Returns the same day of another month, or its last day. */
+function addMonths(date: string, months: number): string {
+  const [year, month, day] = date.split("-").map(Number) as [number, number, number];
+  const lastDay = new Date(Date.UTC(year, month + months, 0)).getUTCDate();
+  return isoDate(new Date(Date.UTC(year, month - 1 + months, Math.min(day, lastDay))));
+}
+
+function daysBetween(from: string, to: string): number {
+  return (new Date(to).getTime() - new Date(from).getTime()) / DAY;
+}
+
+function isoDate(date: Date): string {
+  return date.toISOString().slice(0, 10);
+}
+
+/** Returns the wall-clock time of an instant, like `2026-01-31T09:30:00`. */
+function wallTime(instant: Date, zone: string): string {
+  return new Date(instant.getTime() + offset(instant, zone)).toISOString().slice(0, 19);
+}
+
+/** Returns the offset of a zone from UTC, in milliseconds. */
+function offset(instant: Date, zone: string): number {
+  const parts = offsetFormat(zone).formatToParts(instant);
+  const [year, month, day, hour, minute, second] = ["year", "month", "day", "hour", "minute", "second"].map((type) =>
+    Number(parts.find((part) => part.type === type)!.value),
+  ) as [number, number, number, number, number, number];
+  return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(instant.getTime() / 1000) * 1000;
+}
+
+const offsetFormats = new Map<string, Intl.DateTimeFormat>();
+function offsetFormat(zone: string): Intl.DateTimeFormat {
+  const numeric = "numeric";
+  const options = { timeZone: zone, hourCycle: "h23", year: numeric, month: numeric, day: numeric, hour: numeric, minute: numeric, second: numeric } as const;
+  const format = offsetFormats.get(zone) ?? new Intl.DateTimeFormat("en-US", options);
+  offsetFormats.set(zone, format);
+  return format;
+}
+
+/** Returns the first instant with a wall-clock time. Times that the clocks skip move to after the gap. */
+function toInstant(date: string, time: string, zone: string): Date {
+  const wall = `${date}T${time}`;
+  const utc = new Date(`${wall}Z`).getTime();
+  const candidates = [-DAY, DAY].map((shift) => new Date(utc - offset(new Date(utc + shift), zone)));
+  const [earliest] = candidates.filter((instant) => wallTime(instant, zone) === wall).sort((a, b) => a.getTime() - b.getTime());
+  return earliest ?? candidates[0]!;
+}
+
+export function startOfDay(date: string, zone: string): Date {
+  return toInstant(date, "00:00:00", zone);
+}
+
+/** Whether there is such a date, from the Unix epoch on. */
+export function isDate(text: string): boolean {
+  return /^\d{4}-\d\d-\d\d$/.test(text) && text >= MIN_DATE && !isNaN(new Date(text).getTime()) && isoDate(new Date(text)) === text;
+}
+
 export const MIN_DATE = "1970-01-01";
+export const MAX_DATE = "9998-12-31";
 /** Keeps a monthly series below the API's limit of buckets. */
 const MAX_YEARS = 80;
 
-/** Whether this is a valid date, such as `2025-01-31`, from `MIN_DATE` on. */
-export function isDate(text: string | null): text is string {
-  return text !== null && /^\d{4}-\d\d-\d\d$/.test(text) && text >= MIN_DATE && isoDate(midnight(text)) === text;
-}
-
-/** Whether these dates are valid, in order, and at most `MAX_YEARS` apart. */
-export function isDateRange(from: string | null, to: string | null): boolean {
-  return isDate(from) && isDate(to) && from <= to && Number(to.slice(0, 4)) - Number(from.slice(0, 4)) <= MAX_YEARS;
+/** Returns what is wrong with dates; an empty string if nothing is. */
+export function dateRangeProblem(from: string, to: string): string {
+  for (const [name, date] of Object.entries({ from, to })) {
+    if (!date) return `“${name}” is missing: a range has two dates, like from=2026-01-01&to=2026-01-31.`;
+    if (!isDate(date)) return `“${name}=${date}” is not a date from ${MIN_DATE} on, like 2026-01-31.`;
+  }
+  if (from > to) return `“from=${from}” is after “to=${to}”.`;
+  if (Number(to.slice(0, 4)) - Number(from.slice(0, 4)) > MAX_YEARS) return `“from=${from}” and “to=${to}” are more than ${MAX_YEARS} years apart.`;
+  return "";
 }
 
 /** Returns the interval of a time series, by the length of the range. */
 export function chooseInterval({ after, before }: TimeRange): Interval {
-  const days = (before.getTime() - after.getTime()) / 86_400_000;
-  if (days <= 2) return "HOUR";
+  const days = (before.getTime() - after.getTime()) / DAY;
+  if (days <= 2.1) return "HOUR";
   if (days <= 100) return "DAY";
   if (days <= 750) return "WEEK";
   return "MONTH";
 }
 
+/** Formats the days of a range. */
+export function formatDates({ from, to }: DateRange, options: Intl.DateTimeFormatOptions = { dateStyle: "medium" }): string {
+  return new Intl.DateTimeFormat(undefined, { ...options, timeZone: "UTC" }).formatRange(new Date(from), new Date(to));
+}
+
+/** Formats the days of a range, and the time of day if it ends within one. */
+export function formatRange({ dates, until }: TimeRange, zone: string): string {
+  return `${formatDates(dates)}${until ? `, until ${formatTime(until, zone)}` : ""}`;
+}
+
+/** Formats the days of a range without the year, unless it is another one than now. A single day has its time of day, if it ends within. */
+export function formatShort(range: TimeRange, zone: string): string {
+  const { from, to } = range.dates;
+  const isThisYear = from.startsWith(String(new Date().getFullYear()));
+  return from === to || !isThisYear ? formatRange(range, zone) : formatDates(range.dates, { month: "short", day: "numeric" });
+}
+
+export function formatTime(instant: Date, zone: string): string {
+  return instant.toLocaleTimeString(undefined, { timeStyle: "short", timeZone: zone });
+}
+
+export const formatDate = (date: string) => formatDates({ from: date, to: date });
+
 /** Formats the start of a bucket for an axis. */
-export function bucketLabel(startsAt: string, interval: Interval): string {
-  return new Date(startsAt).toLocaleString(undefined, FORMATS[interval]);
+export function bucketLabel(startsAt: string, interval: Interval, zone: string): string {
+  return new Date(startsAt).toLocaleString(undefined, { ...FORMATS[interval], timeZone: zone });
 }
 
 /** Formats the start of a bucket for tables and CSV: as a date or, by hour, as a time with UTC offset. */
-export function bucketStart(startsAt: string, interval: Interval): string {
+export function bucketStart(startsAt: string, interval: Interval, zone: string): string {
   const start = new Date(startsAt);
-  if (interval !== "HOUR") return isoDate(start);
-  const minutes = -start.getTimezoneOffset();
-  const offset = `${minutes < 0 ? "-" : "+"}${twoDigits(Math.floor(Math.abs(minutes) / 60))}:${twoDigits(Math.abs(minutes) % 60)}`;
-  return `${isoDate(start)}T${twoDigits(start.getHours())}:${twoDigits(start.getMinutes())}${offset}`;
+  const wall = wallTime(start, zone);
+  if (interval !== "HOUR") return wall.slice(0, 10);
+  const minutes = Math.round(offset(start, zone) / 60_000);
+  const sign = minutes < 0 ? "-" : "+";
+  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60].map((number) => String(number).padStart(2, "0"));
+  return `${wall.slice(0, 16)}${sign}${hours}:${rest}`;
 }
 
 const FORMATS: Record<Interval, Intl.DateTimeFormatOptions> = {
   HOUR: { weekday: "short", hour: "2-digit", minute: "2-digit" },
-  DAY: { day: "numeric", month: "short" },
+  DAY: { weekday: "short", day: "numeric", month: "short" },
   WEEK: { day: "numeric", month: "short", year: "2-digit" },
   MONTH: { month: "short", year: "numeric" },
 };
-
-function midnight(isoDate: string, plusDays = 0): Date {
-  const [year, month, day] = isoDate.split("-").map(Number) as [number, number, number];
-  return new Date(year, month - 1, day + plusDays);
-}
-
-function twoDigits(number: number): string {
-  return String(number).padStart(2, "0");
-}
-
-function isoDate(date: Date): string {
-  return `${date.getFullYear()}-${twoDigits(date.getMonth() + 1)}-${twoDigits(date.getDate())}`;
-}

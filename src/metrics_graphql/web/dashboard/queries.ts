@@ -3,10 +3,29 @@
 import { useEffect, useState } from "react";
 
 import { execute, type GraphQLResponseError, RequestError } from "../shared/api";
-import { buildRequest, CARD_IDS, type Metrics, type MetricsQuery, toMetricsQuery, type Viewer, VIEWER_DOCUMENT } from "./metricsQuery";
-import type { View } from "./view";
+import {
+  BREAKDOWNS,
+  type BreakdownId,
+  type Bucket,
+  buildRequest,
+  cardsOf,
+  type DashboardData,
+  historyDocument,
+  type Metrics,
+  type MetricsQuery,
+  type Named,
+  OPTIONS_DOCUMENT,
+  type Row,
+  type RowPage,
+  toMetricsQuery,
+  type Viewer,
+  VIEWER_DOCUMENT,
+} from "./metricsQuery";
+import { bucketStart, type Interval } from "./period";
+import { ENTERPRISE, type View } from "./view";
 
 const MIN_RETRY_SECONDS = 3;
+const REFRESH_SECONDS = 60;
 const TRANSIENT_CODES = new Set(["UNREACHABLE", "UNAVAILABLE", "TIMEOUT", "RATE_LIMITED"]);
 
 /** Returns the seconds until a failed query is retried; 0 if it is not. */
@@ -23,9 +42,10 @@ export interface QueryState<Data> {
 /** The metrics of a view, with the query that they were fetched by. */
 export interface MetricsResult {
   query: MetricsQuery;
-  metrics: Metrics;
+  data: DashboardData & { metrics: Metrics };
   /** The errors of fields that are null. */
   errors: GraphQLResponseError[];
+  fetchedAt: Date;
 }
 
 /** A token, and the number of sign-ins, so that signing in again with the same token fetches again. */
@@ -36,35 +56,77 @@ export interface Credentials {
 
 /** Fetches the service user of the token. Disabled without a token. */
 export function useViewer({ token, signInCount }: Credentials): QueryState<Viewer> {
-  return useQuery(`${signInCount} ${token}`, token && "viewer", async (signal) => {
+  return useQuery(`${signInCount} ${token}`, token && "viewer", 0, async (signal) => {
     const { data, errors } = await execute<{ viewer: Viewer }>(token, VIEWER_DOCUMENT, {}, signal);
-    if (!data.viewer.organizations) throw nullFieldError(errors);
-    return data.viewer;
+    return { ...data.viewer, organizations: notNull(data.viewer.organizations, errors) };
   });
 }
 
-/** Fetches the metrics of a view. Disabled without an organization. */
+/** Fetches the metrics of a view, again every minute while the page is visible. Disabled without an organization. */
 export function useMetrics({ token, signInCount }: Credentials, view: View): QueryState<MetricsResult> {
-  // The query does not depend on the split.
-  const key = JSON.stringify({ ...view, split: undefined });
-  return useQuery(`${signInCount} ${token} ${view.org}`, view.org && key, async (signal) => {
+  // The query does not depend on how it is drawn.
+  const key = JSON.stringify({ ...view, split: undefined, overlay: undefined });
+  return useQuery(`${signInCount} ${token} ${view.org}`, view.org && key, REFRESH_SECONDS, async (signal) => {
     const query = toMetricsQuery(view, new Date());
-    const request = buildRequest(CARD_IDS, query);
-    const { data, errors } = await execute<{ sessionMetrics: Metrics | null }>(token, request.query, request.variables, signal);
-    if (!data.sessionMetrics) throw nullFieldError(errors);
-    return { query, metrics: data.sessionMetrics, errors };
+    const request = buildRequest(cardsOf(view.org), query);
+    const { data, errors } = await execute<DashboardData>(token, request.query, request.variables, signal);
+    return { query, data: { ...data, metrics: notNull(data.metrics, errors) }, errors, fetchedAt: new Date() };
   });
 }
 
-/** Returns the error of a required field that is null. */
-function nullFieldError(errors: GraphQLResponseError[]): RequestError {
-  return new RequestError(errors[0]?.message ?? "The server returned no data.", errors[0]?.extensions?.code ?? "INTERNAL");
+/** Finds the date of the newest session that matches the filters of a query; null if there is none. */
+export function useNewestDate(token: string, { variables }: MetricsQuery): QueryState<string> {
+  const { org, filters, timeZone } = variables;
+  return useQuery(`${token} ${org}`, JSON.stringify(filters), 0, async (signal) => {
+    const lastBucket = async (interval: Interval, timeAfter: string, timeBefore: string) => {
+      const given = { ...(org !== ENTERPRISE && { org }), filters: { ...filters, timeAfter, timeBefore }, interval, timeZone };
+      const { data, errors } = await execute<{ metrics: { timeSeries: Bucket[] | null } | null }>(token, historyDocument(org), given, signal);
+      return notNull(data.metrics?.timeSeries, errors).findLast((bucket) => bucket.sessionsCreatedCount > 0);
+    };
+    const month = await lastBucket("MONTH", "2000-01-01T00:00:00Z", new Date().toISOString());
+    const day = month && (await lastBucket("DAY", month.period.startsAt, month.period.endsAt));
+    return day ? bucketStart(day.period.startsAt, "DAY", timeZone) : null;
+  });
+}
+
+/** Searches what can be filtered by. Disabled without a kind. */
+export function useOptions(token: string, org: string, kind: string, search: string): QueryState<Named[]> {
+  return useQuery(`${token} ${org} ${kind}`, kind && `?${search}`, 0, async (signal) => {
+    const variables = { ...(org !== ENTERPRISE && { org }), kind, search };
+    const { data, errors } = await execute<{ filterOptions: Named[] | null }>(token, OPTIONS_DOCUMENT, variables, signal);
+    return notNull(data.filterOptions, errors);
+  });
+}
+
+const MAX_PAGE = 100;
+
+/** Fetches all rows of a breakdown, page by page. */
+export async function fetchRows(token: string, query: MetricsQuery, id: BreakdownId): Promise<Row[]> {
+  const rows: Row[] = [];
+  let after: string | null = null;
+  do {
+    const request = buildRequest([id], { ...query, variables: { ...query.variables, first: MAX_PAGE, after } });
+    const response = await execute<DashboardData>(token, request.query, request.variables, AbortSignal.timeout(30_000));
+    const page: RowPage = notNull(response.data.metrics?.[BREAKDOWNS[id].field], response.errors);
+    rows.push(...page.nodes);
+    after = page.pageInfo.hasNextPage ? page.pageInfo.endCursor : null;
+  } while (after);
+  return rows;
+}
+
+/** Returns a required field. Throws its error if it is null. */
+function notNull<Value>(value: Value | null | undefined, errors: GraphQLResponseError[]): Value {
+  if (value != null) return value;
+  throw new RequestError(errors[0]?.message ?? "The server returned no data.", errors[0]?.extensions?.code ?? "INTERNAL");
 }
 
 const INITIAL_STATE = { data: null, error: null, isLoading: true };
 
-/** Fetches on each new key, and retries transient errors. An empty key disables it. Within a scope, previous data remains while loading. */
-function useQuery<Data>(scope: string, key: string, queryFn: (signal: AbortSignal) => Promise<Data>): QueryState<Data> {
+/**
+ * Fetches on each new key, retries transient errors, and refreshes after some seconds, if they are not 0, while the page
+ * is visible. An empty key disables it. Within a scope, previous data remains while loading.
+ */
+function useQuery<Data>(scope: string, key: string, refreshSeconds: number, queryFn: (signal: AbortSignal) => Promise<Data | null>): QueryState<Data> {
   const [state, setState] = useState<QueryState<Data> & { scope: string; key: string }>({ ...INITIAL_STATE, scope, key });
   useEffect(() => {
     if (!key) {
@@ -72,23 +134,35 @@ function useQuery<Data>(scope: string, key: string, queryFn: (signal: AbortSigna
       return;
     }
     const controller = new AbortController();
-    let retryTimer = 0;
+    let timer = 0;
+    let refreshAt = Infinity;
     const run = async () => {
-      setState((previous) => ({ ...(previous.scope === scope ? previous : INITIAL_STATE), isLoading: true, scope, key }));
+      clearTimeout(timer);
+      refreshAt = Infinity;
       try {
         const data = await queryFn(controller.signal);
-        if (!controller.signal.aborted) setState({ data, error: null, isLoading: false, scope, key });
+        if (controller.signal.aborted) return;
+        setState({ data, error: null, isLoading: false, scope, key });
+        if (!refreshSeconds) return;
+        refreshAt = Date.now() + refreshSeconds * 1000;
+        timer = window.setTimeout(refresh, refreshSeconds * 1000);
       } catch (reason) {
         if (controller.signal.aborted) return;
         const error = reason instanceof RequestError ? reason : new RequestError(String(reason), "INTERNAL");
         setState((previous) => ({ ...previous, error, isLoading: false }));
-        if (retryDelay(error)) retryTimer = window.setTimeout(run, retryDelay(error) * 1000);
+        if (retryDelay(error)) timer = window.setTimeout(run, retryDelay(error) * 1000);
       }
     };
+    const refresh = () => {
+      if (!document.hidden && Date.now() >= refreshAt) void run();
+    };
+    setState((previous) => ({ ...(previous.scope === scope ? previous : INITIAL_STATE), isLoading: true, scope, key }));
     void run();
+    document.addEventListener("visibilitychange", refresh);
     return () => {
       controller.abort();
-      clearTimeout(retryTimer);
+      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", refresh);
     };
     // `queryFn` is a new function in each render. Scope and key determine what it fetches.
   }, [scope, key]);

@@ -2,33 +2,101 @@
 
 import { useEffect, useState } from "react";
 
-import { isDateRange, type Period, PRESETS } from "./period";
+import { type Measure, MEASURES, ORIGIN_NAMES, type Origin, SIZE_NAMES, type Size } from "./measures";
+import { BROWSER_ZONE, canonicalZone, type Comparison, COMPARISONS, dateRangeProblem, DEFAULT_PRESET, type Period, type PresetId, PRESETS } from "./period";
 
 /** The dimension by which the bars of sessions over time are stacked. */
 export type Split = "origin" | "size";
 
 export interface View {
-  /** Empty for the first organization that the token may read. */
+  /** `ENTERPRISE` for all organizations; empty for the default of the token. */
   org: string;
   period: Period;
+  comparison: Comparison;
+  /** An IANA time zone. */
+  zone: string;
   users: string[];
   serviceUsers: string[];
-  /** Empty for all sessions. */
-  playbook: string;
+  playbooks: string[];
+  origins: Origin[];
+  sizes: Size[];
+  /** Whether a pull request is merged: `yes`, `no`, or empty for all sessions. */
+  merged: "" | "yes" | "no";
   split: Split;
+  /** The measure that rankings are ordered by. */
+  order: Measure;
+  /** Whether the previous period is drawn, too. */
+  overlay: boolean;
 }
 
-export function parseView(search: string): View {
+/** A view, and what is wrong with its URL. */
+export interface ParsedView {
+  view: View;
+  /** Why there is nothing to show; an empty string if nothing is wrong. */
+  problem: string;
+  /** What was replaced by something else. */
+  notices: string[];
+}
+
+export const ENTERPRISE = "*";
+export const NO_FILTERS: Pick<View, "users" | "serviceUsers" | "playbooks" | "origins" | "sizes" | "merged"> = {
+  users: [],
+  serviceUsers: [],
+  playbooks: [],
+  origins: [],
+  sizes: [],
+  merged: "",
+};
+
+/** Returns the number of filters of a view. */
+export function countFilters(view: View): number {
+  return (Object.keys(NO_FILTERS) as (keyof typeof NO_FILTERS)[]).filter((name) => view[name].length > 0).length;
+}
+
+const NAMES = ["org", "period", "from", "to", "compare", "tz", "user", "service_user", "playbook", "origin", "size", "merged", "split", "order", "overlay"];
+
+export function parseView(search: string): ParsedView {
   const params = new URLSearchParams(search);
-  const [from, to, preset] = [params.get("from"), params.get("to"), params.get("period")];
-  return {
+  const problems: string[] = [];
+  const notices = [...new Set(params.keys())].filter((name) => !NAMES.includes(name)).map((name) => `“${name}” in the address is not known here, and ignored.`);
+  const oneOf = <Value extends string>(name: string, values: readonly Value[], byDefault: Value): Value => {
+    const value = (params.get(name) ?? byDefault) as Value;
+    if (values.includes(value)) return value;
+    problems.push(`“${name}=${value}” is not known. Possible values: ${values.filter(Boolean).join(", ")}.`);
+    return byDefault;
+  };
+  const someOf = <Value extends string>(name: string, values: Value[]): Value[] => {
+    const unknown = params.getAll(name).filter((value) => !values.includes(value as Value));
+    if (unknown.length) problems.push(`“${name}=${unknown[0]}” is not known. Possible values: ${values.join(", ")}.`);
+    return values.filter((value) => params.getAll(name).includes(value));
+  };
+  const [from, to] = [params.get("from") ?? "", params.get("to") ?? ""];
+  let period: Period = oneOf("period", Object.keys(PRESETS) as PresetId[], DEFAULT_PRESET);
+  if (from || to) {
+    if (params.has("period")) problems.push("The address has “period” and dates. It needs one of them.");
+    const problem = dateRangeProblem(from, to);
+    if (problem) problems.push(problem);
+    period = { from, to };
+  }
+  const givenZone = params.get("tz") ?? BROWSER_ZONE;
+  const zone = canonicalZone(givenZone);
+  if (!zone) notices.push(`“${givenZone}” is not a known time zone. Days are those of UTC.`);
+  const view: View = {
     org: params.get("org") ?? "",
-    period: isDateRange(from, to) ? { from: from!, to: to! } : (PRESETS.find(({ id }) => id === preset)?.id ?? "30d"),
+    period,
+    comparison: oneOf("compare", Object.keys(COMPARISONS) as Comparison[], "previous"),
+    zone: zone ?? "UTC",
     users: uniqueIds(params.getAll("user")),
     serviceUsers: uniqueIds(params.getAll("service_user")),
-    playbook: params.get("playbook") ?? "",
-    split: params.get("split") === "size" ? "size" : "origin",
+    playbooks: uniqueIds(params.getAll("playbook")),
+    origins: someOf("origin", Object.keys(ORIGIN_NAMES) as Origin[]),
+    sizes: someOf("size", Object.keys(SIZE_NAMES) as Size[]),
+    merged: oneOf("merged", ["", "yes", "no"], ""),
+    split: oneOf("split", ["origin", "size"], "origin"),
+    order: oneOf("order", Object.keys(MEASURES) as Measure[], "sessionsCreatedCount"),
+    overlay: oneOf("overlay", ["", "previous"], "") !== "",
   };
+  return { view, problem: problems[0] ?? "", notices };
 }
 
 function uniqueIds(ids: string[]): string[] {
@@ -44,26 +112,35 @@ export function serializeView(view: View): string {
     params.set("from", view.period.from);
     params.set("to", view.period.to);
   }
+  params.set("tz", view.zone);
+  if (view.comparison !== "previous") params.set("compare", view.comparison);
   for (const id of view.users) params.append("user", id);
   for (const id of view.serviceUsers) params.append("service_user", id);
-  if (view.playbook) params.set("playbook", view.playbook);
+  for (const id of view.playbooks) params.append("playbook", id);
+  for (const origin of view.origins) params.append("origin", origin);
+  for (const size of view.sizes) params.append("size", size);
+  if (view.merged) params.set("merged", view.merged);
   if (view.split !== "origin") params.set("split", view.split);
+  if (view.order !== "sessionsCreatedCount") params.set("order", view.order);
+  if (view.overlay) params.set("overlay", "previous");
   return `?${params}`;
 }
 
+export type ChangeView = (change: Partial<View>, mode?: "push" | "replace") => void;
+
 /** Returns the view of the current URL, and a function that navigates to a changed one. */
-export function useView(): [View, (change: Partial<View>, mode?: "push" | "replace") => void] {
+export function useView(): [ParsedView, ChangeView] {
   const [search, setSearch] = useState(location.search);
   useEffect(() => {
     const onPopState = () => setSearch(location.search);
     addEventListener("popstate", onPopState);
     return () => removeEventListener("popstate", onPopState);
   }, []);
-  const view = parseView(search);
-  const changeView = (change: Partial<View>, mode: "push" | "replace" = "push") => {
-    const next = serializeView({ ...view, ...change });
+  const parsed = parseView(search);
+  const changeView: ChangeView = (change, mode = "push") => {
+    const next = serializeView({ ...parsed.view, ...change });
     if (next !== location.search) history[`${mode}State`](null, "", next);
     setSearch(next);
   };
-  return [view, changeView];
+  return [parsed, changeView];
 }

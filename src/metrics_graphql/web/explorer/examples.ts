@@ -53,15 +53,25 @@ query Top($org: ID!, $filters: SessionMetricsFilters!) {
       nodes {
         user {
           id
-          kind
+          name
         }
         sessionsCreatedCount
+      }
+    }
+    byServiceUser(first: 5) {
+      nodes {
+        serviceUser {
+          id
+          name
+        }
+        acusConsumed
       }
     }
     byPlaybook(first: 5, orderBy: { field: SESSIONS_WITH_MERGED_PRS_COUNT, direction: DESC }) {
       nodes {
         playbook {
           id
+          name
         }
         sessionsWithMergedPrsCount
       }

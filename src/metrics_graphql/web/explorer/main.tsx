@@ -37,6 +37,7 @@ function TokenField() {
   const applyToken = () => {
     if (token === appliedToken) return;
     setAppliedToken(token);
+    if (!token) signOut();
     if (wasSignedOut && token) reloadExamples();
     else if (!TRUSTED_DOCUMENTS_ONLY) void introspect();
   };
@@ -75,6 +76,12 @@ async function firstOrganization(): Promise<string> {
 
 interface ViewerData {
   viewer: { organizations: { id: string }[] | null };
+}
+
+/** Clears the tabs and the history, which the editor would store again without the reload. */
+function signOut(): void {
+  addEventListener("pagehide", () => storeToken(""));
+  location.reload();
 }
 
 /** Reloads the page, for examples with an organization that the new token may read. */
@@ -123,10 +130,11 @@ const page = document.getElementById("page")!;
 fixTabRoles(page);
 createRoot(page).render(
   <>
+    <p className="notice narrow">GraphiQL has three panes side by side. It needs a wider window: turn the phone, or open it on a computer.</p>
     {TRUSTED_DOCUMENTS_ONLY && (
       <p className="notice" role="note">
-        This server executes trusted documents only: the examples, the documents of the dashboard, and those of its operator. It
-        refuses all others, and introspection, so that the editor cannot complete names.
+        This server executes trusted documents only: the examples, the documents of the dashboard, and those of its operator. It refuses all others, and
+        introspection, so that the editor cannot complete names.
       </p>
     )}
     <Explorer />

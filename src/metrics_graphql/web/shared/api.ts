@@ -28,30 +28,31 @@ export interface GraphQLResponse<Data> {
 /** The endpoint, relative to the page. */
 export const GRAPHQL_URL = new URL("graphql", document.baseURI).href;
 
-/** Sends a GraphQL request. Resolves for any HTTP status. */
+/** Proxies and servers refuse longer URLs. */
+const MAX_URL_LENGTH = 7000;
+
+/** Sends a GraphQL request by POST. Resolves for any HTTP status. */
 export function post(token: string, request: object, signal: AbortSignal | null = null): Promise<Response> {
-  return fetch(GRAPHQL_URL, {
-    method: "POST",
-    headers: {
-      Accept: "application/graphql-response+json",
-      Authorization: `Bearer ${token}`,
-      "Content-Type": "application/json",
-    },
-    body: JSON.stringify(request),
-    signal,
-  });
+  const headers = { ...headersOf(token), "Content-Type": "application/json" };
+  return fetch(GRAPHQL_URL, { method: "POST", headers, body: JSON.stringify(request), signal });
+}
+
+/** Sends a query by GET, which the browser revalidates if it has the response, or by POST if the URL would be too long. */
+function send(token: string, query: string, variables: object, signal: AbortSignal): Promise<Response> {
+  const url = `${GRAPHQL_URL}?${new URLSearchParams({ query, variables: JSON.stringify(variables) })}`;
+  if (url.length > MAX_URL_LENGTH) return post(token, { query, variables }, signal);
+  return fetch(url, { headers: headersOf(token), signal });
+}
+
+function headersOf(token: string) {
+  return { Accept: "application/graphql-response+json", Authorization: `Bearer ${token}` };
 }
 
 /** Executes a query. Throws a `RequestError` if the response has no data. */
-export async function execute<Data>(
-  token: string,
-  query: string,
-  variables: object,
-  signal: AbortSignal,
-): Promise<GraphQLResponse<Data>> {
+export async function execute<Data>(token: string, query: string, variables: object, signal: AbortSignal): Promise<GraphQLResponse<Data>> {
   // Tokens are printable ASCII, and `fetch` throws for header values outside Latin-1.
   if (!/^[!-~]+$/.test(token)) throw new RequestError("This token is not valid.", "UNAUTHENTICATED");
-  const response = await post(token, { query, variables }, signal).catch((error: unknown) => {
+  const response = await send(token, query, variables, signal).catch((error: unknown) => {
     if (signal.aborted) throw error;
     throw new RequestError("The server can't be reached.", "UNREACHABLE");
   });

@@ -7,8 +7,12 @@ export function readToken(): string {
   return sessionStorage.getItem(KEY) ?? demoToken();
 }
 
-/** Stores a token until the tab is closed. An empty one signs out. */
+/** Stores a token until the tab is closed. An empty one signs out, and clears the tabs and the history of GraphiQL. */
 export function storeToken(token: string): void {
+  if (!token)
+    Object.keys(localStorage)
+      .filter((key) => key.startsWith("graphiql:"))
+      .forEach((key) => localStorage.removeItem(key));
   sessionStorage.setItem(KEY, token);
 }
 
