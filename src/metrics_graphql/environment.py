@@ -1,4 +1,4 @@
-"""Environment variables and those of `.env`, read in one place."""
+"""Reads the variables of the environment and of `.env`; no other module does."""
 
 import os
 from collections.abc import Mapping

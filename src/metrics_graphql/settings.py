@@ -1,4 +1,4 @@
-"""Settings: `METRICS_*` environment variables and those of `.env`, read in one place."""
+"""The settings: `METRICS_*` variables, their defaults, checks and errors."""
 
 import json
 import re
@@ -31,7 +31,7 @@ RESERVED_PATHS: Final = frozenset(
 
 @dataclass(frozen=True)
 class Must:
-    """What a value must be, for errors."""
+    """What a valid value is, for errors."""
 
     be: str
 
@@ -48,7 +48,7 @@ def split(value: object) -> object:
 
 
 def rate_limit(value: str) -> str:
-    """Return a rate; an empty one if there is no limit."""
+    """Check a rate; return an empty text for `none` and `off`."""
     if value.lower() in {"", "none", "off"}:
         return ""
     (rate,) = parse_many(value)
@@ -57,13 +57,13 @@ def rate_limit(value: str) -> str:
     return value
 
 
-def url_or_none(value: str) -> str:
-    """Return a URL; an empty one for `none`."""
+def empty_if_none(value: str) -> str:
+    """Return a URL, or an empty text for `none`."""
     return "" if value.lower() == "none" else value
 
 
 def path_prefix(value: str) -> str:
-    """Return a path without a slash at its end."""
+    """Check a path; return it without a slash at its end."""
     value = value.rstrip("/")
     if not re.fullmatch(r"(/[\w~-][\w.~-]*)*", value, re.ASCII):
         raise ValueError(value)
@@ -120,7 +120,7 @@ class Settings(BaseModel):
     database_url: str = Field("sqlite:///metrics.db", repr=False)
     """Database of sessions and service users: `sqlite:///FILE` or `postgresql://...`."""
 
-    sessions_url: Annotated[str, AfterValidator(url_or_none)] = Field("", repr=False)
+    sessions_url: Annotated[str, AfterValidator(empty_if_none)] = Field("", repr=False)
     """ClickHouse that holds the sessions, like `clickhousedb://user:password@host/db`. By default,
     or with `none`, the database holds them."""
 
@@ -244,7 +244,7 @@ class Settings(BaseModel):
 
 
 VARIABLES: Final = {f"{PREFIX}{name.upper()}": name for name in Settings.model_fields}
-"""The names of the settings, by those of their variables."""
+"""The name of each setting, by the name of its variable."""
 
 
 def read_settings() -> Settings:
@@ -278,7 +278,7 @@ def read_variables() -> dict[str, str]:
 
 
 def describe(problem: Any) -> str:  # noqa: ANN401 - pydantic's dictionary
-    """Return what a setting must be, and what it is. No secret has a value that is invalid."""
+    """Return what a setting must be, and what it is. Secrets are never shown: all are valid."""
     name, value = str(problem["loc"][0]), problem["input"]
     (must,) = (each for each in Settings.model_fields[name].metadata if isinstance(each, Must))
     text = value if isinstance(value, str) else ",".join(value)
@@ -287,7 +287,7 @@ def describe(problem: Any) -> str:  # noqa: ANN401 - pydantic's dictionary
 
 
 def unknown_variables() -> list[str]:
-    """Return a sentence about each variable that is named like a setting, and is none.
+    """Return a sentence about each variable that may be a misspelled setting.
 
     Raises:
         InvalidSettings: `.env` cannot be read.

@@ -487,7 +487,7 @@ def test_fields_are_counted_with_fragments_expanded() -> None:
     )
     lookahead = look_ahead(SESSION_METRICS, root_fields(parsed), CountingFragments(parsed, 10))
 
-    assert lookahead.fields == 1 + 2 * 3 + 2
+    assert lookahead.field_count == 1 + 2 * 3 + 2
     assert [measure.name for measure in lookahead.measures] == [
         "sessions_created_count",
         "sessions_created_by_size_s",

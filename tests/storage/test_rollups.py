@@ -124,7 +124,7 @@ def test_a_wrong_sum_of_categories_is_described(gateway: Gateway) -> None:
     (description,) = inconsistencies(gateway)
     assert description == (
         "org-1, origin automation, size other, without merged pull requests,"
-        " 86400 seconds from 2025-01-01T00:00:00+00:00:"
+        " 86400 seconds from 2025-01-01T00:00:00Z:"
         " acus_consumed is 0, counted 5, prs_created_count is 9, counted 2"
     )
 

@@ -27,7 +27,7 @@ ORDER_MEASURES: Final = {
 
 
 class Dimension(Enum):
-    """What sessions are grouped by: a field of a session, of which origins and sizes are public."""
+    """The field of a session to group by. Origins and sizes are grouped by their public values."""
 
     USER = "user_id"
     SERVICE_USER = "service_user_id"
@@ -38,14 +38,14 @@ class Dimension(Enum):
 
 
 class OrderDirection(Enum):
-    """The two directions of a ranking."""
+    """Smallest or largest value first."""
 
     ASC = "asc"
     DESC = "desc"
 
 
 class Position(NamedTuple):
-    """The place of a row in a ranking: its value, and its id, which decides between equal ones."""
+    """The sort key of a row: its value, then its id. Keyset pagination continues after it."""
 
     value: Fraction
     """A sum, or ACUs in millionths per session."""
@@ -65,7 +65,7 @@ class Ranking:
     direction: OrderDirection
     first: int
     after: Position | None = None
-    """Return the rows after this place; None: from the first one on."""
+    """Return the rows after this position; None: from the first one on."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.first <= MAX_ROWS:
@@ -97,7 +97,7 @@ class BreakdownRow(NamedTuple):
     """None if it has none, or names were not requested."""
 
     def position(self, ranking: Ranking) -> Position:
-        """Return the place of the row in a ranking."""
+        """Return the position of the row in a ranking."""
         value, *count = (self.metrics[measure] for measure in ranking.measures)
         return Position(Fraction(value, *count), self.id)
 

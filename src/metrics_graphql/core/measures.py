@@ -50,7 +50,7 @@ class Measure:
     """Unique in the table; also the name of a column that holds it."""
 
     def __post_init__(self) -> None:
-        """Build the name once: every response needs it."""
+        """Set `name`: a property would build it again for each response."""
         name = self.field if self.member is None else f"{self.field}_{self.member}"
         object.__setattr__(self, "name", name)
 
@@ -84,7 +84,7 @@ MEMBER_DESCRIPTIONS: Final = {
 
 
 def by_category(field: str, category: str, condition: Condition) -> tuple[Measure, ...]:
-    """Return a row for each value of a category, and one for the remainder."""
+    """Return a measure for each public value of a category, and one for the remainder."""
     public = CATEGORIES[category]
     stored = NoneOf(tuple(text for texts in public.values() for text in texts))
     return tuple(
@@ -121,24 +121,24 @@ SESSIONS_WITH_MERGED_PRS: Final = Measure(
     "Sessions with at least one merged pull request.",
     {"has_merged_pr": True},
 )
-PULL_REQUEST_MEASURES: Final = (
-    Measure(
-        "prs_created_count", None, "Pull requests of the sessions, in any state.", {}, "pr_count"
-    ),
-    Measure(
-        "prs_opened_count", None, "Pull requests of the sessions, open now.", {}, "open_pr_count"
-    ),
-    Measure(
-        "prs_merged_count", None, "Pull requests of the sessions, merged.", {}, "merged_pr_count"
-    ),
-    Measure(
-        "prs_closed_count",
-        None,
-        "Pull requests of the sessions, closed and not merged.",
-        {},
-        "closed_pr_count",
-    ),
+PRS_CREATED: Final = Measure(
+    "prs_created_count", None, "Pull requests of the sessions, in any state.", {}, "pr_count"
 )
+PRS_OPENED: Final = Measure(
+    "prs_opened_count", None, "Pull requests of the sessions, open now.", {}, "open_pr_count"
+)
+PRS_MERGED: Final = Measure(
+    "prs_merged_count", None, "Pull requests of the sessions, merged.", {}, "merged_pr_count"
+)
+PRS_CLOSED: Final = Measure(
+    "prs_closed_count",
+    None,
+    "Pull requests of the sessions, closed and not merged.",
+    {},
+    "closed_pr_count",
+)
+PULL_REQUEST_MEASURES: Final = (PRS_CREATED, PRS_OPENED, PRS_MERGED, PRS_CLOSED)
+"""The measures of the v3 API's pull request metrics."""
 
 MEASURES: Final[tuple[Measure, ...]] = (
     SESSIONS_CREATED,
@@ -169,7 +169,7 @@ def in_order(measures: Collection[Measure]) -> tuple[Measure, ...]:
 
 @lru_cache
 def whole_and_parts(remainder: Measure) -> tuple[Measure, tuple[Measure, ...]]:
-    """Return the measure that counts all categories, and those that a remainder leaves out."""
+    """Return the measure of all categories, and those to subtract from it for a remainder."""
     parts = tuple(
         each for each in MEASURES if each.field == remainder.field and not each.is_remainder
     )

@@ -12,7 +12,7 @@ MAX_NAME_LENGTH: Final = 256
 
 
 class NamedKind(Enum):
-    """What can have a name."""
+    """Which ids have names."""
 
     USER = "user"
     SERVICE_USER = "service_user"
@@ -45,7 +45,7 @@ class NamedId(NamedTuple):
 
 
 def search_options(options: list[NamedId], text: str, first: int) -> list[NamedId]:
-    """Return the first options whose name or id contains a text, without regard to case.
+    """Return the first options whose name or id contains a text, ignoring case.
 
     Those with a name come first, ordered by name, then the others by id.
     """

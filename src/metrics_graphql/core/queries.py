@@ -1,4 +1,4 @@
-"""Queries of session metrics, as frozen values. `from_params` validates them."""
+"""Queries of session metrics: immutable values, validated by `from_params`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -13,7 +13,10 @@ import strawberry
 from metrics_graphql.core.measures import (
     ACUS_CONSUMED,
     MEASURES,
-    PULL_REQUEST_MEASURES,
+    PRS_CLOSED,
+    PRS_CREATED,
+    PRS_MERGED,
+    PRS_OPENED,
     SESSIONS_CREATED,
     SESSIONS_WITH_MERGED_PRS,
     SESSIONS_WITH_PLAYBOOK,
@@ -30,8 +33,6 @@ MEMBER_MEASURES: Final = "member_measures"
 """The metadata key of the measures of a field that counts by category, by member."""
 READS: Final = "reads"
 """The metadata key of the measures that a field is derived from."""
-
-PRS_CREATED, PRS_OPENED, PRS_MERGED, PRS_CLOSED = PULL_REQUEST_MEASURES
 
 
 def measure_field(measure: Measure) -> Any:  # noqa: ANN401 - a field, where a class annotates its value

@@ -1,7 +1,7 @@
 """The fields `byUser`, `byPlaybook`, `byOrigin`...: how each is fetched, and its rows."""
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import strawberry
 
@@ -14,19 +14,21 @@ from metrics_graphql.graphql_api.fetch_spec import Fetched, FetchSpec
 from metrics_graphql.graphql_api.inputs import SessionMetricsOrder
 from metrics_graphql.graphql_api.lookahead import NAMES, TOTAL_COUNT, Lookahead
 
+RowFactory = Callable[[BreakdownRow], object]
+
 
 class BreakdownField(FetchSpec):
     """A breakdown by one dimension."""
 
     dimension: ClassVar[Dimension]
-    breakdown_type: ClassVar[Callable[..., object]]
-    row: ClassVar[Callable[[BreakdownRow], object]]
+    breakdown_type: ClassVar[type]
+    row: ClassVar[RowFactory]
     """Makes a row of the schema from one of the core's."""
 
-    def __init__(self, query: BreakdownQuery, after: Cursor | None, row_fields: int) -> None:
+    def __init__(self, query: BreakdownQuery, after: Cursor | None, fields_per_row: int) -> None:
         self.breakdowns = (query,)
         self._after = after
-        self._row_fields = row_fields
+        self._fields_per_row = fields_per_row
 
     @classmethod
     def bind(
@@ -38,7 +40,7 @@ class BreakdownField(FetchSpec):
         order_by: SessionMetricsOrder,
         after: str | None = None,
     ) -> Self:
-        """Rank the rows.
+        """Build the query of one page from the arguments.
 
         Raises:
             BadUserInput: `first` is out of bounds, or `after` is not a cursor of this breakdown.
@@ -54,12 +56,12 @@ class BreakdownField(FetchSpec):
             with_total_count=TOTAL_COUNT in lookahead.requires,
             with_names=NAMES in lookahead.requires,
         )
-        return cls(breakdown, cursor, lookahead.fields)
+        return cls(breakdown, cursor, lookahead.field_count)
 
     def fetched_fields(self, fetched: Fetched) -> int:
-        """Return the fields of all rows."""
+        """Count the fields of the rows that were fetched."""
         (breakdown,) = fetched
-        return self._row_fields * len(breakdown.rows)
+        return self._fields_per_row * len(breakdown.rows)
 
     def render(self, fetched: Fetched) -> object:
         """Return the breakdown, its rows ranked."""
@@ -85,41 +87,23 @@ class BreakdownField(FetchSpec):
         )
 
 
-def identity(row: BreakdownRow) -> dict[str, Any]:
-    """Return the id and the name of a row."""
-    return {"id": strawberry.ID(row.id), "name": row.name}
+def named_row(row_type: type, named_type: type, field: str) -> RowFactory:
+    """Return what makes rows whose `field` is an object with an id and a name."""
 
+    def make(row: BreakdownRow) -> object:
+        named = named_type(id=strawberry.ID(row.id), name=row.name)
+        return row_type(sums=row.metrics, **{field: named})
 
-def user_row(row: BreakdownRow) -> types.UserSessionMetrics:
-    """Return the row of a user."""
-    return types.UserSessionMetrics(sums=row.metrics, user=types.User(**identity(row)))
-
-
-def service_user_row(row: BreakdownRow) -> types.ServiceUserSessionMetrics:
-    """Return the row of a service user."""
-    service_user = types.ServiceUser(**identity(row))
-    return types.ServiceUserSessionMetrics(sums=row.metrics, service_user=service_user)
-
-
-def playbook_row(row: BreakdownRow) -> types.PlaybookSessionMetrics:
-    """Return the row of a playbook."""
-    playbook = types.Playbook(**identity(row))
-    return types.PlaybookSessionMetrics(sums=row.metrics, playbook=playbook)
-
-
-def organization_row(row: BreakdownRow) -> types.OrganizationSessionMetrics:
-    """Return the row of an organization."""
-    organization = types.Organization(**identity(row))
-    return types.OrganizationSessionMetrics(sums=row.metrics, organization=organization)
+    return make
 
 
 def origin_row(row: BreakdownRow) -> types.OriginSessionMetrics:
-    """Return the row of an origin."""
+    """Make a row whose id is the value of an enum member."""
     return types.OriginSessionMetrics(sums=row.metrics, origin=SessionOrigin(row.id))
 
 
 def size_row(row: BreakdownRow) -> types.SizeSessionMetrics:
-    """Return the row of a size."""
+    """Make a row whose id is the value of an enum member."""
     return types.SizeSessionMetrics(sums=row.metrics, size=SessionSize(row.id))
 
 
@@ -128,7 +112,7 @@ class ByUser(BreakdownField):
 
     dimension = Dimension.USER
     breakdown_type = types.UserBreakdown
-    row = user_row
+    row = named_row(types.UserSessionMetrics, types.User, "user")
 
 
 class ByServiceUser(BreakdownField):
@@ -136,7 +120,7 @@ class ByServiceUser(BreakdownField):
 
     dimension = Dimension.SERVICE_USER
     breakdown_type = types.ServiceUserBreakdown
-    row = service_user_row
+    row = named_row(types.ServiceUserSessionMetrics, types.ServiceUser, "service_user")
 
 
 class ByPlaybook(BreakdownField):
@@ -144,7 +128,7 @@ class ByPlaybook(BreakdownField):
 
     dimension = Dimension.PLAYBOOK
     breakdown_type = types.PlaybookBreakdown
-    row = playbook_row
+    row = named_row(types.PlaybookSessionMetrics, types.Playbook, "playbook")
 
 
 class ByOrganization(BreakdownField):
@@ -152,7 +136,7 @@ class ByOrganization(BreakdownField):
 
     dimension = Dimension.ORGANIZATION
     breakdown_type = types.OrganizationBreakdown
-    row = organization_row
+    row = named_row(types.OrganizationSessionMetrics, types.Organization, "organization")
 
 
 class ByOrigin(BreakdownField):

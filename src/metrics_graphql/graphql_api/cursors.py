@@ -1,4 +1,4 @@
-"""Cursors of breakdowns: opaque texts that name a row, its query, and the data it was read from."""
+"""Cursors of keyset pagination: opaque texts of a row's position, its query and data version."""
 
 import base64
 import hashlib
@@ -29,7 +29,7 @@ class RankedQuery(NamedTuple):
     direction: OrderDirection
 
     def digest(self) -> str:
-        """Return a short text that differs between different queries."""
+        """Return a hash, by which a cursor is recognized as one of this query."""
         filters = self.query.filters
         parts = (
             str(self.query.tenant),
@@ -47,13 +47,13 @@ class RankedQuery(NamedTuple):
 
 
 class Cursor(NamedTuple):
-    """The place of a row in a ranking, and the data version that the ranking was read from."""
+    """The position of a row in a ranking, and the data version that the ranking was read from."""
 
     position: Position
     data_version: int
 
     def encode(self, query: RankedQuery) -> str:
-        """Return the text for clients."""
+        """Return the text that clients pass as `after`."""
         value = self.position.value
         parts = (
             query.digest(),

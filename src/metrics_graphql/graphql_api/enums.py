@@ -1,4 +1,4 @@
-"""The enums of the schema. Those with a class in the core are to be imported from here."""
+"""The enums of the schema. Import those of the core from here, where they become schema types."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -37,7 +37,7 @@ def describe(
 
 
 def enum_of(name: str, description: str, values: Mapping[str, str]) -> Any:  # noqa: ANN401 - an enum
-    """Return an enum of texts of the core, which are its values in lower case."""
+    """Return an enum of texts of the core; its names are the texts in upper case."""
     members = {value.upper(): value for value in values}
     enum: type[Enum] = Enum(name, members)  # type: ignore[misc] # mypy wants the members spelled out
     return describe(enum, description, {enum(value): text for value, text in values.items()})

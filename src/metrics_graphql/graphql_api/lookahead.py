@@ -20,7 +20,7 @@ from metrics_graphql.graphql_api.aggregates import MEASURE, MEMBER_MEASURES, REA
 from metrics_graphql.graphql_api.document_limits import ComplexityVisitor, Fragments
 
 REQUIRES: Final = "requires"
-"""The metadata key of something else than measures that a field reads: one of these two."""
+"""The metadata key of what a field reads besides measures: `NAMES` or `TOTAL_COUNT`."""
 NAMES: Final = "names"
 TOTAL_COUNT: Final = "total_count"
 
@@ -29,7 +29,7 @@ class Lookahead(NamedTuple):
     """The measures that a selection reads, and how many fields it has, fragments expanded."""
 
     measures: tuple[Measure, ...]
-    fields: int
+    field_count: int
     requires: frozenset[str] = frozenset()
     """What else the selection reads: `NAMES`, `TOTAL_COUNT`."""
 
@@ -55,9 +55,9 @@ def look_ahead(
 def values_read(
     object_type: GraphQLObjectType, nodes: Iterable[FieldNode], fragments: Fragments
 ) -> Iterator[Measure | str]:
-    """Yield what is read under some nodes, but for fields with their own lookahead.
+    """Yield what is read under some nodes, without that of fields that fetch.
 
-    Those are the fields that fetch: they are resolved asynchronously.
+    Those are asynchronous, and have a lookahead of their own.
     """
     for node in selected_fields(nodes, fragments):
         field = object_type.fields.get(node.name.value)

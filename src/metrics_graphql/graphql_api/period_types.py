@@ -8,7 +8,10 @@ from strawberry.utils.str_converters import to_camel_case
 
 from metrics_graphql.core.measures import (
     ACUS_CONSUMED,
-    PULL_REQUEST_MEASURES,
+    PRS_CLOSED,
+    PRS_CREATED,
+    PRS_MERGED,
+    PRS_OPENED,
     SESSIONS_CREATED,
     SESSIONS_WITH_MERGED_PRS,
     SESSIONS_WITH_PLAYBOOK,
@@ -21,7 +24,6 @@ from metrics_graphql.graphql_api.aggregates import READS, SessionAggregates, mem
 from metrics_graphql.graphql_api.scalars import Instant
 
 T = TypeVar("T", bound=type)
-PRS_CREATED, PRS_OPENED, PRS_MERGED, PRS_CLOSED = PULL_REQUEST_MEASURES
 
 
 def change_resolver(measure: Measure) -> Callable[..., float | None]:

@@ -7,16 +7,10 @@ import strawberry
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.results import SessionMetrics as Sums
 from metrics_graphql.graphql_api.aggregates import SessionAggregates
-from metrics_graphql.graphql_api.context import Info
-from metrics_graphql.graphql_api.cost import ONE_STATEMENT
-from metrics_graphql.graphql_api.fetch_spec import FETCH_SPEC, Fetched, FetchSpec
+from metrics_graphql.graphql_api.fetch_spec import Fetched, FetchSpec
 from metrics_graphql.graphql_api.lookahead import Lookahead
-from metrics_graphql.graphql_api.period_types import (
-    SessionMetricsBucket,
-    SessionMetricsChange,
-    TimePeriod,
-)
-from metrics_graphql.graphql_api.series import Interval, PreviousTimeSeries, TimeZone
+from metrics_graphql.graphql_api.period_types import SessionMetricsChange, TimePeriod
+from metrics_graphql.graphql_api.series import PreviousTimeSeries, time_series_field
 
 
 @strawberry.type(description="Metrics of the period before the requested one.")
@@ -30,27 +24,16 @@ class PreviousPeriodMetrics(SessionAggregates):
 
     @strawberry.field(description="How the requested period compares with this one.")
     def change(self) -> SessionMetricsChange:
-        """Compare the two."""
+        """Pair the sums of both periods; each field of the result compares one measure."""
         return SessionMetricsChange(current=self.current, previous=self.sums)
 
-    @strawberry.field(
-        description=(
-            "The same measures for each bucket of `timeSeries` of the requested period, moved\n"
-            "by the length of the period: bucket by bucket, the two can be compared. Where the\n"
-            "clocks change between the two periods, buckets begin an hour before or after\n"
-            "midnight."
-        ),
-        directives=[ONE_STATEMENT],
-        metadata={FETCH_SPEC: PreviousTimeSeries},
+    time_series = time_series_field(
+        PreviousTimeSeries,
+        "The same measures for each bucket of `timeSeries` of the requested period, moved\n"
+        "by the length of the period: bucket by bucket, the two can be compared. Where the\n"
+        "clocks change between the two periods, buckets begin an hour before or after\n"
+        "midnight.",
     )
-    async def time_series(
-        self, info: Info, interval: Interval, time_zone: TimeZone = "UTC"
-    ) -> list[SessionMetricsBucket] | None:
-        """Fetch the query for each bucket."""
-        buckets: list[SessionMetricsBucket] = await info.fetch(
-            self.query, interval=interval, time_zone=time_zone
-        )
-        return buckets
 
 
 class PreviousPeriod(FetchSpec):

@@ -1,12 +1,13 @@
 """The types of the two root fields: totals, and below them the fields that fetch on their own."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import strawberry
 
 from metrics_graphql.core.queries import SessionMetricsQuery
 from metrics_graphql.graphql_api.aggregates import SessionAggregates
 from metrics_graphql.graphql_api.breakdown_fields import (
+    BreakdownField,
     ByOrganization,
     ByOrigin,
     ByPlaybook,
@@ -14,21 +15,13 @@ from metrics_graphql.graphql_api.breakdown_fields import (
     BySize,
     ByUser,
 )
-from metrics_graphql.graphql_api.breakdown_types import (
-    OrganizationBreakdown,
-    OriginBreakdown,
-    PlaybookBreakdown,
-    ServiceUserBreakdown,
-    SizeBreakdown,
-    UserBreakdown,
-)
 from metrics_graphql.graphql_api.context import Info
 from metrics_graphql.graphql_api.cost import ONE_STATEMENT, TWO_STATEMENTS
 from metrics_graphql.graphql_api.fetch_spec import FETCH_SPEC
 from metrics_graphql.graphql_api.inputs import MOST_SESSIONS, SessionMetricsOrder
-from metrics_graphql.graphql_api.period_types import SessionMetricsBucket, TimePeriod
+from metrics_graphql.graphql_api.period_types import TimePeriod
 from metrics_graphql.graphql_api.previous_period import PreviousPeriod, PreviousPeriodMetrics
-from metrics_graphql.graphql_api.series import Interval, TimeSeries, TimeZone
+from metrics_graphql.graphql_api.series import TimeSeries, time_series_field
 
 First = Annotated[int, strawberry.argument(description="How many rows to return, from 1 to 100.")]
 After = Annotated[
@@ -44,6 +37,27 @@ OrderBy = Annotated[
     SessionMetricsOrder,
     strawberry.argument(description="How rows are ranked. Equal rows are ranked by ID."),
 ]
+
+
+def breakdown_field(spec: type[BreakdownField], description: str) -> Any:  # noqa: ANN401 - a field
+    """Return a field that fetches a breakdown."""
+
+    async def resolve(
+        root: strawberry.Parent[Any],
+        info: Info,
+        first: First = 25,
+        after: After = None,
+        order_by: OrderBy = MOST_SESSIONS,
+    ) -> Any:  # noqa: ANN401 - the breakdown's type
+        return await info.fetch(root.query, first=first, after=after, order_by=order_by)
+
+    resolve.__annotations__["return"] = spec.breakdown_type | None
+    return strawberry.field(
+        resolver=resolve,
+        description=description,
+        directives=[TWO_STATEMENTS],
+        metadata={FETCH_SPEC: spec},
+    )
 
 
 @strawberry.interface(
@@ -62,116 +76,25 @@ class SessionMetricsResult(SessionAggregates):
         """Return the query's period."""
         return TimePeriod.of(self.query.period)
 
-    @strawberry.field(
-        description=(
-            "The same measures for each interval of the period, oldest first. Intervals\n"
-            "without sessions are included, as zeros. Refused if the interval would cut the\n"
-            "period into more than 1,000 buckets."
-        ),
-        directives=[ONE_STATEMENT],
-        metadata={FETCH_SPEC: TimeSeries},
+    time_series = time_series_field(
+        TimeSeries,
+        "The same measures for each interval of the period, oldest first. Intervals\n"
+        "without sessions are included, as zeros. Refused if the interval would cut the\n"
+        "period into more than 1,000 buckets.",
     )
-    async def time_series(
-        self, info: Info, interval: Interval, time_zone: TimeZone = "UTC"
-    ) -> list[SessionMetricsBucket] | None:
-        """Fetch the query for each bucket."""
-        buckets: list[SessionMetricsBucket] = await info.fetch(
-            self.query, interval=interval, time_zone=time_zone
-        )
-        return buckets
-
-    @strawberry.field(
-        description="The same measures for each user who created sessions.",
-        directives=[TWO_STATEMENTS],
-        metadata={FETCH_SPEC: ByUser},
+    by_user = breakdown_field(ByUser, "The same measures for each user who created sessions.")
+    by_service_user = breakdown_field(
+        ByServiceUser, "The same measures for each service user that created sessions."
     )
-    async def by_user(
-        self,
-        info: Info,
-        first: First = 25,
-        after: After = None,
-        order_by: OrderBy = MOST_SESSIONS,
-    ) -> UserBreakdown | None:
-        """Fetch a breakdown by user."""
-        found: UserBreakdown = await info.fetch(
-            self.query, first=first, after=after, order_by=order_by
-        )
-        return found
-
-    @strawberry.field(
-        description="The same measures for each service user that created sessions.",
-        directives=[TWO_STATEMENTS],
-        metadata={FETCH_SPEC: ByServiceUser},
+    by_playbook = breakdown_field(
+        ByPlaybook,
+        "The same measures for each playbook that sessions were created from. Sessions\n"
+        "without a playbook are in no row.",
     )
-    async def by_service_user(
-        self,
-        info: Info,
-        first: First = 25,
-        after: After = None,
-        order_by: OrderBy = MOST_SESSIONS,
-    ) -> ServiceUserBreakdown | None:
-        """Fetch a breakdown by service user."""
-        found: ServiceUserBreakdown = await info.fetch(
-            self.query, first=first, after=after, order_by=order_by
-        )
-        return found
-
-    @strawberry.field(
-        description=(
-            "The same measures for each playbook that sessions were created from. Sessions\n"
-            "without a playbook are in no row."
-        ),
-        directives=[TWO_STATEMENTS],
-        metadata={FETCH_SPEC: ByPlaybook},
+    by_origin = breakdown_field(
+        ByOrigin, "The same measures for each origin that sessions were started from."
     )
-    async def by_playbook(
-        self,
-        info: Info,
-        first: First = 25,
-        after: After = None,
-        order_by: OrderBy = MOST_SESSIONS,
-    ) -> PlaybookBreakdown | None:
-        """Fetch a breakdown by playbook."""
-        found: PlaybookBreakdown = await info.fetch(
-            self.query, first=first, after=after, order_by=order_by
-        )
-        return found
-
-    @strawberry.field(
-        description="The same measures for each origin that sessions were started from.",
-        directives=[TWO_STATEMENTS],
-        metadata={FETCH_SPEC: ByOrigin},
-    )
-    async def by_origin(
-        self,
-        info: Info,
-        first: First = 25,
-        after: After = None,
-        order_by: OrderBy = MOST_SESSIONS,
-    ) -> OriginBreakdown | None:
-        """Fetch a breakdown by origin."""
-        found: OriginBreakdown = await info.fetch(
-            self.query, first=first, after=after, order_by=order_by
-        )
-        return found
-
-    @strawberry.field(
-        description="The same measures for each size of session.",
-        directives=[TWO_STATEMENTS],
-        metadata={FETCH_SPEC: BySize},
-    )
-    async def by_size(
-        self,
-        info: Info,
-        first: First = 25,
-        after: After = None,
-        order_by: OrderBy = MOST_SESSIONS,
-    ) -> SizeBreakdown | None:
-        """Fetch a breakdown by size."""
-        found: SizeBreakdown = await info.fetch(
-            self.query, first=first, after=after, order_by=order_by
-        )
-        return found
+    by_size = breakdown_field(BySize, "The same measures for each size of session.")
 
     @strawberry.field(
         description=(
@@ -197,20 +120,6 @@ class SessionMetrics(SessionMetricsResult):
 class EnterpriseSessionMetrics(SessionMetricsResult):
     """Metrics of all organizations, or of some."""
 
-    @strawberry.field(
-        description="The same measures for each organization that created sessions.",
-        directives=[TWO_STATEMENTS],
-        metadata={FETCH_SPEC: ByOrganization},
+    by_organization = breakdown_field(
+        ByOrganization, "The same measures for each organization that created sessions."
     )
-    async def by_organization(
-        self,
-        info: Info,
-        first: First = 25,
-        after: After = None,
-        order_by: OrderBy = MOST_SESSIONS,
-    ) -> OrganizationBreakdown | None:
-        """Fetch a breakdown by organization."""
-        found: OrganizationBreakdown = await info.fetch(
-            self.query, first=first, after=after, order_by=order_by
-        )
-        return found

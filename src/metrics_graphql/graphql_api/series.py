@@ -1,15 +1,17 @@
 """`timeSeries`: the same measures for each interval of a period."""
 
 from collections.abc import Sequence
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 import strawberry
 
 from metrics_graphql.core import intervals
 from metrics_graphql.core.periods import TimePeriod as Period
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
+from metrics_graphql.graphql_api.context import Info
+from metrics_graphql.graphql_api.cost import ONE_STATEMENT
 from metrics_graphql.graphql_api.enums import TimeInterval
-from metrics_graphql.graphql_api.fetch_spec import Fetched, FetchSpec
+from metrics_graphql.graphql_api.fetch_spec import FETCH_SPEC, Fetched, FetchSpec
 from metrics_graphql.graphql_api.lookahead import Lookahead
 from metrics_graphql.graphql_api.period_types import SessionMetricsBucket, TimePeriod
 
@@ -22,6 +24,28 @@ TimeZone = Annotated[
         )
     ),
 ]
+
+
+def time_series_field(spec: type["TimeSeries"], description: str) -> Any:  # noqa: ANN401 - a field
+    """Return a field that fetches the buckets of a period."""
+
+    async def resolve(
+        root: strawberry.Parent[Any],
+        info: Info,
+        interval: Interval,
+        time_zone: TimeZone = "UTC",
+    ) -> list[SessionMetricsBucket] | None:
+        buckets: list[SessionMetricsBucket] = await info.fetch(
+            root.query, interval=interval, time_zone=time_zone
+        )
+        return buckets
+
+    return strawberry.field(
+        resolver=resolve,
+        description=description,
+        directives=[ONE_STATEMENT],
+        metadata={FETCH_SPEC: spec},
+    )
 
 
 class TimeSeries(FetchSpec):
@@ -49,7 +73,7 @@ class TimeSeries(FetchSpec):
         measures = lookahead.measures
         requests = [MetricsRequest(query.with_period(period), measures) for period in periods]
         spec = cls(requests, periods)
-        spec.response_fields = lookahead.fields * len(periods)
+        spec.response_fields = lookahead.field_count * len(periods)
         return spec
 
     @classmethod

@@ -1,7 +1,8 @@
 """Load shedding: permits, a queue in the order of arrival, and refusals under overload.
 
-Clients that each wait for their response form a queue that ends by itself, and get one. Only a
-queue that is both long and old is an overload. docs/decisions/0004 has reasons and measurements.
+Clients that each wait for their response (a closed loop) form a queue of limited length, and are
+served. An overload is a queue whose oldest request has waited for long, and that is itself too
+long. docs/decisions/0004 has the reasons and the measurements.
 """
 
 import asyncio
@@ -15,15 +16,15 @@ from starlette.types import Receive
 from metrics_graphql.core.errors import Overloaded
 
 MAX_WAITING_CLIENTS: Final = 200
-"""Requests in the queue that are no overload, if they meet their deadlines."""
+"""Length of the queue up to which there is no overload, if requests meet their deadlines."""
 OVERLOAD_DELAY: Final = 1.5
-"""Seconds for which the oldest request has waited when an overload starts."""
+"""Seconds that the oldest request must have waited for an overload to start."""
 TARGET_DELAY: Final = 1.0
-"""Seconds for which requests wait during an overload."""
+"""Seconds that an accepted request waits during an overload, as expected on its arrival."""
 MAX_QUEUE_SHARE: Final = 0.9
-"""Share of the time until its deadline for which a request waits at most; then it executes."""
-PACE_WINDOW: Final = 10.0
-"""Seconds of queueing over which the pace is averaged, so that one stall hardly changes it."""
+"""Share of the time until its deadline that a request may wait. The rest is for executing it."""
+AVERAGING_WINDOW: Final = 10.0
+"""Seconds of queueing that the mean interval covers, so that one stall hardly changes it."""
 
 
 class Waiter(NamedTuple):
@@ -38,9 +39,9 @@ class LoadShedder:
 
     A request is refused on arrival if it would wait until too close to its deadline, or if
     `max_queue` requests wait already. An overload starts when the oldest has waited for
-    `OVERLOAD_DELAY`, and more than `MAX_WAITING_CLIENTS` wait or a new request would be too late.
-    It ends when the queue is empty. Meanwhile, a request is refused unless it gets its permit
-    within about `TARGET_DELAY`.
+    `OVERLOAD_DELAY`, and either more than `MAX_WAITING_CLIENTS` wait or a new request would be too
+    late. It ends when the queue is empty. Until then, a request is refused unless its expected
+    wait is at most `TARGET_DELAY`.
     """
 
     def __init__(self, max_concurrency: int, max_queue: int) -> None:
@@ -49,13 +50,13 @@ class LoadShedder:
         self._running = 0
         self._queue: deque[Waiter] = deque()
         """Oldest first."""
-        self._pace = Pace(max_concurrency)
+        self._permit_interval = MeanInterval(max_concurrency)
         self._is_overloaded = False
 
     async def acquire(self, time_remaining: float, receive: Receive) -> None:
         """Take a permit, after waiting for one if necessary.
 
-        The request has so many seconds until its deadline; `receive` reports a disconnect.
+        `time_remaining` is in seconds until the deadline; `receive` reports a disconnect.
 
         Raises:
             Overloaded: the request is refused.
@@ -71,7 +72,7 @@ class LoadShedder:
         if self._must_refuse(max_wait):
             raise Overloaded
         if not self._queue:
-            self._pace.restart(now)
+            self._permit_interval.restart(now)
         waiter = Waiter(now, loop.create_future())
         self._queue.append(waiter)
         expiry = loop.call_later(max_wait, fail, waiter.permit, Overloaded())
@@ -97,12 +98,12 @@ class LoadShedder:
             permit = self._queue.popleft().permit
             if not permit.done():
                 self._running += 1
-                self._pace.record_permit(now)
+                self._permit_interval.record_permit(now)
                 permit.set_result(None)
 
     def _expected_wait(self) -> float:
-        """Return the seconds that a request would wait which arrives now."""
-        return len(self._queue) * self._pace.seconds_per_permit
+        """Return the seconds that a request arriving now would wait."""
+        return len(self._queue) * self._permit_interval.seconds
 
     def _must_refuse(self, max_wait: float) -> bool:
         if self._is_overloaded:
@@ -110,13 +111,13 @@ class LoadShedder:
         return len(self._queue) >= self._max_queue or self._expected_wait() > max_wait
 
     def _is_too_long(self, max_wait: float) -> bool:
-        """Return whether more wait than clients that wait for responses, or one would be late."""
+        """Return whether the queue exceeds `MAX_WAITING_CLIENTS`, or its end would be too late."""
         return len(self._queue) > MAX_WAITING_CLIENTS or self._expected_wait() > max_wait
 
     def _update_overload(self, now: float, max_wait: float) -> None:
-        """Start or end an overload. At its start, the requests that have waited longest are shed.
+        """Start or end an overload. At its start, shed the requests that have waited longest.
 
-        The newest would otherwise get their permits only when their clients have given up.
+        Otherwise the newest would get their permits only after their clients have given up.
         """
         if not self._queue:
             self._is_overloaded = False
@@ -130,29 +131,32 @@ class LoadShedder:
                 fail(self._queue.popleft().permit, Overloaded())
 
 
-class Pace:
-    """The mean time between two permits of the queue, in which the past decays."""
+class MeanInterval:
+    """The exponentially weighted mean of the time between two permits of the queue."""
 
     def __init__(self, max_concurrency: int) -> None:
-        """Start fast. Requests that run at once may end at once, after a time for all of them."""
+        """Start as if `max_concurrency` permits had been given at once.
+
+        The running requests may all end together, after one interval that is long.
+        """
         self._last_at = 0.0
-        self._seconds = 0.0
+        self._elapsed = 0.0
         self._permits = float(max_concurrency)
 
     @property
-    def seconds_per_permit(self) -> float:
+    def seconds(self) -> float:
         """The mean; 0 before the first permit."""
-        return self._seconds / self._permits
+        return self._elapsed / self._permits
 
     def restart(self, now: float) -> None:
         """Begin a queue. The time in which no request waited does not count."""
         self._last_at = now
 
     def record_permit(self, now: float) -> None:
-        """Count a permit that a request of the queue gets now."""
+        """Count a permit that a queued request gets now."""
         elapsed, self._last_at = now - self._last_at, now
-        decay = math.exp(-elapsed / PACE_WINDOW)
-        self._seconds = self._seconds * decay + elapsed
+        decay = math.exp(-elapsed / AVERAGING_WINDOW)
+        self._elapsed = self._elapsed * decay + elapsed
         self._permits = self._permits * decay + 1
 
 

@@ -82,7 +82,7 @@ async def fetch_breakdown(reader: StatementReader, query: BreakdownQuery) -> Bre
 
 
 async def count_rows(reader: StatementReader, query: BreakdownQuery) -> int:
-    """Return the number of all rows of a breakdown whose page has none."""
+    """Return the number of all rows for a page without rows, which has no such column."""
     if query.ranking.after is None:
         return 0
     ranking = dataclasses.replace(query.ranking, first=1, after=None)
@@ -91,7 +91,7 @@ async def count_rows(reader: StatementReader, query: BreakdownQuery) -> int:
 
 
 def page_parameters(ranking: Ranking) -> dict[str, Any]:
-    """Return the values to bind for a page: its size, and the place that it continues after.
+    """Return the values to bind for a page: its size, and the position that it continues after.
 
     One row more than the page shows whether there is a next one.
     """
@@ -135,7 +135,7 @@ def ranked_sums(  # noqa: PLR0913 - everything that the statement depends on
     keys = order_keys(dialect, counted.c, field)
     page = (
         sa.select(*counted.c)
-        .order_by(*ordered(keys, counted.c.id, is_descending=is_descending))
+        .order_by(*ordering(keys, counted.c.id, is_descending=is_descending))
         .limit(sa.bindparam("first", type_=sa.Integer))
     )
     if continues:
@@ -147,7 +147,7 @@ def ranked_sums(  # noqa: PLR0913 - everything that the statement depends on
             sa.select(ranked.c.total_count, *sums.c)
             .select_from(ranked.join(sums, sums.c.id == ranked.c.id))
             .order_by(
-                *ordered(
+                *ordering(
                     order_keys(dialect, ranked.c, field), ranked.c.id, is_descending=is_descending
                 )
             )
@@ -261,18 +261,18 @@ def rollup_sums_by_id(
     return rows.select.with_only_columns(row_id.label("id"), *sums).group_by(row_id)
 
 
-def ordered(
+def ordering(
     keys: tuple[sa.ColumnElement[Any], ...], row_id: sa.ColumnElement[str], *, is_descending: bool
 ) -> list[sa.ColumnElement[Any]]:
-    """Return what to order rows by: the keys, then the id."""
+    """Return the ORDER BY of a ranking: its keys in one direction, then the id."""
     return [*(key.desc() if is_descending else key for key in keys), row_id]
 
 
 def order_keys(dialect: Dialect, columns: Columns, field: str) -> tuple[sa.ColumnElement[Any], ...]:
-    """Return the sort keys of a ranking, which compare exactly.
+    """Return the sort keys of a ranking.
 
-    An average is compared by its integer quotient, then by the remainder's share: as floats below
-    1, different quotients differ for any count that an engine can hold.
+    An average is compared by the whole part of its quotient, then by the fraction as a float.
+    Floats tell all fractions apart whose denominators, the sessions of a row, are at most 2**26.
     """
     if field != AVERAGE_ACUS:
         return (columns[field],)
@@ -288,9 +288,9 @@ def comes_after(
     *,
     is_descending: bool,
 ) -> sa.ColumnElement[bool]:
-    """Return the condition that a row comes after a place in the ranking.
+    """Return the condition of keyset pagination: a row comes after a position in the ranking.
 
-    The place is bound to the parameters `after_whole`, `after_fraction` and `after_id`.
+    The position is bound to the parameters `after_whole`, `after_fraction` and `after_id`.
     """
     condition = row_id > sa.bindparam("after_id", type_=sa.Text)
     bounds = (

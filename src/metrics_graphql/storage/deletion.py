@@ -14,14 +14,14 @@ from metrics_graphql.storage.tables import rollups, sessions
 from metrics_graphql.storage.verification import ROLLUP_TABLES, rebuild
 
 
-def conditions(deletion: Deletion) -> list[sa.ColumnElement[bool]]:
-    """Return the conditions of the sessions to delete."""
-    found = [sessions.c.org_id == deletion.org_id]
+def deletion_conditions(deletion: Deletion) -> list[sa.ColumnElement[bool]]:
+    """Return the conditions that all sessions to delete meet."""
+    conditions = [sessions.c.org_id == deletion.org_id]
     if deletion.session_id is not None:
-        found.append(sessions.c.session_id == deletion.session_id)
+        conditions.append(sessions.c.session_id == deletion.session_id)
     if deletion.before is not None:
-        found.append(sessions.c.created_at < deletion.before)
-    return found
+        conditions.append(sessions.c.created_at < deletion.before)
+    return conditions
 
 
 async def delete_sessions(
@@ -29,9 +29,10 @@ async def delete_sessions(
 ) -> int:
     """Delete sessions in the caller's exclusive transaction; return how many.
 
-    Roll-ups of 30 days without a session left are deleted, those of the last 30 days recounted.
+    Only the last unit of 30 days can have sessions left: its roll-ups are recounted, those of the
+    units before it deleted.
     """
-    matching = conditions(deletion)
+    matching = deletion_conditions(deletion)
     edges = sa.select(sa.func.min(sessions.c.created_at), sa.func.max(sessions.c.created_at))
     first, last = (await connection.execute(edges.where(*matching))).one()
     if first is None:

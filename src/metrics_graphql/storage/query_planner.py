@@ -19,7 +19,7 @@ FILTERED_FIELDS: Final = {
     "sizes": "size",
     "has_merged_pr": "has_merged_pr",
 }
-"""The field of a session that each filter compares. A filter's name is that of its parameter."""
+"""The field of a session that each filter of `Filters` compares, by the name of the filter."""
 
 
 class OrganizationFilter(Enum):
@@ -41,7 +41,7 @@ class QueryPlan(NamedTuple):
 
     @property
     def data_source(self) -> DataSource:
-        """The source to record for the statement."""
+        """What the request record shows as the source of the sums."""
         return "rollups" if self.rollup_dimension else "raw"
 
     def ranges(self, query_index: int, period: TimePeriod) -> list[TimeRange]:
@@ -59,8 +59,9 @@ def plan_query(
     """Return the plan with the fewest rows to read that answers a query exactly.
 
     Roll-ups answer it if they have all fields that it filters and groups by. A session created by
-    a user and a service user is in a roll-up of each, so that filters by both need raw sessions,
-    as do all other fields that no roll-up combines. These are read through the index of a filter.
+    a user and a service user is in a roll-up of each, so that filters by both need raw sessions.
+    So do other fields that no roll-up combines. Raw sessions are read through the index of a
+    filter.
     """
     filters = given_filters(query.filters)
     fields = {FILTERED_FIELDS[name] for name in filters}.union(grouped_by) - {"org_id"}

@@ -38,26 +38,26 @@ class RollupDimension(NamedTuple):
         return next(iter(self.fields), None) if self.code is not None else None
 
 
-def by_id(code: int, field: str | None, *grains: int) -> RollupDimension:
+def id_dimension(code: int, field: str | None, *grains: int) -> RollupDimension:
     """Return a dimension of the table `rollups`."""
     fields = frozenset(() if field is None else (field,))
     return RollupDimension(rollups, STORED_MEASURES, fields, grains, code)
 
 
 # By hour, users would have about as many roll-ups as sessions. Their five and 30 days serve
-# breakdowns, which read all users. The raw sessions at the ends of a period, up to a day of one
-# user's, come from that user's index. See docs/decisions/0003 for the measurements.
-ORGANIZATION: Final = by_id(0, None, THIRTY_DAYS, DAY, HOUR, QUARTER_HOUR)
-USER: Final = by_id(1, "user_id", THIRTY_DAYS, FIVE_DAYS, DAY)
-SERVICE_USER: Final = by_id(2, "service_user_id", THIRTY_DAYS, FIVE_DAYS, DAY)
-PLAYBOOK: Final = by_id(3, "playbook_id", THIRTY_DAYS, DAY)
+# breakdowns, which read all users. Up to a day at each end of a period is read from raw sessions,
+# through the index by user. See docs/decisions/0003 for the measurements.
+ORGANIZATION: Final = id_dimension(0, None, THIRTY_DAYS, DAY, HOUR, QUARTER_HOUR)
+USER: Final = id_dimension(1, "user_id", THIRTY_DAYS, FIVE_DAYS, DAY)
+SERVICE_USER: Final = id_dimension(2, "service_user_id", THIRTY_DAYS, FIVE_DAYS, DAY)
+PLAYBOOK: Final = id_dimension(3, "playbook_id", THIRTY_DAYS, DAY)
 CATEGORY: Final = RollupDimension(
     category_rollups, BASE_MEASURES, frozenset(CATEGORY_FIELDS), (THIRTY_DAYS, DAY)
 )
 ROLLUP_DIMENSIONS: Final = (ORGANIZATION, USER, SERVICE_USER, PLAYBOOK, CATEGORY)
-"""All roll-ups. A query is answered from the first one that has its fields."""
-ID_DIMENSIONS: Final = ROLLUP_DIMENSIONS[:4]
-"""The dimensions of the table `rollups`, by code."""
+"""In order of preference: a query is answered from the first one that has its fields."""
+ID_DIMENSIONS: Final = tuple(each for each in ROLLUP_DIMENSIONS if each.code is not None)
+"""The dimensions of the table `rollups`. A code is an index of this tuple."""
 
 
 SessionChange = tuple[Session | None, Session]
@@ -70,7 +70,7 @@ RollupRow = tuple[str | int, ...]
 
 
 class RollupDeltas(NamedTuple):
-    """What changed sessions add to the roll-ups: rows for each table."""
+    """The rows to add to `category_rollups` and to `rollups`."""
 
     by_category: list[RollupRow]
     by_id: list[RollupRow]
@@ -105,7 +105,7 @@ def _add(
     session: Session,
     sign: int,
 ) -> None:
-    # The innermost loop of ingest. Plain tuples and positions take a third of the time of names.
+    # The innermost loop of ingest: tuples indexed by position take a third of the time of names.
     matching = _matching_measures(
         *_COMPARED_VALUES(session), *[session[position] is not None for position in _PRESENCE]
     )
@@ -169,9 +169,9 @@ _POSITIONS_OF_DIMENSIONS: Final = tuple(
 
 
 class _Matching(NamedTuple):
-    """The measures that count a session: positions in a row, and the session field that each adds.
+    """The measures that count a session, each as its position in a row and what it adds.
 
-    The field is None for a measure that counts sessions.
+    That is the position of a session field, or None for a measure that counts sessions.
     """
 
     by_id: tuple[tuple[int, int | None], ...]
@@ -184,10 +184,11 @@ class _Matching(NamedTuple):
 def _matching_measures(*values: Any) -> _Matching:  # noqa: ANN401 - of several types
     """Return the measures that count a session.
 
-    `values` are those of the fields in conditions; few combinations occur, so the cache is small.
+    `values` are those that conditions compare, then whether others are present. Few combinations
+    occur, so that a small cache holds them.
     """
-    positions = map(Session._fields.__getitem__, _COMPARED + _PRESENCE)
-    by_name = dict(zip(positions, values, strict=True))
+    names = map(Session._fields.__getitem__, _COMPARED + _PRESENCE)
+    by_name = dict(zip(names, values, strict=True))
 
     def is_met(name: str, expected: object) -> bool:
         value = by_name[name]

@@ -117,7 +117,7 @@ def index_of(field: str) -> str:
 
 
 def indexed_filters(filters: frozenset[str]) -> tuple[str, ...]:
-    """Return the filters to find sessions by: those by creator if there are any.
+    """Return the filters whose indexes find sessions: those by creator, or else by playbook.
 
     A session must match one of these, and all other filters.
     """
@@ -153,7 +153,7 @@ def column_condition(
 
 
 def category_expression(field: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
-    """Return the public origin or size of a session, whose stored one a column has, or `OTHER`."""
+    """Return the public value of a column of stored origins or sizes, or `OTHER`."""
     branches = (
         (column.in_([text_literal(text) for text in stored]), text_literal(category))
         for category, stored in CATEGORIES[field].items()
@@ -162,7 +162,7 @@ def category_expression(field: str, column: sa.ColumnElement[Any]) -> sa.ColumnE
 
 
 def text_literal(text: str) -> sa.ColumnElement[str]:
-    """Return one of our own texts as part of the SQL: GROUP BY compares expressions by text."""
+    """Return a constant as a literal: GROUP BY must have the text of the selected expression."""
     return sa.literal_column(f"'{text}'", sa.Text)
 
 
@@ -195,12 +195,15 @@ def read_rollups(  # noqa: PLR0913 - what to read
     *,
     index: str | None = None,
 ) -> RangeRows:
-    """Return the roll-ups of a dimension in the ranges `rolled_up`, with the ids of a key."""
+    """Return the roll-ups of a dimension in the ranges `rolled_up`.
+
+    `ids` restricts them: to the values of a key, or by a condition.
+    """
     table = dimension.table
     conditions, keys = organization_read(plan.organizations, table.c.org_id)
     if dimension.code is not None:
-        # Bound, not written: PostgreSQL cannot use the index by time for an id then, which it
-        # would choose in a table that was not analyzed.
+        # A parameter: with a literal, PostgreSQL could choose the partial index by time for an id,
+        # and does so in a table that was not analyzed.
         conditions = (*conditions, table.c.scope == dimension.code)
     if isinstance(ids, Key):
         keys = (*keys, ids)
@@ -211,7 +214,7 @@ def read_rollups(  # noqa: PLR0913 - what to read
 
 
 ALL_IDS: Final = rollups.c.scope > sa.literal_column("0")
-"""The condition of the index by time."""
+"""The condition of the partial index by time, as a literal, so that planners recognize it."""
 ROLLUPS_BY_TIME: Final = "ix_rollups_org_id_scope_grain_bucket_scope_id"
 
 
@@ -232,9 +235,9 @@ def rollup_columns(dimension: RollupDimension, measures: tuple[Measure, ...]) ->
 def organization_read(
     organization_filter: OrganizationFilter, org_id: sa.Column[Any]
 ) -> tuple[tuple[sa.ColumnElement[bool], ...], tuple[Key, ...]]:
-    """Return the organizations of a query: a condition for one, a key for several.
+    """Return what restricts rows to the organizations of a query: a condition, or a key.
 
-    Every index begins with the organization, so that several are looked up one by one.
+    Every index begins with the organization, so that a key looks several up one by one.
     """
     if organization_filter is OrganizationFilter.ONE:
         return (org_id == sa.bindparam("org_id"),), ()
@@ -316,7 +319,7 @@ def category_value(measure: Measure, columns: Columns) -> sa.ColumnElement[int]:
 
 @lru_cache
 def base_measure(measure: Measure) -> Measure:
-    """Return the measure that counts the same in all categories."""
+    """Return the measure with the same condition, but for the fields that categories have."""
     condition = {
         name: each for name, each in measure.condition.items() if name not in CATEGORY_FIELDS
     }

@@ -242,6 +242,6 @@ def recount_buckets(dialect: Dialect, dimension: RollupDimension, grain: int) ->
 
 
 def category_or_flag(field: str) -> sa.ColumnElement[Any]:
-    """Return the value of a session that a category roll-up groups by."""
+    """Return what a category roll-up has of a field: the public origin or size, or the flag."""
     column = sessions.c[field]
     return category_expression(field, column) if field in CATEGORIES else column

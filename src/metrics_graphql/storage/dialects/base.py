@@ -54,7 +54,7 @@ class TimeRange(NamedTuple):
 
 
 class Key(NamedTuple):
-    """A column at the beginning of an index, and the values that a range is read for each of."""
+    """A leading column of an index, and its values. A range is read for each of them."""
 
     column: sa.Column[Any]
     values: "str | sa.ColumnElement[Any]"
@@ -76,7 +76,7 @@ class RangeRead(NamedTuple):
     """Conditions on columns of the index."""
     keys: tuple[Key, ...] = ()
     index_name: str | None = None
-    """The index to read, where the engine can be told so; None: the primary key."""
+    """The index to read, for engines with index hints; None: the primary key."""
 
     @property
     def table(self) -> sa.Table:
@@ -108,9 +108,9 @@ class Dialect(Hashable, Protocol):
         """Return a statement in the form that the driver takes."""
 
     def in_ids(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
-        """Return the condition that a column is one of the ids bound to `parameter`.
+        """Return the condition that a column is one of the texts bound to `parameter`.
 
-        The SQL is the same for any number of ids, so that one compiled statement serves all.
+        The SQL is the same for any number of texts, so that one compiled statement serves all.
         """
 
     def bind_ids(self, ids: Iterable[str]) -> object:
@@ -159,7 +159,7 @@ class Reader(Protocol):
 
 
 class DatabaseDialect(Dialect, Protocol):
-    """The SQL, connections and transactions of a database, which a dialect's URL names."""
+    """The SQL, connections and transactions of a database."""
 
     @property
     def file(self) -> Path | None:
@@ -211,7 +211,7 @@ class DatabaseDialect(Dialect, Protocol):
 
 
 class RollupDialect(ABC):
-    """Base of the databases, which have roll-ups. Time ranges are a table to join with."""
+    """Base class of the databases' dialects. Bound time ranges and ids are tables to join with."""
 
     has_rollups: Final = True
 
@@ -255,7 +255,7 @@ class RollupDialect(ABC):
         return rows._replace(select=rows.select.with_only_columns(ranges.c.query_index))
 
     def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int | None], Iterable[int]]:
-        """Return a function to the group key itself."""
+        """Return the group key itself as the index of a query; 0 where no row matched."""
         del ranges
         return lambda group: (group or 0,)
 
@@ -268,20 +268,20 @@ class RollupDialect(ABC):
 
 @lru_cache
 def bound_ranges(dialect: RollupDialect, parameter: str) -> sa.CTE:
-    """Return a table of ranges, the same each time: a statement that reads it twice has it once."""
+    """Return the same CTE for the same arguments, so that a statement declares it only once."""
     return dialect.ranges_table(parameter)
 
 
 @lru_cache
 def bound_ids(dialect: RollupDialect, parameter: str) -> sa.FromClause:
-    """Return a table of ids, the same each time."""
+    """Return the same relation for the same arguments: see `bound_ranges`."""
     return dialect.ids_table(parameter)
 
 
 class CrossJoin(sa.Join):
-    """A CROSS JOIN, whose order SQLite keeps: it does not reorder the tables of one.
+    """A CROSS JOIN: SQLite does not reorder its tables.
 
-    `index` is the one that SQLite must read the right table through.
+    `index` names the index through which SQLite must read the right table.
     """
 
     inherit_cache = False
