@@ -157,7 +157,7 @@ class PostgreSQL(RollupDialect):
 
         Until then the planner assumes small tables, and reads all sessions of an organization.
         """
-        await connection.exec_driver_sql("ANALYZE sessions, rollups")
+        await connection.exec_driver_sql("ANALYZE sessions, rollups, category_rollups")
 
     def compile(self, statement: sa.ClauseElement) -> CompiledStatement:
         """Return a statement with `$1`, `$2`... for the parameters."""
