@@ -5,7 +5,7 @@ with it, and is written to be obviously correct rather than fast.
 
 A row has the keys org_id, session_id, created_at (Unix seconds), origin, size, user_id,
 service_user_id, playbook_id, used_search, has_merged_pr, acus (millionths), pr_count,
-open_pr_count, merged_pr_count and closed_pr_count.
+open_pr_count, merged_pr_count and closed_pr_count (these four are 0 if they are left out).
 """
 
 import re
@@ -221,10 +221,10 @@ def _measures(rows: Rows) -> Result:
         "sessions_created_with_search_count": sum(bool(row["used_search"]) for row in rows),
         "sessions_with_merged_prs_count": len(merged),
         "sessions_with_merged_prs_by_size": _by_size(merged),
-        "prs_created_count": sum(row["pr_count"] for row in rows),
-        "prs_opened_count": sum(row["open_pr_count"] for row in rows),
-        "prs_merged_count": sum(row["merged_pr_count"] for row in rows),
-        "prs_closed_count": sum(row["closed_pr_count"] for row in rows),
+        "prs_created_count": sum(row.get("pr_count", 0) for row in rows),
+        "prs_opened_count": sum(row.get("open_pr_count", 0) for row in rows),
+        "prs_merged_count": sum(row.get("merged_pr_count", 0) for row in rows),
+        "prs_closed_count": sum(row.get("closed_pr_count", 0) for row in rows),
         "acus_consumed": float(_acus(rows)),
         "avg_acus_per_session": float(_average(rows)),
     }

@@ -234,7 +234,7 @@ def test_a_merge_can_be_reverted(gateway: Gateway) -> None:
 def test_counts_of_pull_requests_are_replaced_together(gateway: Gateway) -> None:
     """A row with any of them replaces all; one without keeps them."""
     given = {"pr_count": 9, "open_pr_count": 1, "merged_pr_count": 2, "closed_pr_count": 3}
-    load(gateway, lines({**FULL, **given}))
+    load(gateway, lines({**FULL, "pull_requests": None, **given}))
     load(gateway, lines({"session_id": "a", "acus_consumed": 1.5}))
     every = pull_requests(9, is_open=1, merged=2, closed=3)
     assert stored(gateway, "a") == [STORED._replace(**every)]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion.reader import parse_file
 from metrics_graphql.ingestion.row_parser import SessionParser
+from metrics_graphql.ingestion.row_schema import SessionRow
 from metrics_graphql.ingestion.rows import InvalidRow, RejectedRow
 from tests.ingestion.counts import pull_requests
 
@@ -109,23 +110,10 @@ def decimal_text(number: int, digits: int) -> str:
             {"pr_count": 9, "open_pr_count": 1, "merged_pr_count": 2, "closed_pr_count": 3},
             pull_requests(9, is_open=1, merged=2, closed=3),
         ),
-        # There are at least as many as those of all states.
+        # A list may come with its own counts.
         (
-            {"pr_count": 1, "open_pr_count": 1, "merged_pr_count": 2},
-            pull_requests(3, is_open=1, merged=2),
-        ),
-        # Of a list and a count, the higher one is stored.
-        (
-            {"pull_requests": [{"pr_state": "merged"}], "merged_pr_count": 3},
-            pull_requests(3, merged=3),
-        ),
-        (
-            {"pull_requests": [{"pr_state": "merged"}] * 2, "merged_pr_count": 0, "pr_count": 1},
+            {"pull_requests": [{"pr_state": "merged"}] * 2, "merged_pr_count": 2, "pr_count": 2},
             pull_requests(2, merged=2),
-        ),
-        (
-            {"pull_requests": [{"pr_state": "open"}], "closed_pr_count": 1},
-            pull_requests(2, is_open=1, closed=1),
         ),
         ({"title": "x", "tags": ["a"], "status": 5, "url": None}, {}),
         ({"origin": "Slack"}, {"origin": "slack"}),
@@ -441,3 +429,19 @@ def test_an_item_that_is_not_an_object_is_invalid(value: object) -> None:
     """As it is on a line of newline-delimited JSON."""
     with pytest.raises(InvalidRow):
         parse_row(value, "org-1")
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ({"pull_requests": [], "merged_pr_count": 3}, "merged_pr_count: 3 contradicts"),
+        ({"pull_requests": [{"pr_state": "merged"}], "merged_pr_count": 0}, "merged_pr_count: 0"),
+        ({"pull_requests": [{"pr_state": "open"}], "closed_pr_count": 1}, "closed_pr_count: 1"),
+        ({"pull_requests": [{"pr_state": "odd"}], "pr_count": 2}, "pr_count: 2 contradicts"),
+        ({"pr_count": 1, "open_pr_count": 1, "merged_pr_count": 2}, "pr_count: must not be less"),
+    ],
+)
+def test_counts_that_contradict_are_rejected(row: dict[str, Any], reason: str) -> None:
+    """Each other, or the list of pull requests."""
+    with pytest.raises(InvalidRow, match=reason):
+        SessionRow.model_validate({"session_id": "a", "org_id": "o", **row}).to_update(None)

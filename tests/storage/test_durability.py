@@ -103,7 +103,7 @@ def test_a_full_disk_keeps_acknowledged_batches(gateway: Gateway) -> None:
     async def fill() -> None:
         async with gateway.database.connect() as connection:
             pages = (await connection.exec_driver_sql("PRAGMA page_count")).scalar_one()
-        await limit_pages(str(pages + 400))
+        await limit_pages(str(pages + 200))
         await load()
 
     with pytest.raises(Unavailable) as failed:

@@ -87,6 +87,8 @@ def delete(  # noqa: PLR0913 - one parameter per option
         return await storage.sessions.delete(Deletion(org, session, before))
 
     count = run_with_schema(settings, run, upgrade_embedded=False)
+    if not count and (session or user):
+        print_message(f"no session of {org} has this id")
     verb = "changed" if user is not None else "deleted"
     if as_json:
         print_json({verb: count})

@@ -98,7 +98,8 @@ class SessionMetricsResult(SessionAggregates):
 
     @strawberry.field(
         description=(
-            "The same measures for the period of equal length that ends where this one starts."
+            "The same measures for the period of equal length that ends where this one starts;\n"
+            "shorter if it would start before the year 1."
         ),
         directives=[ONE_STATEMENT],
         metadata={FETCH_SPEC: PreviousPeriod},

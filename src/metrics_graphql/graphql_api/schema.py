@@ -121,7 +121,10 @@ class Query:
             ),
         ] = None,
         search: Annotated[
-            str, strawberry.argument(description="A part of a name or an ID. All match if empty.")
+            str,
+            strawberry.argument(
+                description="A part of a name or an ID, without outer blanks. All match if empty."
+            ),
         ] = "",
         first: Annotated[
             int, strawberry.argument(description="How many to return, from 1 to 100.")

@@ -56,17 +56,20 @@ def parse_csv(lines: NumberedLines, parser: RowParser[T], prefix: str) -> Iterat
     # The default is 128 Ki, which a column that is ignored may exceed.
     csv.field_size_limit(MAX_ROW)
     table = Table(lines, parser)
-    rows = 0
+    rows = unnamed_rows = 0
     try:
         for number, cells in table:
             rows += 1
             location = f"{prefix}line {number}"
+            unnamed_rows += table.has_unnamed(cells)
             try:
                 yield ParsedRow(location, parser.parse_values(table.values_of(cells)))
             except InvalidRow as error:
                 yield RejectedRow(location, str(error))
     finally:
         parser.unknown.count_names("column", table.unknown, rows)
+        if unnamed_rows:
+            parser.unknown.count_names("column", [""], unnamed_rows)
 
 
 class Table:
@@ -91,6 +94,7 @@ class Table:
             raise unreadable(self._number, error) from None
         except InvalidRow as error:
             raise UnreadableFile(f"line {self._number}: {error}") from None
+        self._unnamed = [index for index, name in enumerate(self._header) if not name.strip()]
         self._columns = {field: self._header.index(name) for field, name in fields.items()}
         separator = re.escape(self._separator)
         self._quoted_cells = re.compile(rf'(?:(?<={separator})|\A) *"[^"]*(?:""[^"]*)*"')
@@ -123,6 +127,10 @@ class Table:
                     yield number, cells
         except csv.Error as error:
             raise unreadable(number, error) from None
+
+    def has_unnamed(self, cells: Sequence[str]) -> bool:
+        """Return whether a column without a name has a value."""
+        return any(cells[index].strip() for index in self._unnamed)
 
     def values_of(self, cells: Sequence[str]) -> dict[str, str]:
         """Return the cells of the columns that are used, by field."""

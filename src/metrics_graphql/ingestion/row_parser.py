@@ -1,6 +1,7 @@
 """Parses the rows of all formats, and counts the names and values that are unknown."""
 
 import json
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -9,6 +10,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from pydantic import ValidationError
 
+from metrics_graphql.core.periods import DAY
 from metrics_graphql.core.sessions import PUBLIC_SIZES, SessionUpdate
 from metrics_graphql.ingestion.field_names import PAGE_FIELDS, FieldNames, normalize
 from metrics_graphql.ingestion.row_schema import (
@@ -169,6 +171,8 @@ def count_unknown_values(row: SessionRow, unknown: UnknownInput) -> None:
         unknown.count_value("session_size", row.size)
     if row.created_at is not None and row.created_at < EARLIEST_USUAL:
         unknown.early_rows += 1
+    if row.created_at is not None and row.created_at > time.time() + DAY:
+        unknown.future_rows += 1
     states = dict.fromkeys(each.pr_state for each in row.pull_requests or ())
     for state in states:
         if state is not None and state not in PULL_REQUEST_STATES:

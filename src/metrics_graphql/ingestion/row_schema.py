@@ -49,6 +49,7 @@ KNOWN_VALUES: Final[Mapping[str, Sequence[str]]] = {
     "pr_state": PULL_REQUEST_STATES,
 }
 """Values whose meaning is known, by field. Others count in the totals only, or as not merged."""
+PULL_REQUEST_COUNTS: Final = ("pr_count", "open_pr_count", "merged_pr_count", "closed_pr_count")
 NULLABLE_FIELDS: Final = ("origin", "size", "user_id", "service_user_id", "playbook_id")
 """Fields that null clears. In the others, which are never null in storage, null means absent."""
 NOT_AN_OBJECT: Final = frozenset({"model_type", "model_attributes_type"})
@@ -171,7 +172,8 @@ class SessionRow(BaseModel):
         """Return the update that the row describes. Only fields that it gives are in it.
 
         Raises:
-            InvalidRow: the row has no `org_id`, and there is no default.
+            InvalidRow: the row has no `org_id`, and there is no default; or its counts of pull
+                requests contradict each other.
         """
         org_id = self.org_id or default_org_id
         if org_id is None:
@@ -194,22 +196,29 @@ class SessionRow(BaseModel):
     def _pull_request_counts(self) -> dict[str, int | bool]:
         """Return the counts of pull requests, all of them if the row gives any.
 
-        A count is that of the list or that of its own field, whichever is higher.
+        Raises:
+            InvalidRow: a count contradicts the list, or the other counts.
         """
-        given = (self.pr_count, self.open_pr_count, self.merged_pr_count, self.closed_pr_count)
-        if self.pull_requests is None and all(count is None for count in given):
+        given = {name: getattr(self, name) for name in PULL_REQUEST_COUNTS}
+        if self.pull_requests is None and not any(count is not None for count in given.values()):
             return {}
-        states = Counter(each.pr_state for each in self.pull_requests or ())
-        is_open = max(states["open"] + states["draft"], self.open_pr_count or 0)
-        merged = max(states["merged"], self.merged_pr_count or 0)
-        closed = max(states["closed"], self.closed_pr_count or 0)
-        return {
-            "has_merged_pr": merged > 0,
-            "pr_count": max(states.total(), is_open + merged + closed, self.pr_count or 0),
-            "open_pr_count": is_open,
-            "merged_pr_count": merged,
-            "closed_pr_count": closed,
-        }
+        counts = {name: count or 0 for name, count in given.items()}
+        if self.pull_requests is not None:
+            states = Counter(each.pr_state for each in self.pull_requests)
+            counts |= {
+                "open_pr_count": states["open"] + states["draft"],
+                "merged_pr_count": states["merged"],
+                "closed_pr_count": states["closed"],
+                "pr_count": states.total(),
+            }
+        elif self.pr_count is None:
+            counts["pr_count"] = sum(counts.values())
+        for name, count in given.items():
+            if count is not None and count != counts[name]:
+                raise InvalidRow(f"{name}: {count} contradicts pull_requests")
+        if 2 * counts["pr_count"] < sum(counts.values()):
+            raise InvalidRow("pr_count: must not be less than the sum of the other counts")
+        return {"has_merged_pr": counts["merged_pr_count"] > 0, **counts}
 
 
 def to_micros(acus: Decimal) -> int:

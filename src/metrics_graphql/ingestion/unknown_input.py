@@ -26,7 +26,9 @@ class UnknownInput:
         self.values: Counter[tuple[str, str]] = Counter()
         """Rows by field and value."""
         self.early_rows = 0
-        """Rows whose `created_at` is unusually early."""
+        """Rows whose `created_at` is before 2000."""
+        self.future_rows = 0
+        """Rows whose `created_at` is after tomorrow."""
 
     def count_names(self, kind: str, names: Iterable[str], rows: int = 1) -> None:
         """Count rows that have these columns or fields."""
@@ -38,7 +40,7 @@ class UnknownInput:
         _count(self.values, (field, value), 1)
 
     def report(self) -> Iterator[str]:
-        """Yield a line for each name and value, the most frequent first, and for early rows."""
+        """Yield a line for each name and value, most frequent first, and for unusual instants."""
         for (kind, name), rows in self.names.most_common(MAX_LINES):
             yield f"ignored: {kind} {quote(name)} ({_rows(rows)}{_name_hint(name, self._fields)})"
         if (more := len(self.names) - MAX_LINES) > 0:
@@ -53,6 +55,8 @@ class UnknownInput:
                 f"unusual: created_at before 2000 ({_rows(self.early_rows)}; Unix seconds are"
                 " expected, not the days of a spreadsheet)"
             )
+        if self.future_rows:
+            yield f"unusual: created_at in the future ({_rows(self.future_rows)})"
 
 
 def quote(text: str) -> str:
