@@ -125,16 +125,19 @@ def test_every_field_equals_the_oracle(
     calls, expected = [], []
     for _ in range(5):
         # An empty list cannot be sent as repeated parameters.
-        filters = {name: given for name, given in data.draw(strategies.filters()).items() if given}
-        parameters = {**data.draw(strategies.periods()), **filters}
+        drawn = strategies.rest_filters(data.draw(strategies.filters()))
+        filters = {name: given for name, given in drawn.items() if given}
+        period: dict[str, Any] = data.draw(strategies.periods())
+        parameters = {**period, **strategies.sdk_filters(filters)}
         some = data.draw(st.sampled_from([org_ids, org_ids[:1], [org_ids[1], "org-unknown"]]))
         calls += [
             call(OF_ORGANIZATION, of_org, org_id=org_ids[0], **parameters),
             call(OF_OWN, of_org, **parameters),
             call(OF_ENTERPRISE, of_all, org_ids=some, **parameters),
         ]
-        of_one = oracle.rest(stored, org_ids[0], **parameters)
-        expected += [of_one, of_one, oracle.rest(stored, None, org_ids=some, **parameters)]
+        counted: dict[str, Any] = {**period, **filters}
+        of_one = oracle.rest(stored, org_ids[0], **counted)
+        expected += [of_one, of_one, oracle.rest(stored, None, org_ids=some, **counted)]
 
     assert bodies(client.call(*calls), "SessionMetricsResponse") == expected
 
