@@ -28,7 +28,7 @@ FRAGMENT_TYPES: Final = [
     *("SessionMetricsChange", "SessionCountsBySize", "TimePeriod", "PageInfo", "Query"),
 ]
 ORDER_FIELDS: Final = cast("GraphQLEnumType", SCHEMA.type_map["SessionMetricsOrderField"]).values
-UNSUPPORTED: Final = {"organizations"}
+UNSUPPORTED: Final = {"Query.filterOptions", "Viewer.organization", "Viewer.organizations"}
 """The fields that the fast path does not support."""
 CONDITIONS: Final = ["true", "false", "$yes", "$no", "$maybe", "$optional"]
 PERIODS: Final = [
@@ -162,7 +162,8 @@ class Selections:
         names = [
             name
             for name, field in fields.items()
-            if name not in UNSUPPORTED and (depth or is_leaf_type(get_named_type(field.type)))
+            if f"{type_name}.{name}" not in UNSUPPORTED
+            if depth or is_leaf_type(get_named_type(field.type))
         ]
         if not names:
             return "__typename"

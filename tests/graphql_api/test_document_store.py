@@ -142,7 +142,16 @@ def test_other_documents_can_be_rejected(gateway: Gateway, manifest: Path) -> No
 
 
 FILTERS = {"timeAfter": "2025-01-01T00:00:00Z", "timeBefore": "2025-01-03T00:00:00Z"}
-VIEW = {"org": "org-1", "filters": FILTERS, "interval": "HOUR", "timeZone": "Asia/Tokyo"}
+VIEW = {
+    "org": "org-1",
+    **dict.fromkeys(("filters", "previous", "earlier"), FILTERS),
+    "interval": "HOUR",
+    "timeZone": "Asia/Tokyo",
+    "first": 10,
+    "order": {"field": "PRS_MERGED_COUNT", "direction": "DESC"},
+    "kind": "USER",
+    "search": "",
+}
 """Variables of the documents of the pages. A server ignores those that a document lacks."""
 
 
@@ -151,20 +160,28 @@ VIEW = {"org": "org-1", "filters": FILTERS, "interval": "HOUR", "timeZone": "Asi
 def test_the_documents_of_the_pages_are_trusted(
     gateway: Gateway, manifest: Path, *, with_manifest: bool
 ) -> None:
-    """By their text, as the pages send them, whether or not there is a manifest."""
+    """By their text, as the pages send them, whether or not there is a manifest.
+
+    Documents of the enterprise have the names of those of an organization.
+    """
     settings = {"trusted_documents": manifest if with_manifest else None}
     documents = pages.documents()
     with gateway.configured(trusted_documents_only=True, **settings) as trusting:
+        gateway.load([{"org_id": "org-1", "session_id": "s", "created_at": 1_735_700_000}])
+        token = trusting.token()
         responses = {
-            text.partition("(")[0]: post(trusting, {"query": text, "variables": VIEW}).json()
+            (text.partition("(")[0], "enterprise" in text): trusting.graphql(
+                text, token, VIEW
+            ).json()
             for text in documents
         }
         changed = post(trusting, {"query": f"{documents[0]} ", "variables": VIEW}).json()
         own = post(trusting, {"query": QUERY}).json()
 
-    assert {"query Dashboard", "query OverTime", "query Users"} < set(responses)
+    names = {name for name, _ in responses}
+    assert {"query Dashboard", "query OverTime", "query Users", "query Organizations"} < names
     assert [each for each in responses.values() if "errors" in each] == []
-    dashboard = responses["query Dashboard"]["data"]["sessionMetrics"]
+    dashboard = responses["query Dashboard", False]["data"]["metrics"]
     assert len(dashboard["timeSeries"]) == 48
     assert changed["errors"][0]["extensions"]["argument"] == "query"
     assert ("data" in own) is with_manifest
