@@ -162,7 +162,8 @@ class Selections:
         names = [
             name
             for name, field in fields.items()
-            if name not in UNSUPPORTED and (depth or is_leaf_type(get_named_type(field.type)))
+            if f"{type_name}.{name}" not in UNSUPPORTED
+            if depth or is_leaf_type(get_named_type(field.type))
         ]
         if not names:
             return "__typename"

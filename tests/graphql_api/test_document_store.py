@@ -160,7 +160,10 @@ VIEW = {
 def test_the_documents_of_the_pages_are_trusted(
     gateway: Gateway, manifest: Path, *, with_manifest: bool
 ) -> None:
-    """By their text, as the pages send them, whether or not there is a manifest."""
+    """By their text, as the pages send them, whether or not there is a manifest.
+
+    Documents of the enterprise have the names of those of an organization.
+    """
     settings = {"trusted_documents": manifest if with_manifest else None}
     documents = pages.documents()
     token = gateway.token()
