@@ -28,7 +28,7 @@ FRAGMENT_TYPES: Final = [
     *("SessionMetricsChange", "SessionCountsBySize", "TimePeriod", "PageInfo", "Query"),
 ]
 ORDER_FIELDS: Final = cast("GraphQLEnumType", SCHEMA.type_map["SessionMetricsOrderField"]).values
-UNSUPPORTED: Final = {"filterOptions", "organization", "organizations"}
+UNSUPPORTED: Final = {"Query.filterOptions", "Viewer.organization", "Viewer.organizations"}
 """The fields that the fast path does not support."""
 CONDITIONS: Final = ["true", "false", "$yes", "$no", "$maybe", "$optional"]
 PERIODS: Final = [

@@ -144,11 +144,11 @@ def test_other_documents_can_be_rejected(gateway: Gateway, manifest: Path) -> No
 FILTERS = {"timeAfter": "2025-01-01T00:00:00Z", "timeBefore": "2025-01-03T00:00:00Z"}
 VIEW = {
     "org": "org-1",
+    **dict.fromkeys(("filters", "previous", "earlier"), FILTERS),
     "interval": "HOUR",
     "timeZone": "Asia/Tokyo",
-    "first": 5,
-    **dict.fromkeys(["filters", "previous", "earlier"], FILTERS),
-    "order": {"field": "ACUS_CONSUMED", "direction": "DESC"},
+    "first": 10,
+    "order": {"field": "PRS_MERGED_COUNT", "direction": "DESC"},
     "kind": "USER",
     "search": "",
 }
@@ -166,16 +166,23 @@ def test_the_documents_of_the_pages_are_trusted(
     """
     settings = {"trusted_documents": manifest if with_manifest else None}
     documents = pages.documents()
-    token = gateway.token()
     with gateway.configured(trusted_documents_only=True, **settings) as trusting:
-        gateway.load([{"org_id": "org-1", "session_id": "s", "created_at": 0}])
-        responses = [trusting.graphql(text, token, VIEW).json() for text in documents]
+        gateway.load([{"org_id": "org-1", "session_id": "s", "created_at": 1_735_700_000}])
+        token = trusting.token()
+        responses = {
+            (text.partition("(")[0], "enterprise" in text): trusting.graphql(
+                text, token, VIEW
+            ).json()
+            for text in documents
+        }
         changed = post(trusting, {"query": f"{documents[0]} ", "variables": VIEW}).json()
         own = post(trusting, {"query": QUERY}).json()
 
-    names = {text.partition("(")[0] for text in documents}
-    assert {"query Dashboard", "query OverTime", "query Users"} < names
-    assert [each for each in responses if "errors" in each] == []
+    names = {name for name, _ in responses}
+    assert {"query Dashboard", "query OverTime", "query Users", "query Organizations"} < names
+    assert [each for each in responses.values() if "errors" in each] == []
+    dashboard = responses["query Dashboard", False]["data"]["metrics"]
+    assert len(dashboard["timeSeries"]) == 48
     assert changed["errors"][0]["extensions"]["argument"] == "query"
     assert ("data" in own) is with_manifest
 
