@@ -46,9 +46,9 @@ CONTRACTS: Final = (
     "test_parity.py",
 )
 """Tests that state the contract of an engine: in the fast suite, they run on all of them."""
-FAST_EXAMPLES: Final = 20
+FAST_EXAMPLES: Final = 15
 """Hypothesis examples of a test in the fast suite."""
-ALL_EXAMPLES: Final = 50
+ALL_EXAMPLES: Final = 30
 """Hypothesis examples of a test otherwise. `METRICS_TEST_EXAMPLES` sets more for some tests."""
 
 

@@ -31,7 +31,7 @@ CODES: Final = {
 JSON_TYPE: Final = (b"content-type", b"application/json")
 REST: Final = "/v3/organizations/org-1/metrics/sessions"
 
-fuzzed = settings(max_examples=int(os.environ.get("METRICS_TEST_EXAMPLES", "150")))
+fuzzed = settings(max_examples=int(os.environ.get("METRICS_TEST_EXAMPLES", "80")))
 
 header_names = st.sampled_from(
     [b"accept", b"content-type", b"authorization", b"host", b"origin", b"content-length",
