@@ -13,11 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from metrics_graphql.environment import read_environment
 from metrics_graphql.storage.dialects.base import (
     CompiledStatement,
-    CrossJoin,
     OnConflict,
     RangeRead,
     RangeRows,
-    RollupDialect,
     Rows,
     TimeRange,
     add_on_conflict,
@@ -29,6 +27,7 @@ from metrics_graphql.storage.dialects.pooled_reader import (
     PooledReader,
 )
 from metrics_graphql.storage.dialects.postgresql_url import read_options
+from metrics_graphql.storage.dialects.rollup_dialect import CrossJoin, RollupDialect
 
 COMPILER: Final = sa.make_url("postgresql+asyncpg://").get_dialect()()
 CONNECTION_ERRORS: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)

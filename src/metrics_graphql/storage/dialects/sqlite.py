@@ -16,17 +16,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from metrics_graphql.storage.dialects.base import (
     CompiledStatement,
-    CrossJoin,
     OnConflict,
     RangeRead,
     RangeRows,
-    RollupDialect,
     Rows,
     TimeRange,
     add_on_conflict,
     compile_statement,
 )
 from metrics_graphql.storage.dialects.pooled_reader import MAX_READERS, READ_LOCK_TIMEOUT
+from metrics_graphql.storage.dialects.rollup_dialect import CrossJoin, RollupDialect
 from metrics_graphql.storage.dialects.sqlite_reader import SQLiteReader
 
 WAL_TIMEOUT: Final = 60.0

@@ -1,0 +1,102 @@
+"""What SQLite and PostgreSQL share: roll-ups, and reads of one index range at a time."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+
+from metrics_graphql.storage.dialects.base import RangeRead, RangeRows, TimeRange
+
+
+class RollupDialect(ABC):
+    """Base class of the databases' dialects. Bound time ranges and ids are tables to join with."""
+
+    has_rollups: Final = True
+
+    @abstractmethod
+    def ranges_table(self, parameter: str) -> sa.CTE:
+        """Return the ranges bound to `parameter`, as a table with the columns of `TimeRange`."""
+
+    @abstractmethod
+    def ids_table(self, parameter: str) -> sa.FromClause:
+        """Return the ids bound to `parameter`, as a table with the column `id`."""
+
+    @abstractmethod
+    def join_rows(
+        self,
+        outer: sa.FromClause,
+        read: RangeRead,
+        conditions: Sequence[sa.ColumnElement[bool]],
+    ) -> RangeRows:
+        """Return the rows that meet conditions, looked up for each row of the outer relation.
+
+        The group key is added by the caller.
+        """
+
+    def read_ranges(self, read: RangeRead, *, single_query: bool) -> RangeRows:
+        """Look up each range. The group key is the index of the query."""
+        del single_query
+        ranges = bound_ranges(self, read.parameter)
+        conditions = list(read.conditions)
+        outer: sa.FromClause | None = None
+        for key in read.keys:
+            values = key.values
+            column = bound_ids(self, values).c.id if isinstance(values, str) else values
+            conditions.append(key.column == column)
+            relation: sa.FromClause = column.table
+            outer = relation if outer is None else CrossJoin(outer, relation)
+        outer = ranges if outer is None else CrossJoin(outer, ranges)
+        if "grain" in read.table.c:
+            conditions.append(read.table.c.grain == ranges.c.grain)
+        conditions += [read.instant >= ranges.c.start, read.instant < ranges.c.end]
+        rows = self.join_rows(outer, read, conditions)
+        return rows._replace(select=rows.select.with_only_columns(ranges.c.query_index))
+
+    def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int | None], Iterable[int]]:
+        """Return the group key itself as the index of a query; 0 where no row matched."""
+        del ranges
+        return lambda group: (group or 0,)
+
+    def floor_divide(
+        self, dividend: sa.ColumnElement[int], divisor: sa.ColumnElement[int]
+    ) -> sa.ColumnElement[int]:
+        """Return a quotient, which is an integer in both databases."""
+        return dividend // divisor
+
+
+@lru_cache
+def bound_ranges(dialect: RollupDialect, parameter: str) -> sa.CTE:
+    """Return the same CTE for the same arguments, so that a statement declares it only once."""
+    return dialect.ranges_table(parameter)
+
+
+@lru_cache
+def bound_ids(dialect: RollupDialect, parameter: str) -> sa.FromClause:
+    """Return the same relation for the same arguments: see `bound_ranges`."""
+    return dialect.ids_table(parameter)
+
+
+class CrossJoin(sa.Join):
+    """A CROSS JOIN: SQLite does not reorder its tables.
+
+    `index` names the index through which SQLite must read the right table.
+    """
+
+    inherit_cache = False
+
+    def __init__(self, left: sa.FromClause, right: sa.FromClause, index: str | None = None) -> None:
+        super().__init__(left, right, sa.true())
+        self.index = index
+
+
+@compiles(CrossJoin)
+def compile_cross_join(join: CrossJoin, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - SQLAlchemy's
+    """Write the two relations with CROSS JOIN between them."""
+    options["asfrom"] = True
+    left, right = (compiler.process(each, **options) for each in (join.left, join.right))
+    hint = "" if join.index is None else f" INDEXED BY {join.index}"
+    return f"{left} CROSS JOIN {right}{hint}"
