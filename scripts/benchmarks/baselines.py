@@ -26,9 +26,8 @@ from metrics_graphql.core.tokens import hash_token
 from metrics_graphql.storage.dialects import dialect_for
 from metrics_graphql.storage.dialects.postgresql import PLANNER_SETTINGS
 from metrics_graphql.storage.query_planner import plan_query
-from metrics_graphql.storage.sql import session_sums
 from metrics_graphql.storage.tables import service_users, tokens
-from metrics_graphql.storage.totals import statement_parameters
+from metrics_graphql.storage.totals import session_sums, statement_parameters
 
 URL: Final = sa.make_url(os.environ["METRICS_DATABASE_URL"])
 DIALECT: Final = dialect_for(os.environ["METRICS_DATABASE_URL"])

@@ -24,8 +24,7 @@ from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.database_sessions import DatabaseSessionStore
 from metrics_graphql.storage.query_planner import plan_query
 from metrics_graphql.storage.session_store import SessionStore, StatementReader
-from metrics_graphql.storage.sql import session_sums
-from metrics_graphql.storage.totals import fetch_metrics, statement_parameters
+from metrics_graphql.storage.totals import fetch_metrics, session_sums, statement_parameters
 from scripts.benchmarks import core, deduplication
 from scripts.benchmarks.dataset import ORG, USERS, batched, ensure_filled, sessions, year_query
 from scripts.benchmarks.series import daily_series, ranked

@@ -16,8 +16,7 @@ from metrics_graphql.core.queries import SessionMetricsQuery
 from metrics_graphql.storage.clickhouse.tables import create_cluster_tables
 from metrics_graphql.storage.dialects.clickhouse import ClickHouse
 from metrics_graphql.storage.query_planner import plan_query
-from metrics_graphql.storage.sql import session_sums
-from metrics_graphql.storage.totals import statement_parameters
+from metrics_graphql.storage.totals import session_sums, statement_parameters
 
 CLUSTER: Final = "metrics"
 PACKAGES: Final = "clickhouse-server clickhouse-client"

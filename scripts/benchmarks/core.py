@@ -15,8 +15,7 @@ from metrics_graphql.core.periods import DAY, HOUR
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.query_planner import plan_query
-from metrics_graphql.storage.sql import session_sums
-from metrics_graphql.storage.totals import fetch_metrics, statement_parameters
+from metrics_graphql.storage.totals import fetch_metrics, session_sums, statement_parameters
 from scripts.benchmarks.dataset import ORG, START, YEAR, ensure_filled
 
 Row = dict[str, Any]

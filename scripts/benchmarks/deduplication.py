@@ -12,9 +12,8 @@ from metrics_graphql.storage.clickhouse.client import READ_SETTINGS
 from metrics_graphql.storage.clickhouse.tables import COLUMNS, VERSION
 from metrics_graphql.storage.dialects.clickhouse import ClickHouse
 from metrics_graphql.storage.query_planner import plan_query
-from metrics_graphql.storage.sql import session_sums
 from metrics_graphql.storage.tables import sessions
-from metrics_graphql.storage.totals import statement_parameters
+from metrics_graphql.storage.totals import session_sums, statement_parameters
 
 Row = dict[str, Any]
 ROUNDS: Final = 7

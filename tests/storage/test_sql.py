@@ -20,7 +20,7 @@ from metrics_graphql.storage import rollups
 from metrics_graphql.storage.breakdowns import ranked_sums
 from metrics_graphql.storage.dialects import CompiledStatement
 from metrics_graphql.storage.query_planner import OrganizationFilter, plan_query
-from metrics_graphql.storage.sql import session_sums
+from metrics_graphql.storage.totals import session_sums
 from tests.conftest import Gateway, on_every_engine, only_sqlite
 from tests.engines import Engine
 

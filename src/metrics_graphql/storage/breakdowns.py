@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -14,29 +13,29 @@ from metrics_graphql.core.breakdowns import (
     BreakdownRow,
     Dimension,
     OrderDirection,
-    Ranking,
 )
-from metrics_graphql.core.measures import AVERAGE_ACUS, SESSIONS_CREATED, Measure, in_order
+from metrics_graphql.core.measures import SESSIONS_CREATED, Measure, in_order
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.sessions import CATEGORIES
-from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Key, RangeRead
+from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Key
+from metrics_graphql.storage.keyset import comes_after, order_keys, ordering, page_parameters
 from metrics_graphql.storage.query_planner import QueryPlan, plan_query
-from metrics_graphql.storage.rollups import RollupDimension
-from metrics_graphql.storage.session_store import StatementReader
-from metrics_graphql.storage.sql import (
-    Columns,
-    Select,
-    category_expression,
-    index_of,
+from metrics_graphql.storage.rollup_sql import (
     matching_rollups,
-    measure_sum,
-    organization_read,
-    raw_sessions,
     read_rollups,
     rollup_columns,
     rollup_sum,
-    session_columns,
 )
+from metrics_graphql.storage.rollups import RollupDimension
+from metrics_graphql.storage.session_sql import (
+    Select,
+    category_expression,
+    measure_sum,
+    raw_sessions,
+    session_columns,
+    sessions_read,
+)
+from metrics_graphql.storage.session_store import StatementReader
 from metrics_graphql.storage.tables import rollups, sessions
 from metrics_graphql.storage.totals import statement_parameters
 
@@ -90,22 +89,6 @@ async def count_rows(reader: StatementReader, query: BreakdownQuery) -> int:
     return breakdown.total_count or 0
 
 
-def page_parameters(ranking: Ranking) -> dict[str, Any]:
-    """Return the values to bind for a page: its size, and the position that it continues after.
-
-    One row more than the page shows whether there is a next one.
-    """
-    parameters: dict[str, Any] = {"first": ranking.first + 1}
-    if ranking.after is not None:
-        whole, rest = divmod(ranking.after.value.numerator, ranking.after.value.denominator)
-        parameters |= {
-            "after_whole": whole,
-            "after_fraction": rest / ranking.after.value.denominator,
-            "after_id": ranking.after.id,
-        }
-    return parameters
-
-
 @lru_cache(maxsize=1024)
 def ranked_sums(  # noqa: PLR0913 - everything that the statement depends on
     dialect: Dialect,
@@ -127,10 +110,9 @@ def ranked_sums(  # noqa: PLR0913 - everything that the statement depends on
     """
     field, direction = order
     is_descending = direction is OrderDirection.DESC
-    rank_first = plan.rollup_dimension is not None and (
-        plan.rollup_dimension.id_field == dimension.value
-    )
-    ranked_by = in_order({SESSIONS_CREATED, *ORDER_MEASURES[field]}) if rank_first else measures
+    rollup_dimension = plan.rollup_dimension
+    has_ids = rollup_dimension is not None and rollup_dimension.id_field == dimension.value
+    ranked_by = in_order({SESSIONS_CREATED, *ORDER_MEASURES[field]}) if has_ids else measures
     counted = sums_by_id(dialect, plan, dimension, ranked_by, with_total_count=with_total_count)
     keys = order_keys(dialect, counted.c, field)
     page = (
@@ -140,9 +122,9 @@ def ranked_sums(  # noqa: PLR0913 - everything that the statement depends on
     )
     if continues:
         page = page.where(comes_after(keys, counted.c.id, is_descending=is_descending))
-    if not set(measures) <= set(ranked_by):
+    if rollup_dimension is not None and not set(measures) <= set(ranked_by):
         ranked = page.cte("ranked").prefix_with("MATERIALIZED")
-        sums = sums_of_ranked(dialect, plan, dimension, measures, ranked)
+        sums = sums_of_ranked(dialect, plan, rollup_dimension, measures, ranked)
         page = (
             sa.select(ranked.c.total_count, *sums.c)
             .select_from(ranked.join(sums, sums.c.id == ranked.c.id))
@@ -175,14 +157,12 @@ def sums_by_id(
 def sums_of_ranked(
     dialect: Dialect,
     plan: QueryPlan,
-    dimension: Dimension,
+    rollup_dimension: RollupDimension,
     measures: tuple[Measure, ...],
     ranked: sa.CTE,
 ) -> sa.Subquery:
     """Return the sums for each id of a ranking, looked up in roll-ups and raw sessions."""
-    rollup_dimension = plan.rollup_dimension
-    if rollup_dimension is None:
-        raise ValueError("raw sessions are not ranked first")
+    (field,) = rollup_dimension.fields
     rolled_up = read_rollups(
         dialect,
         plan,
@@ -190,17 +170,8 @@ def sums_of_ranked(
         rollup_columns(rollup_dimension, measures),
         Key(rollups.c.scope_id, ranked.c.id),
     )
-    conditions, keys = organization_read(plan.organizations, sessions.c.org_id)
-    field = dimension.value
     raw = dialect.read_ranges(
-        RangeRead(
-            "raw",
-            sessions.c.created_at,
-            session_columns(measures),
-            conditions,
-            (*keys, Key(sessions.c[field], ranked.c.id)),
-            index_of(field),
-        ),
+        sessions_read(plan, session_columns(measures), Key(sessions.c[field], ranked.c.id)),
         single_query=True,
     )
     rollup_sums = [
@@ -259,45 +230,3 @@ def rollup_sums_by_id(
     row_id = rows.columns[name]
     sums = (rollup_sum(dialect, rollup_dimension, each, rows.columns) for each in measures)
     return rows.select.with_only_columns(row_id.label("id"), *sums).group_by(row_id)
-
-
-def ordering(
-    keys: tuple[sa.ColumnElement[Any], ...], row_id: sa.ColumnElement[str], *, is_descending: bool
-) -> list[sa.ColumnElement[Any]]:
-    """Return the ORDER BY of a ranking: its keys in one direction, then the id."""
-    return [*(key.desc() if is_descending else key for key in keys), row_id]
-
-
-def order_keys(dialect: Dialect, columns: Columns, field: str) -> tuple[sa.ColumnElement[Any], ...]:
-    """Return the sort keys of a ranking.
-
-    An average is compared by the whole part of its quotient, then by the fraction as a float.
-    Floats tell all fractions apart whose denominators, the sessions of a row, are at most 2**26.
-    """
-    if field != AVERAGE_ACUS:
-        return (columns[field],)
-    acus, count = columns.acus_consumed, columns[SESSIONS_CREATED.name]
-    # SQLAlchemy's `/` would cast the count to NUMERIC, which has ten digits on ClickHouse.
-    remainder = sa.cast(acus % count, sa.Double)
-    return dialect.floor_divide(acus, count), remainder.op("/", return_type=sa.Double())(count)
-
-
-def comes_after(
-    keys: tuple[sa.ColumnElement[Any], ...],
-    row_id: sa.ColumnElement[str],
-    *,
-    is_descending: bool,
-) -> sa.ColumnElement[bool]:
-    """Return the condition of keyset pagination: a row comes after a position in the ranking.
-
-    The position is bound to the parameters `after_whole`, `after_fraction` and `after_id`.
-    """
-    condition = row_id > sa.bindparam("after_id", type_=sa.Text)
-    bounds = (
-        sa.bindparam("after_whole", type_=sa.BigInteger),
-        sa.bindparam("after_fraction", type_=sa.Double),
-    )
-    for key, bound in reversed(list(zip(keys, bounds, strict=False))):
-        is_later = key < bound if is_descending else key > bound
-        condition = sa.or_(is_later, sa.and_(key == bound, condition))
-    return condition

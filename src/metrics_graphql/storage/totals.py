@@ -4,7 +4,10 @@ import asyncio
 import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
+
+import sqlalchemy as sa
 
 from metrics_graphql.core.errors import TimedOut, Unavailable
 from metrics_graphql.core.measures import Measure, in_order
@@ -13,10 +16,16 @@ from metrics_graphql.core.queries import Filters, MetricsRequest, SessionMetrics
 from metrics_graphql.core.repository import MetricsResult
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.tenants import ENTERPRISE, Tenant
-from metrics_graphql.storage.dialects import Dialect, TimeRange
-from metrics_graphql.storage.query_planner import plan_query
+from metrics_graphql.storage.dialects import CompiledStatement, Dialect, TimeRange
+from metrics_graphql.storage.query_planner import QueryPlan, plan_query
+from metrics_graphql.storage.rollup_sql import matching_rollups, rollup_columns, rollup_sum
+from metrics_graphql.storage.session_sql import (
+    Select,
+    measure_sum,
+    raw_sessions,
+    session_columns,
+)
 from metrics_graphql.storage.session_store import StatementReader
-from metrics_graphql.storage.sql import session_sums
 
 FILTER_NAMES: Final = tuple(field.name for field in dataclasses.fields(Filters))
 
@@ -87,6 +96,44 @@ async def fetch_totals(
             total[:] = [left + int(right or 0) for left, right in zip(total, values, strict=True)]
     names = [measure.name for measure in measures]
     return [SessionMetrics(dict(zip(names, total, strict=True))) for total in sums]
+
+
+@lru_cache(maxsize=1024)
+def session_sums(
+    dialect: Dialect, plan: QueryPlan, measures: tuple[Measure, ...], *, single_query: bool
+) -> CompiledStatement:
+    """Return the statement that sums measures for the queries of a plan.
+
+    A row is a group key (see `Dialect.group_queries`) and a sum for each measure. A group may have
+    several rows, from raw sessions and from roll-ups; the caller adds them up, with null as 0.
+
+    The parameters are `org_id` or `org_ids`, the ranges `raw` and `rolled_up`, and those of the
+    filters, by their names.
+    """
+    parts = [
+        select_sums(
+            rows.select,
+            [measure_sum(dialect, measure, rows.columns) for measure in measures],
+            single_query=single_query,
+        )
+        for rows in raw_sessions(
+            dialect, plan, session_columns(measures), single_query=single_query
+        )
+    ]
+    if (dimension := plan.rollup_dimension) is not None:
+        rows = matching_rollups(dialect, plan, dimension, rollup_columns(dimension, measures))
+        sums = [rollup_sum(dialect, dimension, measure, rows.columns) for measure in measures]
+        parts.append(select_sums(rows.select, sums, single_query=single_query))
+    statement = dialect.compile(sa.union_all(*parts))
+    return statement._replace(data_source=plan.data_source)
+
+
+def select_sums(rows: Select, sums: list[sa.ColumnElement[int]], *, single_query: bool) -> Select:
+    """Return the sums over rows, of which the only selected column is the group key."""
+    (group,) = rows.selected_columns
+    statement = rows.with_only_columns(sa.func.min(group), *sums)
+    # For a single query, GROUP BY would sort all rows only to find one group.
+    return statement if single_query else statement.group_by(group)
 
 
 def statement_parameters(

@@ -21,8 +21,8 @@ from metrics_graphql.storage.rollups import (
     RollupDimension,
     RollupKey,
 )
+from metrics_graphql.storage.session_sql import Select, category_expression, measure_sum
 from metrics_graphql.storage.session_store import VerificationUnit
-from metrics_graphql.storage.sql import Select, category_expression, measure_sum
 from metrics_graphql.storage.tables import (
     CATEGORY_FIELDS,
     category_rollups,

@@ -1,0 +1,145 @@
+"""SQL that reads and sums roll-ups, derived from `core.measures`."""
+
+from functools import lru_cache
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from metrics_graphql.core.measures import Measure, NoneOf, whole_and_parts
+from metrics_graphql.core.sessions import OTHER, category_of
+from metrics_graphql.storage.dialects import Dialect, Key, RangeRead, RangeRows
+from metrics_graphql.storage.query_planner import FILTERED_FIELDS, QueryPlan
+from metrics_graphql.storage.rollups import CATEGORY, RollupDimension
+from metrics_graphql.storage.session_sql import (
+    Columns,
+    column_condition,
+    organization_read,
+    text_literal,
+)
+from metrics_graphql.storage.tables import BASE_MEASURES, CATEGORY_FIELDS, rollups
+
+ALL_IDS: Final = rollups.c.scope > sa.literal_column("0")
+"""The condition of the partial index by time, as a literal, so that planners recognize it."""
+ROLLUPS_BY_TIME: Final = "ix_rollups_org_id_scope_grain_bucket_scope_id"
+
+
+def matching_rollups(
+    dialect: Dialect, plan: QueryPlan, dimension: RollupDimension, columns: frozenset[str]
+) -> RangeRows:
+    """Return the matching roll-ups of a dimension in the ranges `rolled_up`."""
+    if dimension is CATEGORY:
+        fields = {FILTERED_FIELDS[name] for name in plan.filters}
+        rows = read_rollups(dialect, plan, dimension, columns | fields)
+        conditions = (
+            column_condition(dialect, rows.columns[FILTERED_FIELDS[name]], name)
+            for name in sorted(plan.filters)
+        )
+        return rows._replace(select=rows.select.where(*conditions))
+    if plan.filters:
+        (name,) = plan.filters
+        return read_rollups(dialect, plan, dimension, columns, Key(rollups.c.scope_id, name))
+    if dimension.id_field is None:
+        return read_rollups(dialect, plan, dimension, columns, rollups.c.scope_id == "")
+    return read_rollups(dialect, plan, dimension, columns, ALL_IDS, index=ROLLUPS_BY_TIME)
+
+
+def read_rollups(  # noqa: PLR0913 - what to read
+    dialect: Dialect,
+    plan: QueryPlan,
+    dimension: RollupDimension,
+    columns: frozenset[str],
+    ids: "Key | sa.ColumnElement[bool] | None" = None,
+    *,
+    index: str | None = None,
+) -> RangeRows:
+    """Return the roll-ups of a dimension in the ranges `rolled_up`.
+
+    `ids` restricts them: to the values of a key, or by a condition.
+    """
+    table = dimension.table
+    conditions, keys = organization_read(plan.organizations, table.c.org_id)
+    if dimension.code is not None:
+        # A parameter: with a literal, PostgreSQL could choose the partial index by time for an id,
+        # and does so in a table that was not analyzed.
+        conditions = (*conditions, table.c.scope == dimension.code)
+    if isinstance(ids, Key):
+        keys = (*keys, ids)
+    elif ids is not None:
+        conditions = (*conditions, ids)
+    read = RangeRead("rolled_up", table.c.bucket, columns, conditions, keys, index)
+    return dialect.read_ranges(read, single_query=False)
+
+
+def rollup_columns(dimension: RollupDimension, measures: tuple[Measure, ...]) -> frozenset[str]:
+    """Return the columns of roll-ups that measures read."""
+    names = set()
+    for measure in measures:
+        if dimension is CATEGORY:
+            names |= {base_measure(measure).name, *(measure.condition.keys() & CATEGORY_FIELDS)}
+        elif measure.is_remainder:
+            whole, parts = whole_and_parts(measure)
+            names |= {whole.name, *(part.name for part in parts)}
+        else:
+            names.add(measure.name)
+    return frozenset(names)
+
+
+def rollup_sum(
+    dialect: Dialect, dimension: RollupDimension, measure: Measure, columns: Columns
+) -> sa.ColumnElement[int]:
+    """Return the sum of a measure over the roll-ups of a dimension."""
+    value = (
+        category_value(measure, columns)
+        if dimension is CATEGORY
+        else rollup_value(measure, columns)
+    )
+    return dialect.sum(value).label(measure.name)
+
+
+def rollup_value(measure: Measure, columns: Columns) -> sa.ColumnElement[int]:
+    """Return the value of a measure in a row of `rollups`."""
+    value: sa.ColumnElement[int]
+    if not measure.is_remainder:
+        value = columns[measure.name]
+        return value
+    whole, parts = whole_and_parts(measure)
+    value = columns[whole.name]
+    for part in parts:
+        value = value - columns[part.name]
+    return value
+
+
+def category_value(measure: Measure, columns: Columns) -> sa.ColumnElement[int]:
+    """Return the value of a measure in a row of `category_rollups`.
+
+    It is that of a base measure, if the row has the categories that the measure counts.
+    """
+    value: sa.ColumnElement[int] = columns[base_measure(measure).name]
+    restricted = [
+        _is_category(name, columns[name], measure.condition[name])
+        for name in CATEGORY_FIELDS
+        if name in measure.condition
+    ]
+    return sa.case((sa.and_(*restricted), value), else_=0) if restricted else value
+
+
+@lru_cache
+def base_measure(measure: Measure) -> Measure:
+    """Return the measure with the same condition, but for the fields that categories have."""
+    condition = {
+        name: each for name, each in measure.condition.items() if name not in CATEGORY_FIELDS
+    }
+    (base,) = (
+        each for each in BASE_MEASURES if each.adds == measure.adds and each.condition == condition
+    )
+    return base
+
+
+def _is_category(
+    name: str, column: sa.ColumnElement[Any], expected: object
+) -> sa.ColumnElement[bool]:
+    if isinstance(expected, NoneOf):
+        return column == text_literal(OTHER)
+    if isinstance(expected, tuple):
+        return column == text_literal(category_of(name, expected[0]))
+    return sa.and_(column)
