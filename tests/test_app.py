@@ -14,7 +14,8 @@ from starlette.routing import Route
 
 from metrics_graphql.app import create_app, validate_settings
 from metrics_graphql.core.service import MetricsService
-from metrics_graphql.settings import RESERVED_PATHS, Settings
+from metrics_graphql.setting_types import RESERVED_PATHS
+from metrics_graphql.settings import Settings
 from metrics_graphql.web.pages import BUILT
 from tests.conftest import Gateway, only_sqlite
 

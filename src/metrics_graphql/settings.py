@@ -1,111 +1,34 @@
 """The settings: `METRICS_*` variables, their defaults, checks and errors."""
 
 import json
-import re
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from limits import parse_many
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    ValidationError,
-)
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from metrics_graphql.environment import read_environment
+from metrics_graphql.setting_types import (
+    Count,
+    Expected,
+    Flag,
+    HeaderNames,
+    Hosts,
+    OptionalUrl,
+    Origins,
+    PathPrefix,
+    RateLimit,
+    Seconds,
+    SecondsOrZero,
+)
 
 PREFIX: Final = "METRICS_"
 MAX_ECHO: Final = 60
 """Characters of a value that an error repeats."""
-RESERVED_PATHS: Final = frozenset(
-    {"assets", "graphql", "livez", "metrics", "openapi.json", "readyz", "v3"}
-)
-"""First segments of the application's own paths. A prefix must differ from them."""
-
-
-@dataclass(frozen=True)
-class Must:
-    """What a valid value is, for errors."""
-
-    be: str
 
 
 class InvalidSettings(ValueError):
     """Some settings cannot be used. The message names each of them."""
-
-
-def split(value: object) -> object:
-    """Return the parts of a comma-separated value."""
-    if not isinstance(value, str):
-        return value
-    return [part.strip() for part in value.split(",") if part.strip()]
-
-
-def rate_limit(value: str) -> str:
-    """Check a rate; return an empty text for `none` and `off`."""
-    if value.lower() in {"", "none", "off"}:
-        return ""
-    (rate,) = parse_many(value)
-    if rate.amount < 1:
-        raise ValueError(value)
-    return value
-
-
-def empty_if_none(value: str) -> str:
-    """Return a URL, or an empty text for `none`."""
-    return "" if value.lower() == "none" else value
-
-
-def path_prefix(value: str) -> str:
-    """Check a path; return it without a slash at its end."""
-    value = value.rstrip("/")
-    if not re.fullmatch(r"(/[\w~-][\w.~-]*)*", value, re.ASCII):
-        raise ValueError(value)
-    if value and value.split("/")[1] in RESERVED_PATHS:
-        raise ValueError(value)
-    return value
-
-
-Flag = Annotated[bool, Must("true or false")]
-Count = Annotated[int, Field(ge=1), Must("a whole number above 0")]
-Seconds = Annotated[
-    float,
-    Field(gt=0, le=86_400, allow_inf_nan=False),
-    Must("a number of seconds above 0, at most 86400"),
-]
-SecondsOrZero = Annotated[
-    float,
-    Field(ge=0, le=86_400, allow_inf_nan=False),
-    Must("a number of seconds from 0 to 86400"),
-]
-RateLimit = Annotated[str, AfterValidator(rate_limit), Must("one rate, like 6000/minute, or none")]
-PathPrefix = Annotated[
-    str,
-    AfterValidator(path_prefix),
-    Must("a path like /sessions that does not begin like one of the application's own"),
-]
-Origins = Annotated[
-    list[Annotated[str, Field(pattern=r"^(\*|https?://[^/*\s]+)$")]],
-    BeforeValidator(split),
-    Must("* or origins like https://app.example.com, comma-separated"),
-]
-HeaderNames = Annotated[
-    list[Annotated[str, Field(pattern=r"^(\*|[0-9A-Za-z!#$%&'+.^_`|~-]+)$")]],
-    BeforeValidator(split),
-    Must("* or names of request headers like X-Team, comma-separated"),
-]
-Hosts = Annotated[
-    list[Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9.-]+)$")]],
-    BeforeValidator(split),
-    Field(min_length=1),
-    Must("* or host names like *.example.com, comma-separated"),
-]
 
 
 class Settings(BaseModel):
@@ -120,7 +43,7 @@ class Settings(BaseModel):
     database_url: str = Field("sqlite:///metrics.db", repr=False)
     """Database of sessions and service users: `sqlite:///FILE` or `postgresql://...`."""
 
-    sessions_url: Annotated[str, AfterValidator(empty_if_none)] = Field("", repr=False)
+    sessions_url: OptionalUrl = Field("", repr=False)
     """ClickHouse that holds the sessions, like `clickhousedb://user:password@host/db`. By default,
     or with `none`, the database holds them."""
 
@@ -128,11 +51,11 @@ class Settings(BaseModel):
     """Token that `sync` sends to the v3 API."""
 
     log_level: Annotated[
-        Literal["debug", "info", "warning", "error"], Must("debug, info, warning or error")
+        Literal["debug", "info", "warning", "error"], Expected("debug, info, warning or error")
     ] = "info"
     """Least severe level that is logged: `debug`, `info`, `warning` or `error`."""
 
-    log_format: Annotated[Literal["console", "json"], Must("console or json")] = "console"
+    log_format: Annotated[Literal["console", "json"], Expected("console or json")] = "console"
     """Format of log lines: `console` for people, `json` for log collectors."""
 
     slow_query_seconds: SecondsOrZero = 1.0
@@ -167,7 +90,7 @@ class Settings(BaseModel):
     responds 503."""
 
     keep_alive_seconds: Annotated[
-        int, Field(ge=1, le=86_400), Must("a whole number of seconds from 1 to 86400")
+        int, Field(ge=1, le=86_400), Expected("a whole number of seconds from 1 to 86400")
     ] = 75
     """Seconds for which an idle connection stays open: more than a proxy in front keeps its own."""
 
@@ -201,7 +124,7 @@ class Settings(BaseModel):
     """Maximum staleness of a response, in seconds. With 0, credentials and data versions are read
     for each request, and nothing is replayed."""
 
-    cache_bytes: Annotated[int, Field(ge=0), Must("a whole number of bytes, or 0")] = 16_000_000
+    cache_bytes: Annotated[int, Field(ge=0), Expected("a whole number of bytes, or 0")] = 16_000_000
     """Size of the response cache of a process, in bytes. 0 disables it."""
 
     max_tokens: Count = 2_000
@@ -280,10 +203,12 @@ def read_variables() -> dict[str, str]:
 def describe(problem: Any) -> str:  # noqa: ANN401 - pydantic's dictionary
     """Return what a setting must be, and what it is. Secrets are never shown: all are valid."""
     name, value = str(problem["loc"][0]), problem["input"]
-    (must,) = (each for each in Settings.model_fields[name].metadata if isinstance(each, Must))
+    (expected,) = (
+        each for each in Settings.model_fields[name].metadata if isinstance(each, Expected)
+    )
     text = value if isinstance(value, str) else ",".join(value)
     shown = json.dumps(text[:MAX_ECHO], ensure_ascii=False)
-    return f"{PREFIX}{name.upper()} must be {must.be}, not {shown}"
+    return f"{PREFIX}{name.upper()} must be {expected.description}, not {shown}"
 
 
 def unknown_variables() -> list[str]:
