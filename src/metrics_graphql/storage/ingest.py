@@ -39,7 +39,7 @@ async def upsert_sessions(
     """Insert or update sessions in the caller's write transaction: see `Upsert`.
 
     To avoid deadlocks, all writers lock rows in the same order: stored sessions by key, new ones
-    by key, roll-ups in the order of `rollup_deltas`, organizations (docs/decisions/0007).
+    by key, roll-ups in the order of `RollupDeltas`, organizations (docs/decisions/0007).
     """
     while True:
         savepoint = await connection.begin_nested()
@@ -73,10 +73,10 @@ async def write_changes(
         return False
     await dialect.insert_rows(connection, replace_session(dialect), replaced)
     deltas = rollup_deltas(changes)
+    await dialect.insert_rows(connection, add_to_rollup(dialect, rollups), deltas.by_id)
     await dialect.insert_rows(
         connection, add_to_rollup(dialect, category_rollups), deltas.by_category
     )
-    await dialect.insert_rows(connection, add_to_rollup(dialect, rollups), deltas.by_id)
     await bump_data_versions(connection, dialect, org_ids)
     return True
 

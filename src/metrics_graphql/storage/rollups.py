@@ -70,10 +70,15 @@ RollupRow = tuple[str | int, ...]
 
 
 class RollupDeltas(NamedTuple):
-    """The rows to add to `category_rollups` and to `rollups`."""
+    """The rows to add to `rollups`, and those to add to `category_rollups` after them.
 
-    by_category: list[RollupRow]
+    The order prevents deadlocks: every writer locks rows in it. Roll-ups that every batch changes,
+    those of an organization and those by category, come last, so that they are locked just before
+    the commit and writers rarely wait for each other (docs/decisions/0007).
+    """
+
     by_id: list[RollupRow]
+    by_category: list[RollupRow]
 
 
 def rollup_deltas(changes: Iterable[SessionChange]) -> RollupDeltas:
@@ -81,10 +86,6 @@ def rollup_deltas(changes: Iterable[SessionChange]) -> RollupDeltas:
 
     An update subtracts the old session and adds the new one, so that it costs what an insert does.
     Rows without a difference are left out.
-
-    The order prevents deadlocks: every writer locks rows in it. An organization's own roll-ups,
-    which every batch changes, come last, so that they are locked just before the commit and
-    writers rarely wait for each other (docs/decisions/0007).
     """
     by_id: dict[RollupKey, list[int]] = {}
     by_category: dict[RollupKey, list[int]] = {}
@@ -94,8 +95,10 @@ def rollup_deltas(changes: Iterable[SessionChange]) -> RollupDeltas:
         _add(by_id, by_category, after, 1)
     id_keys = sorted(sorted(by_id), key=itemgetter(1), reverse=True)
     return RollupDeltas(
-        [(*key, *by_category[key]) for key in sorted(by_category) if any(by_category[key])],
-        [(*key, *by_id[key]) for key in id_keys if any(by_id[key])],
+        by_id=[(*key, *by_id[key]) for key in id_keys if any(by_id[key])],
+        by_category=[
+            (*key, *by_category[key]) for key in sorted(by_category) if any(by_category[key])
+        ],
     )
 
 
