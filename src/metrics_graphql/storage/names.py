@@ -76,17 +76,6 @@ async def list_names(database: Database, kind: NamedKind | None = None) -> list[
     return [NameUpdate(NamedKind(row.kind), row.id, row.name) for row in rows]
 
 
-async def delete_name(database: Database, kind: NamedKind, name_id: str) -> None:
-    """Delete the name of an id.
-
-    Raises:
-        Unavailable: the database cannot be written to.
-    """
-    statement = sa.delete(names).where(names.c.kind == kind.value, names.c.id == name_id)
-    async with database.transaction(sessions_lock=None) as connection:
-        await connection.execute(statement)
-
-
 async def list_ids(
     database: Database, reader: StatementReader, tenant: Tenant, kind: NamedKind
 ) -> list[str]:

@@ -62,7 +62,7 @@ class Storage:
         """
         erased = await self.sessions.erase_user(org_id, user_id)
         if user_id not in await self.list_ids(ENTERPRISE, NamedKind.USER):
-            await names.delete_name(self.database, NamedKind.USER, user_id)
+            await names.store_names(self.database, [(NamedKind.USER, user_id, None)])
         return erased
 
     async def list_ids(self, tenant: Tenant, kind: NamedKind) -> list[str]:
