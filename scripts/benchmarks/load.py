@@ -11,6 +11,7 @@ from metrics_graphql.core.sessions import Session, SessionUpdate
 from metrics_graphql.storage import ingest
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.migrations.runner import migrate
+from metrics_graphql.storage.rollups import RollupDeltas
 from scripts.benchmarks.dataset import batched, sessions
 
 Row = dict[str, Any]
@@ -63,7 +64,7 @@ async def time_both(
     seconds = {"with": 0.0, "without": 0.0}
     for batch in batched(updates, batch_size):
         seconds["with"] += await time_batch(with_rollups, batch)
-        with patch.object(ingest, "rollup_deltas", lambda _changes: []):
+        with patch.object(ingest, "rollup_deltas", lambda _changes: RollupDeltas([], [])):
             seconds["without"] += await time_batch(without, batch)
     speed = {name: len(updates) / total for name, total in seconds.items()}
     return {
