@@ -1,6 +1,6 @@
 """The fast suite, which `scripts/test` runs, and what it leaves out.
 
-The fast suite has every behaviour once, on SQLite, and the contract of each engine. `--all` runs
+The fast suite has every behavior once, on SQLite, and the contract of each engine. `--all` runs
 every test on every engine; `--slow` runs only what the fast suite leaves out.
 """
 
