@@ -69,7 +69,7 @@ class Settings(BaseModel):
     """Export traces with OpenTelemetry. Its own `OTEL_*` variables configure the export."""
 
     timeout: Seconds = 10.0
-    """Deadline of a request, in seconds. Its SQL statements are canceled then."""
+    """Deadline of a request, in seconds. Its SQL statements are cancelled then."""
 
     body_timeout: Seconds = 10.0
     """Seconds within which the body of a request must arrive."""
