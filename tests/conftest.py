@@ -23,6 +23,7 @@ from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.ingest import IngestResult
 from metrics_graphql.storage.repository import open_storage
 from metrics_graphql.storage.service_users import create_service_user
+from metrics_graphql.web.pages import BUILT
 from tests.engines import ClickHouseDatabases, Engine, PostgreSQLServer, SQLiteFiles
 from tests.engines import clickhouse as clickhouse_engine
 from tests.engines import postgresql as postgresql_server
@@ -45,6 +46,7 @@ __all__ = [
     "pytest_testnodedown",
 ]
 
+needs_pages = pytest.mark.skipif(not BUILT.is_dir(), reason="needs Node to build the pages")
 T = TypeVar("T")
 Advance = Callable[[float], None]
 

@@ -65,11 +65,11 @@ def rest(
 ) -> Result:
     """Return the body of a SessionMetricsResponse; without an organization, of all of them."""
     matching = _matching(rows, org_id, time_after, time_before, filters)
-    measures = {name: _measures(matching)[name] for name in SESSION_FIELDS}
-    for name, counts in measures.items():
+    measures = _measures(matching)
+    for counts in measures.values():
         if isinstance(counts, dict):
-            measures[name] = {member: counts[member] for member in counts if member != "other"}
-    return measures
+            del counts["other"]
+    return {name: measures[name] for name in SESSION_FIELDS}
 
 
 def rest_pull_requests(
@@ -77,7 +77,8 @@ def rest_pull_requests(
 ) -> Result:
     """Return the body of a PrMetricsResponse; without an organization, of all of them."""
     matching = _matching(rows, org_id, time_after, time_before, filters)
-    return {name: _measures(matching)[name] for name in PULL_REQUEST_FIELDS}
+    measures = _measures(matching)
+    return {name: measures[name] for name in PULL_REQUEST_FIELDS}
 
 
 def graphql(
@@ -134,11 +135,11 @@ def breakdown(  # noqa: PLR0913 - a period, and the arguments of a breakdown
 ) -> Result:
     """Return the measures of each user, playbook, origin..., ranked, without the first `skip` ones.
 
-    `by` is the name of the field that tells the rows apart. Ties are ranked by ID, ascending.
+    `by` is the name of the field that identifies a row. Ties are ranked by ID, ascending.
     """
     groups: dict[str, list[Row]] = {}
     for row in _matching(rows, org_id, time_after, time_before, filters):
-        key = {"origin": _origin, "size": _size}[by](row) if by not in COLUMNS else row[COLUMNS[by]]
+        key = row[COLUMNS[by]] if by in COLUMNS else {"origin": _origin, "size": _size}[by](row)
         if key is not None:
             groups.setdefault(key, []).append(row)
     # Sorting is stable: the second sort keeps the order of the first among equals.

@@ -1,6 +1,7 @@
 """Random sessions, periods, filters and selections, small enough to collide often."""
 
 import json
+from random import Random
 from typing import Any
 
 from graphql import IntValueNode
@@ -64,6 +65,31 @@ def session_rows(
     )
 
 
+def random_sessions(count: int, days: int) -> list[dict[str, Any]]:
+    """Return that many sessions of org-1, at random times of some days."""
+    random = Random(1)  # noqa: S311 - test data
+    return [
+        {
+            "org_id": "org-1",
+            "session_id": f"s{number}",
+            "created_at": BASE + random.randrange(days * DAY),
+            "origin": random.choice(ORIGINS),
+            "size": random.choice(SIZES),
+            "user_id": random.choice(USERS),
+            "service_user_id": random.choice(SERVICE_USERS),
+            "playbook_id": random.choice(PLAYBOOKS),
+            "used_search": random.random() < 0.5,
+            "has_merged_pr": random.random() < 0.5,
+            "acus": random.randrange(10**8),
+            "pr_count": random.randrange(5),
+            "open_pr_count": random.randrange(3),
+            "merged_pr_count": random.randrange(3),
+            "closed_pr_count": random.randrange(3),
+        }
+        for number in range(count)
+    ]
+
+
 def periods() -> st.SearchStrategy[dict[str, int]]:
     """Return the two bounds, in order; they may be equal, or far from any session.
 
@@ -93,10 +119,10 @@ def filters() -> st.SearchStrategy[dict[str, Any]]:
 def rest_filters(filters: dict[str, Any]) -> dict[str, Any]:
     """Return those of some filters that the REST API has, with at most one playbook."""
     names = ("org_ids", "user_ids", "service_user_ids")
-    playbooks = {"playbook_ids": filters.get("playbook_ids", [])[:1]}
-    return {name: filters[name] for name in names if name in filters} | (
-        playbooks if playbooks["playbook_ids"] else {}
-    )
+    given = {name: filters[name] for name in names if name in filters}
+    if playbook_ids := filters.get("playbook_ids"):
+        given["playbook_ids"] = playbook_ids[:1]
+    return given
 
 
 AGGREGATES: dict[str, list[str]] = {
@@ -114,8 +140,6 @@ AGGREGATES: dict[str, list[str]] = {
     "acusConsumed": [],
     "avgAcusPerSession": [],
 }
-
-
 ALL_AGGREGATES: dict[str, Any] = {
     name: dict.fromkeys(members) if members else None for name, members in AGGREGATES.items()
 }
@@ -140,6 +164,10 @@ def in_graphql(selection: dict[str, Any]) -> str:
     """Return a selection in GraphQL."""
     fields = (name if sub is None else name + in_graphql(sub) for name, sub in selection.items())
     return "{" + " ".join(fields) + "}"
+
+
+ALL_SELECTED = in_graphql(ALL_AGGREGATES)
+"""The same in GraphQL."""
 
 
 def graphql_filters(period: dict[str, Any], filters: dict[str, Any]) -> dict[str, Any]:

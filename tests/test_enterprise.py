@@ -11,23 +11,19 @@ from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.tenants import ENTERPRISE
 from tests import oracle, strategies
 from tests.conftest import Gateway, new_organization, on_every_engine
-from tests.graphql_api.selections import ALL_MEASURES
+from tests.graphql_api.selections import (
+    ALL_MEASURES,
+    ENTERPRISE_ROW_KEYS,
+    breakdown_field,
+    flattened,
+    ranked_breakdowns,
+)
 
 pytestmark = on_every_engine
 
 PERIOD = {"time_after": 0, "time_before": 100}
 BOUNDS = "period { startsAt endsAt }"
 CHANGE = f"change {{ {ALL_MEASURES} }}"
-KEYS = {
-    **{name: f"{name} {{ id }}" for name in ("user", "serviceUser", "playbook", "organization")},
-    **{name: name for name in ("origin", "size")},
-}
-"""What each row of a breakdown is of."""
-BREAKDOWNS = "\n".join(
-    f"by{name[0].upper()}{name[1:]}(first: $first, orderBy: $order) {{"
-    f" nodes {{ ...Measures {key} }} totalCount pageInfo {{ hasNextPage }} }}"
-    for name, key in KEYS.items()
-)
 DASHBOARD = (
     """
     query ($orgs: [ID!], $filters: SessionMetricsFilters!, $interval: TimeInterval!,
@@ -41,7 +37,7 @@ DASHBOARD = (
     }
     """.replace("BOUNDS", BOUNDS)
     .replace("CHANGE", CHANGE)
-    .replace("BREAKDOWNS", BREAKDOWNS)
+    .replace("BREAKDOWNS", ranked_breakdowns(ENTERPRISE_ROW_KEYS))
     + f"fragment Measures on SessionAggregates {{ {ALL_MEASURES} }}"
 )
 COUNT = """
@@ -148,9 +144,8 @@ def test_every_field_equals_the_oracle(
     metrics = over_graphql["data"]["enterpriseSessionMetrics"]
     series = oracle.time_series(**query, interval=interval, time_zone="Asia/Kathmandu")
     assert metrics.pop("timeSeries") == series
-    for by in KEYS:
-        page = metrics.pop(f"by{by[0].upper()}{by[1:]}")
-        page |= page.pop("pageInfo")
+    for by in ENTERPRISE_ROW_KEYS:
+        page = flattened(metrics.pop(breakdown_field(by)))
         assert page == oracle.breakdown(**query, **ranking, by=by)
     previous = oracle.previous_period(**query)
     assert metrics.pop("previousPeriod") == previous

@@ -3,7 +3,6 @@
 import json
 import logging
 from itertools import combinations
-from random import Random
 from typing import Any
 
 import pytest
@@ -39,31 +38,6 @@ SELECTION: dict[str, Any] = {
 }
 
 
-def random_sessions(count: int) -> list[dict[str, Any]]:
-    """Return sessions of 90 days with every value of each filter."""
-    random = Random(1)  # noqa: S311 - test data
-    return [
-        {
-            "org_id": "org-1",
-            "session_id": f"s{number}",
-            "created_at": BASE + random.randrange(90 * DAY),
-            "origin": random.choice(strategies.ORIGINS),
-            "size": random.choice(strategies.SIZES),
-            "user_id": random.choice(strategies.USERS),
-            "service_user_id": random.choice(strategies.SERVICE_USERS),
-            "playbook_id": random.choice(strategies.PLAYBOOKS),
-            "used_search": random.random() < 0.5,
-            "has_merged_pr": random.random() < 0.5,
-            "acus": random.randrange(10**8),
-            "pr_count": random.randrange(5),
-            "open_pr_count": random.randrange(3),
-            "merged_pr_count": random.randrange(3),
-            "closed_pr_count": random.randrange(3),
-        }
-        for number in range(count)
-    ]
-
-
 def given(filters: dict[str, Any]) -> dict[str, Any]:
     """Return the filters that are not null."""
     return {name: value for name, value in filters.items() if value is not None}
@@ -82,7 +56,7 @@ def aliased(count: int) -> str:
 
 def test_each_filter_and_each_pair_equals_the_oracle(gateway: Gateway) -> None:
     """With one value, several, and none; also of the rows and buckets that roll-ups answer."""
-    rows = random_sessions(400)
+    rows = strategies.random_sessions(400, days=90)
     gateway.load(rows)
     token = gateway.token("org-1")
     cases = [
@@ -116,7 +90,7 @@ def test_the_source_of_each_filter_is_recorded(
 ) -> None:
     """Roll-ups answer each filter alone, and any by origin, size and outcome; not other pairs."""
     caplog.set_level(logging.INFO, "metrics_graphql")
-    gateway.load(random_sessions(20))
+    gateway.load(strategies.random_sessions(20, days=90))
     token = gateway.token("org-1")
     by_category = {"origins", "sizes", "has_merged_pr"}
     combined = [(), *SINGLE, *PAIRS, tuple(by_category), tuple(VALUES)]

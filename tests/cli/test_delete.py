@@ -85,7 +85,7 @@ def test_an_unknown_organization_has_no_sessions(run: Run) -> None:
 
 @pytest.mark.usefixtures("loaded")
 @pytest.mark.parametrize(
-    ("options", "question"),
+    ("options", "prompt"),
     [
         ((), "Delete all sessions of org-1?"),
         (("--session", "s10"), "Delete the session s10 of org-1?"),
@@ -95,14 +95,14 @@ def test_an_unknown_organization_has_no_sessions(run: Run) -> None:
     ids=["all", "session", "before", "user"],
 )
 @pytest.mark.parametrize("text", ["n\n", "\n", ""], ids=["no", "default", "end"])
-def test_a_deletion_is_confirmed(options: tuple[str, ...], question: str, text: str) -> None:
+def test_a_deletion_is_confirmed(options: tuple[str, ...], prompt: str, text: str) -> None:
     """On standard error. Without a yes, nothing is deleted, and the status is 1."""
     result = answer(text, *options)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    # A terminal shows the answer, and its line break.
+    # A terminal echoes the input, and its line break.
     assert result.stderr == (
-        f"{question} [y/N]: {'' if text else chr(10)}"
+        f"{prompt} [y/N]: {'' if text else chr(10)}"
         "metrics-graphql: nothing was deleted; --yes deletes without confirmation\n"
     )
     with running_gateway() as gateway:
@@ -146,7 +146,7 @@ def test_a_confirmed_deletion(text: str) -> None:
     ],
 )
 def test_invalid_arguments(run: Run, arguments: tuple[str, ...], reason: str) -> None:
-    """One line, before any question. No database is created."""
+    """One line, without a prompt. No database is created."""
     assert reason in error_line(run("delete", *arguments, "--yes"), status=2)
     assert not any(Path().iterdir())
 

@@ -225,7 +225,7 @@ def test_the_file_of_rejected_rows(run: Run) -> None:
     assert result.stderr.endswith(f"{'x' * 300}: file name too long\n")
 
 
-def test_what_is_ignored_is_printed(run: Run) -> None:
+def test_ignored_input_is_printed(run: Run) -> None:
     """To standard error, with suggestions. It is no error."""
     Path("a.csv").write_text(
         f"session_id,created_at,acus,orgin,url\na,{TIME},1,slack,u\nb,{TIME},1,,\n"

@@ -162,7 +162,7 @@ def test_a_closed_standard_error_ends_a_command(monkeypatch: pytest.MonkeyPatch)
     assert ended.value.code == 1
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has it")
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, as on Linux")
 def test_output_that_cannot_be_written_is_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -50,6 +50,7 @@ def test_json() -> None:
     )
     found = plain.stdout.splitlines()
 
+    assert found
     assert json.loads(document.stdout) == {"inconsistencies": found, "repaired": False}
     assert (document.exit_code, document.stderr) == (1, plain.stderr)
     assert json.loads(repaired.stdout) == {"inconsistencies": found, "repaired": True}

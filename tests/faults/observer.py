@@ -256,7 +256,7 @@ async def observe(  # noqa: PLR0913 - what faults vary
             served(
                 served_url or url,
                 folder / f"server-{number}.log",
-                **{"rate_limit": "", **settings},
+                **{"rate_limit": "none", **settings},
             )
             for number in range(servers)
         ]

@@ -1,17 +1,46 @@
 """Documents and selections that several tests execute."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from tests.strategies import ALL_AGGREGATES, in_graphql
+from tests.strategies import ALL_SELECTED
 
 METRICS: Final = 'sessionMetrics(orgId: "org-1", filters: {timeAfter: 0, timeBefore: 10})'
 """The root field over all sessions of org-1 in the shared gateway."""
 OTHER_METRICS: Final = METRICS.replace("org-1", "org-2")
 """The same of an organization that callers of org-1 may not read."""
 DASHBOARD: Final = (Path(__file__).parents[1] / "typed_client/dashboard.graphql").read_text()
-ALL_MEASURES: Final = in_graphql(ALL_AGGREGATES)[1:-1]
+ALL_MEASURES: Final = ALL_SELECTED[1:-1]
 PAGE_INFO: Final = "pageInfo { hasNextPage endCursor dataChanged __typename }"
+ROW_KEYS: Final = {
+    **{name: f"{name} {{ id }}" for name in ("user", "serviceUser", "playbook")},
+    **{name: name for name in ("origin", "size")},
+}
+"""The field that identifies a row of each breakdown of an organization."""
+ENTERPRISE_ROW_KEYS: Final = {**ROW_KEYS, "organization": "organization { id }"}
+"""The same of the enterprise."""
+
+
+def breakdown_field(by: str) -> str:
+    """Return the name of the field with a breakdown."""
+    return f"by{by[0].upper()}{by[1:]}"
+
+
+def ranked_breakdowns(row_keys: Mapping[str, str]) -> str:
+    """Return a page of each breakdown; `$first`, `$order` and `Measures` are the document's."""
+    return "\n".join(
+        f"{breakdown_field(by)}(first: $first, orderBy: $order) {{"
+        f" nodes {{ ...Measures {key} }} totalCount pageInfo {{ hasNextPage endCursor }} }}"
+        for by, key in row_keys.items()
+    )
+
+
+def flattened(page: dict[str, Any]) -> dict[str, Any]:
+    """Return a page of a breakdown as the oracle has it; its cursor is that of its last row."""
+    info = page.pop("pageInfo")
+    assert (info["endCursor"] is None) == (page["nodes"] == [])
+    return {**page, "hasNextPage": info["hasNextPage"]}
 
 
 def metrics_query(selection: str) -> str:

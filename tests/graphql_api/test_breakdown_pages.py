@@ -14,17 +14,10 @@ from metrics_graphql.core.breakdowns import ORDER_MEASURES
 from tests import oracle, strategies
 from tests.conftest import Gateway, new_organization, on_every_engine, only_sqlite
 from tests.graphql_api.both_ways import BothWays, Responses
+from tests.graphql_api.selections import ROW_KEYS, breakdown_field
 
 pytestmark = on_every_engine
 
-KEYS: Final = {
-    "user": "user { id }",
-    "serviceUser": "serviceUser { id }",
-    "playbook": "playbook { id }",
-    "origin": "origin",
-    "size": "size",
-}
-"""What each row is of, by the dimension."""
 SELECTION: Final[dict[str, Any]] = {"sessionsCreatedCount": None, "avgAcusPerSession": None}
 IDS: Final = [*"0123456789", "a'b", "z|ü", "Z", "€", None]
 ORDER_FIELDS: Final = sorted(name.upper() for name in ORDER_MEASURES)
@@ -47,6 +40,8 @@ OF_ANOTHER_QUERY: Final = (
     " request the first page again."
 )
 OUT_OF_RANGE: Final = 2**63
+HUGE: Final = 10**5_000
+"""Python refuses to convert an integer of so many digits from text and to text."""
 
 
 @pytest.fixture
@@ -59,13 +54,13 @@ def uncached(gateway: Gateway) -> Generator[Gateway]:
 def document(by: str, *, with_total_count: bool = True) -> str:
     """Return the document of a page."""
     total_count = "totalCount" if with_total_count else ""
-    nodes = f"nodes {{ {KEYS[by]} {strategies.in_graphql(SELECTION)[1:-1]} }}"
+    nodes = f"nodes {{ {ROW_KEYS[by]} {strategies.in_graphql(SELECTION)[1:-1]} }}"
     return f"""
       query ($org: ID!, $filters: SessionMetricsFilters!, $first: Int!, $after: String,
              $order: SessionMetricsOrder!) {{
         sessionMetrics(orgId: $org, filters: $filters) {{
           sessionsCreatedCount
-          page: by{by[0].upper()}{by[1:]}(first: $first, after: $after, orderBy: $order) {{
+          page: {breakdown_field(by)}(first: $first, after: $after, orderBy: $order) {{
             {nodes} {total_count} pageInfo {{ hasNextPage endCursor dataChanged }}
           }}
         }}
@@ -130,7 +125,7 @@ def test_pages_together_are_the_ranking_of_the_oracle(
     )  # fmt: skip
     stored = data.draw(st.lists(rows, max_size=30))
     uncached.load(stored)
-    by = data.draw(st.sampled_from(sorted(KEYS)))
+    by = data.draw(st.sampled_from(sorted(ROW_KEYS)))
     period: dict[str, Any] = data.draw(st.just(ALL_TIME) | strategies.periods())
     filters = data.draw(st.just({}) | strategies.filters())
     field = data.draw(st.sampled_from(ORDER_FIELDS))
@@ -231,7 +226,7 @@ def test_equal_rows_are_ranked_by_id(pages: Pages, field: str, direction: str) -
 
 @only_sqlite
 def test_the_size_of_pages_may_change(pages: Pages) -> None:
-    """A cursor is the place of a row, whatever page it ended."""
+    """A cursor identifies a row, whatever page it ended."""
     after = pages.page(first=1)["pageInfo"]["endCursor"]
 
     assert [node["user"]["id"] for node in pages.page(after, first=100)["nodes"]] == ["a", "c"]
@@ -254,7 +249,7 @@ def test_the_size_of_pages_may_change(pages: Pages) -> None:
     ids=str,
 )
 def test_a_cursor_of_another_query_is_refused(shared_pages: Pages, changed: dict[str, Any]) -> None:
-    """Its place in another ranking would be a wrong one."""
+    """Its row has another rank there, or none."""
     after = shared_pages.page()["pageInfo"]["endCursor"]
 
     assert shared_pages.refusal(after, **changed) == OF_ANOTHER_QUERY
@@ -300,7 +295,7 @@ FORGED: Final[dict[str, list[Any]]] = {
     "a huge value": [DIGEST, OUT_OF_RANGE, 1, "a", 1],
     "a huge negative value": [DIGEST, -OUT_OF_RANGE - 1, 1, "a", 1],
     "a huge denominator": [DIGEST, 1, OUT_OF_RANGE, "a", 1],
-    "a value of thousands of digits": [DIGEST, 10**4_000, 1, "a", 1],
+    "a value of thousands of digits": [DIGEST, HUGE, 1, "a", 1],
     "a huge version": [DIGEST, 1, 1, "a", OUT_OF_RANGE],
     "a fraction": [DIGEST, 1.5, 1, "a", 1],
     "a boolean": [DIGEST, True, 1, "a", 1],
@@ -345,10 +340,10 @@ def test_a_cursor_with_an_id_that_no_database_can_store_is_refused(
 @pytest.mark.parametrize("field", ["SESSIONS_CREATED_COUNT", "AVG_ACUS_PER_SESSION"])
 @pytest.mark.parametrize("value", [OUT_OF_RANGE - 1, -OUT_OF_RANGE, 0])
 @pytest.mark.parametrize("denominator", [1, 3, OUT_OF_RANGE - 1])
-def test_a_cursor_with_extreme_numbers_is_a_place(
+def test_a_cursor_with_extreme_numbers_is_accepted(
     pages: Pages, field: str, value: int, denominator: int
 ) -> None:
-    """Before all rows or after them, on every engine."""
+    """The page has the rows after them, on every engine."""
     order = {"field": field, "direction": "ASC"}
     digest, *_ = decoded(pages.page(order=order)["pageInfo"]["endCursor"])
     cursor = encoded_with_huge_numbers([digest, value, denominator, "", OUT_OF_RANGE - 1])
@@ -372,10 +367,8 @@ def encoded_with_huge_numbers(parts: list[Any]) -> str:
 
 
 def as_json(part: object) -> str:
-    """Return a part in JSON. Python refuses to convert integers of thousands of digits."""
-    if part == 10**4_000:
-        return "1" + "0" * 4_000
-    return json.dumps(part)
+    """Return a part in JSON."""
+    return "1" + "0" * 5_000 if part == HUGE else json.dumps(part)
 
 
 def test_changed_data_is_reported(uncached: Gateway, pages: Pages) -> None:

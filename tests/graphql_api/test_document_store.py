@@ -16,7 +16,7 @@ from metrics_graphql.graphql_api.errors import InvalidDocument, QueryTooExpensiv
 from metrics_graphql.graphql_api.request import GraphQLRequest
 from metrics_graphql.settings import Settings
 from metrics_graphql.web import pages
-from tests.conftest import Gateway
+from tests.conftest import Gateway, needs_pages
 
 QUERY = "query Who { viewer { __typename } }"
 HASH = sha256(QUERY.encode()).hexdigest()
@@ -155,7 +155,7 @@ VIEW = {
 """Variables of the documents of the pages. A server ignores those that a document lacks."""
 
 
-@pytest.mark.skipif(not pages.BUILT.is_dir(), reason="needs Node to build the pages")
+@needs_pages
 @pytest.mark.parametrize("with_manifest", [False, True])
 def test_the_documents_of_the_pages_are_trusted(
     gateway: Gateway, manifest: Path, *, with_manifest: bool

@@ -146,7 +146,7 @@ NOT_MILLISECONDS = (
 def test_a_start_in_milliseconds_is_refused(execute: Execute, after: int, before: int) -> None:
     """As it is in smaller units, and by its own argument even if the end is earlier."""
     bounds = {"timeAfter": after, "timeBefore": before}
-    literal = f"{{timeAfter: {after if after < 10**30 else '9' * 4001}, timeBefore: {before}}}"
+    literal = f"{{timeAfter: {after}, timeBefore: {before}}}"
     document = f'{{ sessionMetrics(orgId: "org-1", filters: {literal}) {{ __typename }} }}'
     for body in (execute(QUERY, filtered(**bounds)), execute(document)):
         assert body["data"] == {"sessionMetrics": None}

@@ -11,6 +11,12 @@ from metrics_graphql.core.errors import Unavailable
 from metrics_graphql.storage import breakdowns
 from tests import oracle, strategies
 from tests.conftest import Gateway, new_organization, on_every_engine
+from tests.graphql_api.selections import (
+    ROW_KEYS,
+    breakdown_field,
+    flattened,
+    ranked_breakdowns,
+)
 
 pytestmark = on_every_engine
 
@@ -25,23 +31,9 @@ ZONES = {
     "Pacific/Apia": 1_325_239_200,
 }
 SPANS = {"HOUR": 40, "DAY": 45 * 24, "WEEK": 120 * 24, "MONTH": 300 * 24}
-FRAGMENT = (
-    f"fragment Measures on SessionAggregates {strategies.in_graphql(strategies.ALL_AGGREGATES)}"
-)
+FRAGMENT = f"fragment Measures on SessionAggregates {strategies.ALL_SELECTED}"
 PERIOD = "period { startsAt endsAt }"
-CHANGE = f"change {strategies.in_graphql(strategies.ALL_AGGREGATES)}"
-KEYS = {
-    "user": "user { id }",
-    "serviceUser": "serviceUser { id }",
-    "playbook": "playbook { id }",
-    "origin": "origin",
-    "size": "size",
-}
-BREAKDOWNS = "\n".join(
-    f"by{name[0].upper()}{name[1:]}(first: $first, orderBy: $order) {{"
-    f" nodes {{ ...Measures {key} }} totalCount pageInfo {{ hasNextPage endCursor }} }}"
-    for name, key in KEYS.items()
-)
+CHANGE = f"change {strategies.ALL_SELECTED}"
 DASHBOARD = (
     """
     query ($org: ID!, $filters: SessionMetricsFilters!, $interval: TimeInterval!, $zone: String!,
@@ -58,7 +50,7 @@ DASHBOARD = (
     }
     """.replace("PERIOD", PERIOD)
     .replace("CHANGE", CHANGE)
-    .replace("BREAKDOWNS", BREAKDOWNS)
+    .replace("BREAKDOWNS", ranked_breakdowns(ROW_KEYS))
     + FRAGMENT
 )
 
@@ -131,20 +123,13 @@ def test_every_field_equals_that_of_the_oracle(gateway: Gateway, data: st.DataOb
     ranked = {**query, "first": first, "order_field": field, "direction": direction}
     expected = oracle.time_series(**query, interval=interval, time_zone=zone)
     assert metrics.pop("timeSeries") == expected
-    for by in KEYS:
-        page = metrics.pop(f"by{by[0].upper()}{by[1:]}")
-        assert flattened(page) == oracle.breakdown(**ranked, by=by)
+    for by in ROW_KEYS:
+        page = flattened(metrics.pop(breakdown_field(by)))
+        assert page == oracle.breakdown(**ranked, by=by)
     previous = metrics.pop("previousPeriod")
     assert previous.pop("timeSeries") == moved_series(query, expected)
     assert previous == oracle.previous_period(**query)
     assert metrics == oracle.graphql(**query)
-
-
-def flattened(page: dict[str, Any]) -> dict[str, Any]:
-    """Return a page of a breakdown as the oracle has it; its cursor is that of its last row."""
-    info = page.pop("pageInfo")
-    assert (info["endCursor"] is None) == (page["nodes"] == [])
-    return {**page, "hasNextPage": info["hasNextPage"]}
 
 
 def moved_series(query: dict[str, Any], series: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a company puts between `sync` and an API: its certificate authority, and a proxy."""
+"""A certificate authority and a proxy of a company, between `sync` and an API."""
 
 import socket
 import subprocess
@@ -23,7 +23,7 @@ def issue_certificates(folder: Path) -> Certificates:
     """Create them with the program `openssl`. The authority lacks the extensions of RFC 5280."""
 
     def openssl(command: str, *subject: str) -> None:
-        subprocess.run(["openssl", *command.split(), *subject], cwd=folder, check=True)  # noqa: S607 - any
+        subprocess.run(["openssl", *command.split(), *subject], cwd=folder, check=True)  # noqa: S607 - any openssl
 
     key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes"
     (folder / "san").write_text("subjectAltName=DNS:localhost")

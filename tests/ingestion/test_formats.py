@@ -4,7 +4,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -72,7 +72,24 @@ def open_bytes(data: bytes) -> io.BufferedReader:
 
 def read(data: bytes) -> list[Row[SessionUpdate]]:
     """Return the rows of a file with this data; org-1 is the default organization."""
-    return list(parse_file(open_bytes(data), SessionParser("org-1")))
+    return list(parse(data))
+
+
+def parse(data: bytes, org_id: str | None = "org-1") -> Iterator[Row[SessionUpdate]]:
+    """Yield the rows of a file with this data."""
+    return parse_file(open_bytes(data), SessionParser(org_id))
+
+
+def read_until_error(
+    data: bytes, org_id: str | None = "org-1"
+) -> tuple[list[Row[SessionUpdate]], str | None]:
+    """Return the rows before an error, and the error; None if all of the file was read."""
+    rows: list[Row[SessionUpdate]] = []
+    try:
+        rows.extend(parse(data, org_id))
+    except UnreadableFile as error:
+        return rows, str(error)
+    return rows, None
 
 
 def parsed(rows: Iterable[Row[SessionUpdate]]) -> list[tuple[str, str]]:
@@ -365,9 +382,9 @@ def test_a_truncated_file_yields_a_prefix_of_its_rows(data: bytes) -> None:
     whole = read(compressed)
 
     for length in range(2, len(compressed)):
-        found: list[Row[SessionUpdate]] = []
-        with pytest.raises(UnreadableFile, match="gzip"):
-            found.extend(parse_file(open_bytes(compressed[:length]), SessionParser("org-1")))
+        found, error = read_until_error(compressed[:length])
+        assert error is not None
+        assert "gzip" in error
         assert found == whole[: len(found)]
 
 
@@ -375,13 +392,10 @@ def test_rows_are_yielded_before_the_end_of_a_file() -> None:
     """A truncated file still yields the rows before its end."""
     rows = [{"session_id": f"{n:040x}"} for n in range(5_000)]
     compressed = gzip.compress(as_ndjson(rows))
-    found: list[Row[SessionUpdate]] = []
+    found, error = read_until_error(compressed[: len(compressed) // 2])
 
-    with pytest.raises(UnreadableFile, match="gzip"):
-        found.extend(
-            parse_file(open_bytes(compressed[: len(compressed) // 2]), SessionParser("org-1"))
-        )
-
+    assert error is not None
+    assert "gzip" in error
     assert 1_000 < len(found) < 5_000
     assert [session_id for _, session_id in parsed(found)] == [
         row["session_id"] for row in rows[: len(found)]

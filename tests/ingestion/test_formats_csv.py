@@ -11,9 +11,9 @@ from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion import csv_format
 from metrics_graphql.ingestion.reader import parse_file
 from metrics_graphql.ingestion.row_parser import SessionParser
-from metrics_graphql.ingestion.rows import ParsedRow, Row, UnreadableFile
+from metrics_graphql.ingestion.rows import ParsedRow
 from tests.ingestion.counts import pull_requests
-from tests.ingestion.test_formats import open_bytes, parsed, read, rejected
+from tests.ingestion.test_formats import open_bytes, parsed, read, read_until_error, rejected
 
 HEADER = "session_id,org_id,created_at,first_message,acus_consumed"
 GHOST = "ghost,org-b,1735689600,never a session,999999"
@@ -24,15 +24,9 @@ LONG = 131_100
 
 def unreadable(data: str | bytes) -> tuple[list[str], str]:
     """Return the ids of the sessions before an error, and the error."""
-    rows: list[Row[SessionUpdate]] = []
-    with pytest.raises(UnreadableFile) as refused:
-        rows.extend(
-            parse_file(
-                open_bytes(data if isinstance(data, bytes) else data.encode()),
-                SessionParser("org-1"),
-            )
-        )
-    return [session_id for _, session_id in parsed(rows)], str(refused.value)
+    rows, error = read_until_error(data if isinstance(data, bytes) else data.encode())
+    assert error is not None
+    return [session_id for _, session_id in parsed(rows)], error
 
 
 def values(data: str | bytes) -> list[dict[str, Any]]:
@@ -145,7 +139,7 @@ def test_a_row_with_other_cells_than_the_header_ends_the_file(
     "quoted", ["\n{}\n", "a\n{}\n", "it''s\n{}", "'', \n{}\n", '"\n{}\n"', ",\n{}"]
 )
 @pytest.mark.parametrize("last", [True, False])
-def test_single_quotes_end_the_file(separator: str, quoted: str, last: bool) -> None:  # noqa: FBT001
+def test_single_quotes_end_the_file(separator: str, quoted: str, *, last: bool) -> None:
     """A program that quotes with apostrophes may have line breaks in the cell."""
     columns = (
         ["session_id", "created_at", "title"] if last else ["title", "session_id", "created_at"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from metrics_graphql.ingestion import encoding
-from metrics_graphql.ingestion.rows import UnreadableFile
+from metrics_graphql.ingestion.rows import RejectedRow, UnreadableFile
 from tests.ingestion.test_formats import parsed, read, rejected
 
 CSV = "session_id,created_at,origin,user_id,title\na,5,slack,J\xf6rg,\u2028\U0001f600\n"
@@ -71,9 +71,10 @@ def test_windows_1252_is_named_where_it_matters() -> None:
     rows = read(CSV.encode("cp1252", errors="ignore") + b"b,5,slack,user-1,J\xf6rg\n")
 
     assert parsed(rows) == [("line 3", "b")]
-    (row,) = (row for row in rows if not hasattr(row, "update"))
-    assert row.location == "line 2"
-    assert row[1] == "user_id: not UTF-8: looks like Windows-1252; save the file as UTF-8"
+    (row,) = (row for row in rows if isinstance(row, RejectedRow))
+    assert row == RejectedRow(
+        "line 2", "user_id: not UTF-8: looks like Windows-1252; save the file as UTF-8"
+    )
 
 
 @pytest.mark.parametrize(
@@ -108,15 +109,9 @@ def test_windows_1252_is_named_where_it_matters() -> None:
     ],
 )
 def test_other_formats_are_named(data: bytes, name: str) -> None:
-    """With what would be right."""
-    contents = (
-        [gzip.compress(data)]
-        if data.startswith(encoding.GZIP_MAGIC)
-        else [
-            data,
-            gzip.compress(data),
-        ]
-    )
+    """In the error, plain and gzipped; some with an advice."""
+    is_gzipped = data.startswith(encoding.GZIP_MAGIC)
+    contents = [gzip.compress(data)] if is_gzipped else [data, gzip.compress(data)]
     for content in contents:
         with pytest.raises(UnreadableFile) as refused:
             read(content)
@@ -124,7 +119,7 @@ def test_other_formats_are_named(data: bytes, name: str) -> None:
 
 
 def test_a_database_is_named(tmp_path: Path) -> None:
-    """That of SQLite."""
+    """SQLite's is the usual one in a file."""
     with sqlite3.connect(tmp_path / "a.db") as database:
         database.execute("CREATE TABLE sessions (session_id)")
     database.close()

@@ -1,16 +1,14 @@
 """JSON: which documents are sessions and pages, over one line or several."""
 
 import json
+import re
 from typing import Any
 
 import pytest
 
-from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.ingestion import json_format
-from metrics_graphql.ingestion.reader import parse_file
-from metrics_graphql.ingestion.row_parser import SessionParser
-from metrics_graphql.ingestion.rows import ParsedRow, Row, UnreadableFile
-from tests.ingestion.test_formats import open_bytes, parsed, read, rejected
+from metrics_graphql.ingestion.rows import ParsedRow, UnreadableFile
+from tests.ingestion.test_formats import parsed, read, read_until_error, rejected
 
 A: dict[str, Any] = {"session_id": "a", "created_at": 1, "tags": [{"x": []}]}
 B: dict[str, Any] = {"session_id": "b", "created_at": 2, "title": "}\n]"}
@@ -158,26 +156,21 @@ def test_a_line_that_was_cut_off_is_rejected() -> None:
 )
 def test_a_syntax_error_over_several_lines_ends_the_file(rest: bytes) -> None:
     """The lines within a document are not rows. The lines before are loaded."""
-    rows: list[Row[SessionUpdate]] = []
+    rows, error = read_until_error(dumps(A, B) + b"\n" + rest)
 
-    with pytest.raises(UnreadableFile, match=r"^line \d: not JSON: "):
-        rows.extend(parse_file(open_bytes(dumps(A, B) + b"\n" + rest), SessionParser("o")))
+    assert error is not None
+    assert re.match(r"line \d: not JSON: ", error)
     assert parsed(rows) == [("line 1", "a"), ("line 2", "b")]
 
 
-@pytest.mark.parametrize("length", range(1, len(json.dumps(PAGE, indent=1))))
-def test_a_document_that_is_cut_off_has_no_rows(length: int) -> None:
+def test_a_document_that_is_cut_off_has_no_rows() -> None:
     """Truncated at any character, it is rejected or unreadable."""
-    data = json.dumps(PAGE, indent=1).encode()[:length]
-    rows: list[Row[SessionUpdate]] = []
+    data = dumps(PAGE, indent=1)
+    for length in range(1, len(data)):
+        rows, error = read_until_error(data[:length])
 
-    try:
-        rows.extend(parse_file(open_bytes(data), SessionParser("o")))
-    except UnreadableFile:
-        rows = []
-    else:
-        assert rows
-    assert parsed(rows) == []
+        assert parsed(rows) == [], length
+        assert rejected(rows) or error, length
 
 
 def test_a_document_over_several_lines_has_a_maximum_length(

@@ -10,10 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metrics_graphql.core.sessions import SessionUpdate
-from metrics_graphql.ingestion.reader import parse_file
-from metrics_graphql.ingestion.row_parser import SessionParser
-from metrics_graphql.ingestion.rows import ParsedRow, Row, UnreadableFile
-from tests.ingestion.test_formats import open_bytes, rejected
+from metrics_graphql.ingestion.rows import ParsedRow
+from tests.ingestion.test_formats import read_until_error, rejected
 
 FIELDS = ("session_id", "org_id", "created_at", "origin", "acus_consumed")
 GHOST = {"session_id": "ghost", "org_id": "org-b", "created_at": 1, "acus_consumed": 999}
@@ -135,13 +133,7 @@ def dialects(
 
 def load(data: bytes) -> tuple[list[SessionUpdate], list[tuple[str, str]], str | None]:
     """Return the updates and the rejected rows of a file, and why it ended early, if it did."""
-    rows: list[Row[SessionUpdate]] = []
-    error = None
-    try:
-        for row in parse_file(open_bytes(data), SessionParser(None)):
-            rows.append(row)  # noqa: PERF402 - those before an error count
-    except UnreadableFile as refused:
-        error = str(refused)
+    rows, error = read_until_error(data, None)
     return [row.update for row in rows if isinstance(row, ParsedRow)], rejected(rows), error
 
 

@@ -162,7 +162,7 @@ def report(data: bytes, columns: Mapping[str, str] | None = None) -> list[str]:
     ],
     ids=range(10),
 )
-def test_what_is_unknown_is_reported(data: bytes, lines: list[str]) -> None:
+def test_unknown_names_and_values_are_reported(data: bytes, lines: list[str]) -> None:
     """Names and values with the number of their rows, the most frequent first."""
     assert report(data) == lines
 
@@ -174,7 +174,7 @@ def test_what_is_unknown_is_reported(data: bytes, lines: list[str]) -> None:
         *((value, False) for value in ("946684800", "1735689600.5", "2000-01-01T00:00Z")),
     ],
 )
-def test_instants_before_2000_are_reported(created_at: str, is_unusual: bool) -> None:  # noqa: FBT001
+def test_instants_before_2000_are_reported(created_at: str, *, is_unusual: bool) -> None:
     """They are days or dates of spreadsheets rather than Unix seconds. They are loaded."""
     objects = f'{{"session_id": "a", "created_at": "{created_at}"}}\n' * 3
     cells = f"a,{created_at}\n" * 3

@@ -6,6 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from starlette.types import Message
 
 from metrics_graphql.core.service import MetricsService
 from tests.conftest import Gateway
@@ -268,7 +269,10 @@ def test_a_server_may_pass_the_decoded_path_only(loaded: Gateway) -> None:
     token = loaded.token("100%25")
     statuses: list[int] = []
 
-    async def send(message: Any) -> None:  # noqa: ANN401 - of ASGI
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
         statuses.append(message.get("status", 0))
 
     async def request() -> None:
@@ -279,7 +283,7 @@ def test_a_server_may_pass_the_decoded_path_only(loaded: Gateway) -> None:
             "query_string": b"time_after=10&time_before=20",
             "headers": [(b"authorization", f"Bearer {token}".encode())],
         }
-        await loaded.app(scope, loaded.transport, send)  # type: ignore[arg-type]
+        await loaded.app(scope, receive, send)
 
     loaded.run(request())
 

@@ -24,7 +24,7 @@ DEADLINE = 10.0
 
 
 class SimulatedTime(selectors.SelectSelector):
-    """Waits for nothing: time advances at once to the next event of the loop."""
+    """Advances the time to the next event of the loop instead of waiting for it."""
 
     now = 0.0
 
@@ -35,16 +35,21 @@ class SimulatedTime(selectors.SelectSelector):
         return super().select(0)
 
 
+class SimulatedLoop(asyncio.SelectorEventLoop):
+    """An event loop with simulated time."""
+
+    def __init__(self) -> None:
+        self._simulated = SimulatedTime()
+        super().__init__(self._simulated)
+
+    def time(self) -> float:
+        """Return the simulated time."""
+        return self._simulated.now
+
+
 def simulate(scenario: Coroutine[Any, Any, None]) -> None:
     """Run a scenario to its end on a loop with simulated time."""
-
-    def new_loop() -> asyncio.AbstractEventLoop:
-        time = SimulatedTime()
-        loop = asyncio.SelectorEventLoop(time)
-        loop.time = lambda: time.now  # type: ignore[method-assign]
-        return loop
-
-    with asyncio.Runner(loop_factory=new_loop) as runner:
+    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
         runner.run(scenario)
 
 
@@ -56,7 +61,7 @@ async def stay_connected() -> NoReturn:
 
 @dataclass
 class Request:
-    """What became of a request."""
+    """The outcome of a request."""
 
     sent_at: float
     served: bool = False
@@ -131,7 +136,7 @@ async def acquiring(shedder: LoadShedder, count: int) -> list[asyncio.Task[None]
 
 
 async def take_turns(shedder: LoadShedder, turns: int, seconds: float) -> None:
-    """Hold the one permit for so long in each turn, while the next request waits; keep it."""
+    """Hold the one permit for so long in each turn, while the next request waits; end with it."""
     tasks = await acquiring(shedder, turns)
     for task in tasks[:-1]:
         await task
@@ -234,10 +239,10 @@ def test_an_overload_sheds_the_oldest_and_serves_the_others_in_order() -> None:
         waiting += await acquiring(shedder, 1)
         shed = [task for task in waiting if task.done() and task.exception()]
         assert shed == waiting[: len(shed)]
-        kept = waiting[len(shed) :]
-        assert len(kept) == pytest.approx(TARGET_DELAY / 0.01, rel=0.05)
-        for served in range(len(kept)):
-            assert are_done(kept) == [True] * served + [False] * (len(kept) - served)
+        remaining = waiting[len(shed) :]
+        assert len(remaining) == pytest.approx(TARGET_DELAY / 0.01, rel=0.05)
+        for served in range(len(remaining)):
+            assert are_done(remaining) == [True] * served + [False] * (len(remaining) - served)
             shedder.release()
             await settle()
 
@@ -329,7 +334,7 @@ def test_a_full_queue_refuses_on_arrival() -> None:
 
 
 def test_a_client_that_disconnects_leaves_the_queue() -> None:
-    """Its place is free at once, also if it sends something before."""
+    """Another can wait at once, also if the client sends something before."""
 
     async def scenario() -> None:
         shedder = LoadShedder(1, max_queue=1)

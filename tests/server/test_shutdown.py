@@ -52,7 +52,7 @@ def test_no_request_is_lost_when_the_server_is_stopped(
     """Under load, each gets its response; the process ends by itself."""
     token = gateway.token("org-1")
     log = tmp_path / "log"
-    settings: dict[str, Any] = {"drain_seconds": 1, "rate_limit": ""}
+    settings: dict[str, Any] = {"drain_seconds": 1, "rate_limit": "none"}
     with served(gateway.database_url, log, "--workers", str(workers), **settings) as server:
         responses = gateway.run(request_until_draining(server, token))
         status = server.process.wait(20)
@@ -67,7 +67,7 @@ def test_no_request_is_lost_when_the_server_is_stopped(
 def test_no_request_is_lost_when_workers_are_replaced(gateway: Gateway, tmp_path: Path) -> None:
     """SIGHUP ends one after the other, each once its successor serves."""
     token, log = gateway.token("org-1"), tmp_path / "log"
-    settings: dict[str, Any] = {"drain_seconds": 0.2, "rate_limit": ""}
+    settings: dict[str, Any] = {"drain_seconds": 0.2, "rate_limit": "none"}
 
     async def request_until_replaced(server: Server) -> set[int]:
         headers = {"Authorization": f"Bearer {token}"}

@@ -40,8 +40,8 @@ def test_parameters_of_the_driver_and_of_the_server(parameters: str) -> None:
         ("clickhousedb:///db?interface=chdb", "needs a path"),
     ],
 )
-def test_what_the_driver_would_ignore_is_refused(url: str, reason: str) -> None:
-    """By its name, without its value."""
+def test_an_invalid_url_is_refused(url: str, reason: str) -> None:
+    """Also one with parameters that the driver would ignore; the error has no values."""
     with pytest.raises(ValueError, match=reason) as refused:
         parse_url(url)
 

@@ -86,7 +86,7 @@ def test_upserts_equal_merged_dictionaries(gateway: Gateway, data: st.DataObject
     for filters in all_filters:
         expected = oracle.graphql(list(model.values()), org_id, **ALL_TIME, **filters)
         metrics = gateway.metrics(
-            strategies.in_graphql(strategies.ALL_AGGREGATES),
+            strategies.ALL_SELECTED,
             org_id,
             token,
             strategies.graphql_filters(ALL_TIME, filters),

@@ -73,9 +73,8 @@ def test_roll_ups_equal_a_recount_after_any_batches(gateway: Gateway) -> None:
         @rule(period=strategies.periods(), filters=st.just({}) | strategies.filters())
         def query(self, period: dict[str, Any], filters: dict[str, Any]) -> None:
             rows = list(self.model.values())
-            selection = strategies.ALL_AGGREGATES
             metrics = gateway.metrics(
-                strategies.in_graphql(selection),
+                strategies.ALL_SELECTED,
                 self.org_id,
                 self.token,
                 strategies.graphql_filters(period, filters),
@@ -88,7 +87,7 @@ def test_roll_ups_equal_a_recount_after_any_batches(gateway: Gateway) -> None:
     run_state_machine_as_test(Batches, settings=settings(max_examples=25, stateful_step_count=12))
 
 
-ROW = {
+ROW: dict[str, Any] = {
     "org_id": "org-1",
     "session_id": "a",
     "created_at": 1_735_689_600,
@@ -180,7 +179,7 @@ def test_repair_rebuilds_roll_ups(gateway: Gateway) -> None:
 def test_the_sample_has_the_newest_unit_of_each_organization(gateway: Gateway) -> None:
     """Those with the newest sessions first."""
     month = 30 * 86_400
-    gateway.load([ROW, {**ROW, "session_id": "b", "created_at": ROW["created_at"] + month}])  # type: ignore[operator] # an int
+    gateway.load([ROW, {**ROW, "session_id": "b", "created_at": ROW["created_at"] + month}])
     gateway.load([{**ROW, "org_id": "org-2"}, {**ROW, "org_id": "org-3", "created_at": 1}])
 
     units = gateway.run(gateway.storage.sessions.sample_units(2))
@@ -199,7 +198,7 @@ def test_a_roll_up_of_zeros_equals_a_missing_one(gateway: Gateway) -> None:
         "{ byOrigin { totalCount } bySize { totalCount } byUser { totalCount } }",
         "org-1",
         gateway.token("org-1"),
-        {"timeAfter": ROW["created_at"] - 86_400, "timeBefore": 2**40},  # type: ignore[operator] # an int
+        {"timeAfter": ROW["created_at"] - 86_400, "timeBefore": 2**40},
     )
     assert metrics == {name: {"totalCount": 0} for name in ("byOrigin", "bySize", "byUser")}
 

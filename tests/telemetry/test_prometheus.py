@@ -192,7 +192,7 @@ def test_each_worker_exposes_the_sums_of_all(gateway: Gateway, tmp_path: Path) -
     """Of two, whichever is scraped."""
     token = gateway.token("org-1")
     requests = 20
-    settings: dict[str, Any] = {"prometheus": True, "rate_limit": ""}
+    settings: dict[str, Any] = {"prometheus": True, "rate_limit": "none"}
     options = ("--workers", "2")
     with served(gateway.database_url, tmp_path / "log", *options, **settings) as server:
         # Each over a connection of its own, which either of the two may accept.

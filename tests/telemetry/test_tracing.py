@@ -247,7 +247,7 @@ def test_valid_variables(monkeypatch: pytest.MonkeyPatch, variables: dict[str, s
     check_tracing(Settings(otel=True))
 
 
-def test_whatever_else_fails_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_failures_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     """A worker that failed would be started again and again."""
     name = "OTEL_PYTHON_EXPORTER_OTLP_HTTP_TRACES_CREDENTIAL_PROVIDER"
     monkeypatch.setenv(name, "missing")

@@ -200,7 +200,7 @@ def test_signing_in_and_out(token: str, server: Server) -> None:
         page.evaluate("localStorage.setItem('graphiql:tabState', '{}')")
         page.get_by_role("button", name="Sign out").click()
         expect(page.get_by_label("Token of a service user")).to_be_visible()
-        # What somebody wrote in GraphiQL is not there for the next one.
+        # Text in GraphiQL is not left to the next user of the browser.
         assert page.evaluate("Object.keys(localStorage)") == []
         page.reload()
         expect(page.get_by_label("Token of a service user")).to_be_visible()

@@ -1,4 +1,4 @@
-"""What a view of the dashboard shows: its period, comparison, filters and rankings."""
+"""Views of the dashboard: the period, comparison, filters and rankings that they show."""
 
 import csv
 import random
@@ -143,8 +143,11 @@ WRONG = {
 }
 
 
-def test_a_wrong_address_says_what_is_wrong(token: str, server: Server) -> None:
-    """Nothing else is shown. A time zone that is not known is replaced by UTC, with a notice."""
+def test_an_invalid_address_is_an_error(token: str, server: Server) -> None:
+    """The page shows the reason and nothing else.
+
+    An unknown time zone is replaced by UTC, with a notice.
+    """
     with browsing(server.url) as browser:
         page = browser.open("/", token)
         shown(page)
@@ -211,7 +214,7 @@ def test_a_comparison_has_its_period_under_it(gateway: Gateway, tmp_path: Path) 
         assert "no data back to Jan 9, 2026" in note(page, "Sessions")
         expect(page.locator(".change")).to_have_count(0)
 
-        # A range says which days it has, and those of weeks ago are not maturing.
+        # A range is shown with its days, and those of weeks ago are not maturing.
         page = browser.open("/?from=2026-02-28&to=2026-03-02&tz=Europe/Berlin", token)
         expect(page.locator(".heading")).to_contain_text(
             f"Feb 28 {DASH} Mar 2, 2026, Europe/Berlin"

@@ -12,13 +12,15 @@ import pytest
 from metrics_graphql.app import create_app
 from metrics_graphql.settings import Settings
 from metrics_graphql.web import pages
-from tests.conftest import Gateway
+from tests.conftest import Gateway, needs_pages, only_sqlite
+
+pytestmark = only_sqlite
+"""The pages do not depend on the engine."""
 
 BROWSER = {"Accept": "text/html,*/*;q=0.8"}
-built = pytest.mark.skipif(not pages.BUILT.is_dir(), reason="needs Node to build the pages")
 
 
-@built
+@needs_pages
 @pytest.mark.parametrize(("path", "title"), [("/", "Session"), ("/graphql", "GraphiQL")])
 def test_a_page_is_revalidated_and_loads_from_its_origin_only(
     gateway: Gateway, path: str, title: str
@@ -37,7 +39,7 @@ def test_a_page_is_revalidated_and_loads_from_its_origin_only(
     assert (again.status_code, again.content) == (304, b"")
 
 
-@built
+@needs_pages
 def test_assets_are_cached_for_a_year_and_compressed(gateway: Gateway) -> None:
     """Names contain a hash of the content; files are compressed by the build."""
     (script,) = re.findall(r'<script[^>]* src="\.([^"]+)"', gateway.request("GET", "/", None).text)
@@ -62,7 +64,7 @@ FIRST_VIEW_BYTES = 330_000
 """Of the dashboard, compressed: mostly React and ECharts."""
 
 
-@built
+@needs_pages
 def test_the_first_view_is_small_and_has_nothing_of_graphiql(gateway: Gateway) -> None:
     """The page loads few files, each below a budget."""
     text = gateway.request("GET", "/", None).text
@@ -129,7 +131,7 @@ VISIONS = {
 
 @pytest.mark.parametrize("vision", VISIONS)
 @pytest.mark.parametrize("kind", ["origin", "size"])
-def test_colours_of_a_chart_can_be_told_apart(kind: str, vision: str) -> None:
+def test_colours_of_a_chart_differ(kind: str, vision: str) -> None:
     """In both themes, with and without a colour-vision deficiency."""
     style = (pages.BUILT.parent / "dashboard" / "style.css").read_text("utf-8")
     light, dark = style.split("prefers-color-scheme: dark", 1)
@@ -140,7 +142,7 @@ def test_colours_of_a_chart_can_be_told_apart(kind: str, vision: str) -> None:
         assert min(math.dist(*pair) for pair in itertools.combinations(seen, 2)) > 0.08
 
 
-@built
+@needs_pages
 @pytest.mark.parametrize("name", ["nothing.js", "..%2f..%2fpages.py", "%2e%2e/index.html", ""])
 def test_nothing_else_is_served(gateway: Gateway, name: str) -> None:
     """Neither missing files nor files outside of the directory."""
@@ -150,7 +152,7 @@ def test_nothing_else_is_served(gateway: Gateway, name: str) -> None:
     assert response.json() == {"detail": "Not Found"}
 
 
-@built
+@needs_pages
 def test_only_a_demo_fills_in_its_token(tmp_path: Path, gateway: Gateway) -> None:
     """Browsers do not store its pages."""
     settings, token = Settings(database_url=f"sqlite:///{tmp_path / 'demo.db'}"), 'cog_"demo'
