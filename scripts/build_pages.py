@@ -1,6 +1,6 @@
 """Builds the dashboard and GraphiQL with Node: for a checkout, and for a wheel (a hatchling hook).
 
-Nothing else needs Node. Where it is missing, too old, or cannot install, a warning says so.
+Nothing else needs Node. If it is missing or too old, or if npm fails, a warning is printed.
 """
 
 import json
@@ -22,21 +22,21 @@ FETCH_OPTIONS = (
     *("--fetch-retries=1", "--fetch-timeout=20000"),
     *("--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"),
 )
-"""npm gives up an unreachable registry in half a minute, not in several."""
+"""With these, npm fails after half a minute, not several, if the registry is unreachable."""
 
 
 class BuildPages(BuildHookInterface[Any]):
     """Builds the pages before a package is made."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-        """Build them, except for an editable install, for which `scripts/setup` does."""
+        """Build the pages, unless the install is editable: then `scripts/setup` builds them."""
         del build_data
         if version != "editable" and (problem := build()):
             self.app.display_warning(f"The package will have no dashboard: {problem}.")
 
 
 def build() -> str:
-    """Build the pages if their sources have changed; return why it is not possible, or nothing."""
+    """Build the pages if their sources have changed; return the problem, or an empty string."""
     stamp = digest()
     if STAMP.is_file() and STAMP.read_text() == stamp:
         return ""
@@ -46,7 +46,7 @@ def build() -> str:
     environment = {**os.environ, "NO_UPDATE_NOTIFIER": "1"}
     for command in (["ci", "--no-audit", "--no-fund", *FETCH_OPTIONS], ["run", "build"]):
         done = subprocess.run(  # noqa: S603 - npm, which is on the PATH
-            ["npm", "--loglevel=error", *command],  # noqa: S607 - as it says
+            ["npm", "--loglevel=error", *command],  # noqa: S607 - as above
             cwd=WEB,
             env=environment,
             stdout=subprocess.PIPE,
@@ -61,7 +61,7 @@ def build() -> str:
 
 
 def node_problem() -> str:
-    """Return what is wrong with Node, or nothing."""
+    """Return why this Node cannot build the pages, or an empty string."""
     node = shutil.which("node")
     if node is None or shutil.which("npm") is None:
         return "Node is not installed"
@@ -103,5 +103,5 @@ def digest() -> str:
 
 if __name__ == "__main__":
     if problem := build():
-        # An old build is better than none, and says nothing wrong.
+        # An earlier build, if there is one, still works.
         print(f"The dashboard is not built: {problem}. Everything else works.", file=sys.stderr)  # noqa: T201 - progress

@@ -28,8 +28,8 @@ CDN_POLICY: Final = (
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 """Strawberry's GraphiQL, the fallback, loads its parts from unpkg.com."""
-NO_TOKEN: Final = '<meta name="token" content="" />'  # noqa: S105 - an empty one
-TRUSTED_ONLY: Final = '<meta name="trusted-documents-only" content="{}" />'
+META: Final = '<meta name="{}" content="{}" />'
+"""An element of the built pages, by name and content."""
 NOT_BUILT: Final = """<!doctype html>
 <html lang="en">
   <meta charset="utf-8">
@@ -104,18 +104,21 @@ def built_page(name: str, token: str, *, trusted_only: bool = False) -> Page | N
     file = BUILT / name
     if not file.is_file():
         return None
-    filled_in = f'<meta name="token" content="{html.escape(token)}" />'
-    text = file.read_text("utf-8").replace(NO_TOKEN, filled_in)
+    text = file.read_text("utf-8").replace(
+        META.format("token", ""), META.format("token", html.escape(token))
+    )
     if trusted_only:
-        text = text.replace(TRUSTED_ONLY.format("false"), TRUSTED_ONLY.format("true"))
+        flag = "trusted-documents-only"
+        text = text.replace(META.format(flag, "false"), META.format(flag, "true"))
     return Page(text, POLICY, is_secret=bool(token))
 
 
-def routes(page: Page) -> list[Route]:
-    """Return the routes of the dashboard and of the assets of both pages."""
-    found = [Route("/", page, methods=["GET"], name="page")]
-    if BUILT.is_dir():
-        files = ServeStaticASGI(
+class Assets:
+    """Serves the built assets below any path prefix."""
+
+    def __init__(self) -> None:
+        """Index the files."""
+        self._files = ServeStaticASGI(
             not_found,
             BUILT / "assets",
             "assets",
@@ -124,20 +127,22 @@ def routes(page: Page) -> list[Route]:
             mimetypes={".ttf": "font/ttf"},
         )
 
-        class Assets:
-            """Serves an asset below any path prefix: the library matches the whole path."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Respond to one request: the library expects the path without the prefix."""
+        path = f"/assets/{scope['path_params']['name']}"
+        await self._files({**scope, "path": path}, receive, send)
 
-            async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-                """Respond to one request."""
-                path = f"/assets/{scope['path_params']['name']}"
-                await files({**scope, "path": path}, receive, send)
 
+def routes(page: Page) -> list[Route]:
+    """Return the routes of the dashboard and of the assets of both pages."""
+    found = [Route("/", page, methods=["GET"], name="page")]
+    if BUILT.is_dir():
         found.append(Route("/assets/{name}", Assets(), methods=["GET"], name="page"))
     return found
 
 
 def cache_forever(headers: Headers, _path: str, _url: str) -> None:
-    """Let any cache keep a file: its name contains a hash of its content."""
+    """Make a file immutable for caches: its name contains a hash of its content."""
     headers["Cache-Control"] = "public, max-age=31536000, immutable"
 
 

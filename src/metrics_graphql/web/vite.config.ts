@@ -5,7 +5,7 @@ import { defineConfig, type Plugin } from "vite";
 import { allDocuments } from "./dashboard/metricsQuery";
 import { EXAMPLES, ORGANIZATION_DOCUMENT } from "./explorer/examples";
 
-/** Writes the documents of both pages, which a server that executes trusted documents only executes, too. */
+/** Writes `documents.json`: the documents of both pages, which the server always trusts. */
 const documents: Plugin = {
   name: "documents",
   generateBundle() {

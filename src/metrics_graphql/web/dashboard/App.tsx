@@ -2,10 +2,10 @@
 
 import { useEffect, useState } from "react";
 
-import type { RequestError } from "../shared/api";
 import { readToken, storeToken } from "../shared/token";
 import { Cards } from "./Cards";
-import { DashboardContext, forgetNames, rememberNames } from "./context";
+import { clearNames, DashboardContext, storeNames } from "./context";
+import { ErrorNotice } from "./ErrorNotice";
 import { FilterBar } from "./Filters";
 import { Header, Heading, organizationName } from "./Header";
 import { BREAKDOWNS, MAX_ORGANIZATIONS, type Named, RANKINGS, type Viewer } from "./metricsQuery";
@@ -14,7 +14,8 @@ import { type Credentials, type MetricsResult, retryDelay, useMetrics, useViewer
 import { SignIn } from "./SignIn";
 import { ENTERPRISE, useView } from "./view";
 
-const PERMISSIONS = ["ViewAccountMetrics", "ViewOrgMetrics"];
+/** Each of them permits a token of the enterprise to read the metrics of all organizations. */
+const ENTERPRISE_PERMISSIONS = ["ViewAccountMetrics", "ViewOrgMetrics"];
 
 export function App() {
   const [credentials, setCredentials] = useState<Credentials>(() => ({ token: readToken(), signInCount: 0 }));
@@ -23,16 +24,16 @@ export function App() {
   const organizations = viewer.data?.organizations?.map(({ id }) => id) ?? [];
   const mayReadAll = organizations.length > 1 && canReadEnterprise(viewer.data);
   const unknown = isUnknown(view.org, organizations, viewer.data);
-  // An empty `org` disables the query of metrics until the viewer is loaded.
+  // An empty `org` disables the query of metrics.
   const org = !viewer.data || unknown ? "" : view.org || (mayReadAll ? ENTERPRISE : (organizations[0] ?? ""));
   const metrics = useMetrics(credentials, { ...view, org: problem ? "" : org });
   const signIn = (token: string) => {
     storeToken(token);
-    forgetNames();
+    clearNames();
     setCredentials({ token, signInCount: credentials.signInCount + 1 });
   };
   useEffect(() => {
-    // A shared URL names the organization and the time zone.
+    // With the organization and the time zone, the URL shows the same view to others.
     const isComplete = view.org && new URLSearchParams(location.search).has("tz");
     if (org && !isComplete && !problem && !notices.length) changeView({ org }, "replace");
   });
@@ -43,8 +44,8 @@ export function App() {
   }
   const currentView = { ...view, org: org || view.org };
   const result = problem ? null : metrics.data;
-  rememberNames("organizations", viewer.data?.organizations ?? []);
-  if (result) rememberRows(result);
+  storeNames("organizations", viewer.data?.organizations ?? []);
+  if (result) storeRowNames(result);
   const isLoading = viewer.isLoading || metrics.isLoading;
   return (
     <DashboardContext value={{ token: credentials.token, view: currentView, changeView, result }}>
@@ -52,24 +53,28 @@ export function App() {
       <main aria-busy={isLoading}>
         {!problem && <FilterBar />}
         {problem && (
-          <p className="notice error" role="alert">
+          <ErrorNotice>
             {problem}{" "}
             <button className="quiet" onClick={() => changeView({ period: DEFAULT_PRESET })}>
               Show the last {PRESETS[DEFAULT_PRESET]}
             </button>
-          </p>
+          </ErrorNotice>
         )}
         {notices.map((notice) => (
           <p key={notice} className="notice" role="note">
             {notice}
           </p>
         ))}
-        {!problem && error && <ErrorNotice error={error} />}
+        {!problem && error && (
+          <ErrorNotice>
+            {error.message} {retryDelay(error) > 0 && `Retrying every ${retryDelay(error)} seconds.`}
+          </ErrorNotice>
+        )}
         {unknown && (
-          <p className="notice error" role="alert">
-            There is no organization “{view.org}” here. Those with sessions: {organizations.slice(0, 5).map(organizationName).join(", ")}
+          <ErrorNotice>
+            There is no organization “{view.org}” here. Organizations with sessions: {organizations.slice(0, 5).map(organizationName).join(", ")}
             {organizations.length > 5 && " …"}
-          </p>
+          </ErrorNotice>
         )}
         {viewer.data && !org && !unknown && <p className="notice">There are no organizations that this token may read. Load sessions first.</p>}
         <Heading />
@@ -81,28 +86,20 @@ export function App() {
 }
 
 function canReadEnterprise(viewer: Viewer | null): boolean {
-  return !!viewer?.enterprise && viewer.permissions.some((permission) => PERMISSIONS.includes(permission));
+  return !!viewer?.enterprise && viewer.permissions.some((permission) => ENTERPRISE_PERMISSIONS.includes(permission));
 }
 
-/** Whether no organization has this id. Only a token of the enterprise lists all, and the list is limited. */
+/** Whether no organization has this id: false if the list of organizations may be incomplete. */
 function isUnknown(org: string, organizations: string[], viewer: Viewer | null): boolean {
   const isListed = !org || org === ENTERPRISE || organizations.includes(org);
   return canReadEnterprise(viewer) && !isListed && organizations.length > 0 && organizations.length < MAX_ORGANIZATIONS;
 }
 
-function rememberRows({ data }: MetricsResult): void {
+function storeRowNames({ data }: MetricsResult): void {
   for (const id of RANKINGS) {
     const { field, node } = BREAKDOWNS[id];
-    rememberNames(id, data.metrics[field]?.nodes.map((row) => row[node] as Named) ?? []);
+    storeNames(id, data.metrics[field]?.nodes.map((row) => row[node] as Named) ?? []);
   }
-}
-
-function ErrorNotice({ error }: { error: RequestError }) {
-  return (
-    <p className="notice error" role="alert">
-      {error.message} {retryDelay(error) > 0 && `Retrying every ${retryDelay(error)} seconds.`}
-    </p>
-  );
 }
 
 /** A placeholder of the cards while they load. */

@@ -4,7 +4,7 @@ import { type ReactNode, useEffect, useState } from "react";
 
 import { useResult } from "./context";
 import { downloadCsv, explorerUrl, type Table, toCurl, toGraphQL } from "./export";
-import { formatNumber, percent } from "./measures";
+import { formatNumber, formatPercent } from "./measures";
 import type { CardId } from "./metricsQuery";
 import { closing, Popover } from "./Popover";
 
@@ -12,8 +12,8 @@ interface CardProps {
   id: CardId;
   title: string;
   subtitle: string;
-  table: Table;
-  /** Loads the table of all rows, if `table` may have fewer. */
+  buildTable: () => Table;
+  /** Loads the table of all rows, if not all are loaded. */
   loadTable?: () => Promise<Table>;
   /** Shown next to the title. */
   controls?: ReactNode;
@@ -21,7 +21,7 @@ interface CardProps {
   children: ReactNode;
 }
 
-export function Card({ id, title, subtitle, table, loadTable, controls, children }: CardProps) {
+export function Card({ id, title, subtitle, buildTable, loadTable, controls, children }: CardProps) {
   const { query } = useResult().result;
   const [showsTable, setShowsTable] = useState(false);
   return (
@@ -41,12 +41,12 @@ export function Card({ id, title, subtitle, table, loadTable, controls, children
           <StatusButton action={() => navigator.clipboard.writeText(toCurl(id, query))} done="Copied">
             Copy as curl
           </StatusButton>
-          <StatusButton action={async () => downloadCsv(id, query, loadTable ? await loadTable() : table)} done="Saved">
+          <StatusButton action={async () => downloadCsv(id, query, loadTable ? await loadTable() : buildTable())} done="Saved">
             Download CSV
           </StatusButton>
         </Popover>
       </div>
-      {showsTable ? <DataTable title={title} table={table} /> : children}
+      {showsTable ? <DataTable title={title} table={buildTable()} /> : children}
     </section>
   );
 }
@@ -77,15 +77,10 @@ function DataTable({ title, table }: { title: string; table: Table }) {
         <tbody>
           {table.rows.map((row, index) => (
             <tr key={index}>
-              {row.map((value, column) =>
-                column === 0 ? (
-                  <th key={column} scope="row">
-                    {value}
-                  </th>
-                ) : (
-                  <td key={column}>{typeof value === "string" ? value : column === table.percentColumn ? percent(value) : formatNumber(value)}</td>
-                ),
-              )}
+              <th scope="row">{row[0]}</th>
+              {row.slice(1).map((value, column) => (
+                <td key={column}>{formatCell(value, column + 1 === table.percentColumn)}</td>
+              ))}
             </tr>
           ))}
         </tbody>
@@ -94,12 +89,20 @@ function DataTable({ title, table }: { title: string; table: Table }) {
   );
 }
 
-/** A button that shows whether its action succeeded. */
+function formatCell(value: string | number, isPercent: boolean): string {
+  if (typeof value === "string") return value;
+  return isPercent ? formatPercent(value) : formatNumber(value);
+}
+
+const STATUS_MILLISECONDS = 3000;
+
+/** A button that shows for some seconds whether its action succeeded. */
 function StatusButton({ action, done, children }: { action: () => Promise<void>; done: string; children: ReactNode }) {
   const [status, setStatus] = useState("");
   useEffect(() => {
-    const timer = status && setTimeout(() => setStatus(""), 3000);
-    return () => clearTimeout(timer || undefined);
+    if (!status) return;
+    const timer = setTimeout(() => setStatus(""), STATUS_MILLISECONDS);
+    return () => clearTimeout(timer);
   }, [status]);
   const run = () =>
     action().then(

@@ -2,6 +2,7 @@
 
 import { AcusCard, OverTimeCard } from "./ChartCards";
 import { useResult } from "./context";
+import { ErrorNotice } from "./ErrorNotice";
 import { type Measure, MEASURES } from "./measures";
 import { RANKINGS } from "./metricsQuery";
 import { addDays, formatDate } from "./period";
@@ -18,9 +19,7 @@ export function Cards({ isStale }: { isStale: boolean }) {
   return (
     <div className={isStale ? "cards stale" : "cards"}>
       {messages.map((message) => (
-        <p key={message} className="notice error" role="alert">
-          Some metrics are missing: {message}
-        </p>
+        <ErrorNotice key={message}>Some metrics are missing: {message}</ErrorNotice>
       ))}
       {metrics.sessionsCreatedCount === 0 && <NoSessions />}
       <TotalsCard />
@@ -61,7 +60,7 @@ export function Cards({ isStale }: { isStale: boolean }) {
 
 const DAYS_SHOWN = 30;
 
-/** Names the newest session, and jumps there. */
+/** The notice of an empty result, with a button that shows the days up to the newest session. */
 function NoSessions() {
   const { token, changeView, view, result } = useResult();
   const newest = useNewestDate(token, result.query);
@@ -76,7 +75,7 @@ function NoSessions() {
           Show the {DAYS_SHOWN} days up to it
         </button>
       )}
-      {!date && !newest.isLoading && !newest.error && <p>{isFiltered ? "None matches in any period." : "There are none in any period."}</p>}
+      {!date && !newest.isLoading && !newest.error && <p>{isFiltered ? "No sessions match in any period." : "There are no sessions in any period."}</p>}
       {isFiltered && (
         <button className="quiet" onClick={() => changeView(NO_FILTERS)}>
           Remove the filters

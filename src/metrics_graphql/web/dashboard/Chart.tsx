@@ -4,7 +4,7 @@ import { BarChart, LineChart } from "echarts/charts";
 import { AriaComponent, GridComponent, TooltipComponent } from "echarts/components";
 import { type EChartsCoreOption, type EChartsType, init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useEffectEvent, useRef, useState } from "react";
 
 import { ORIGIN_NAMES, SIZE_NAMES } from "./measures";
 
@@ -21,21 +21,19 @@ interface ChartProps {
   variant?: string;
   height?: number;
   buildOption: (colors: Colors) => EChartsCoreOption;
-  /** Receives the index of a series that is clicked. */
+  /** Receives the index of a clicked series. */
   onSelect?: (series: number) => void;
 }
 
 export function Chart({ label, data, variant, height = 280, buildOption, onSelect }: ChartProps) {
   const container = useRef<HTMLDivElement>(null);
   const chart = useRef<EChartsType>(null);
-  const select = useRef(onSelect);
   const colors = useColors();
-  useEffect(() => {
-    select.current = onSelect;
-  });
+  const select = useEffectEvent((series: number) => onSelect?.(series));
+  const buildCurrentOption = useEffectEvent(buildOption);
   useEffect(() => {
     const instance = (chart.current = init(container.current, null, { renderer: "svg" }));
-    instance.on("click", (event) => select.current?.(event.seriesIndex!));
+    instance.on("click", (event) => select(event.seriesIndex!));
     const observer = new ResizeObserver(() => instance.resize());
     observer.observe(container.current!);
     return () => {
@@ -48,7 +46,7 @@ export function Chart({ label, data, variant, height = 280, buildOption, onSelec
       animation: false,
       aria: { enabled: true, label: { description: label } },
       textStyle: { fontFamily: getComputedStyle(document.body).fontFamily, color: colors.text! },
-      ...buildOption(colors),
+      ...buildCurrentOption(colors),
     };
     chart.current?.setOption(option, true);
   }, [colors, data, label, variant]);

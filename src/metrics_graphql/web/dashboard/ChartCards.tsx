@@ -1,23 +1,21 @@
 /** The cards with charts: sessions over time, and ACUs per session. */
 
 import type { EChartsCoreOption } from "echarts/core";
-import type { CSSProperties } from "react";
 
 import { Card } from "./Card";
 import { Chart, type Colors } from "./Chart";
 import { useResult } from "./context";
 import { formatNumber, ORIGIN_NAMES, SIZE_NAMES } from "./measures";
 import type { Bucket } from "./metricsQuery";
-import { bucketLabel, bucketStart, formatShort, type Interval, MATURING_DAYS } from "./period";
-import { selection } from "./Ranking";
-import { isMaturing } from "./TotalsCard";
-import type { Split } from "./view";
+import { bucketFormat, bucketStart, DAY, formatShortRange, HOUR, type Interval, isMaturing, MATURING_DAYS } from "./period";
+import { Swatch } from "./Swatch";
+import { type Split, toggleFilter } from "./view";
 
 const MERGED = "With merged PRs";
 
 /** The sessions of one origin or size in each bucket. */
 interface Series {
-  /** As the view has it. */
+  /** The origin or size. */
   id: string;
   name: string;
   values: number[];
@@ -33,19 +31,27 @@ interface TooltipItem {
   dataIndex: number;
 }
 
+/** The splits of sessions: the filter by their values, the field of a bucket, and the names of the values. */
+const SPLITS = {
+  origin: { filter: "origins", field: "sessionsCreatedByOrigin", names: ORIGIN_NAMES },
+  size: { filter: "sizes", field: "sessionsCreatedBySize", names: SIZE_NAMES },
+} as const;
+
 export function OverTimeCard() {
   const { view, changeView, result } = useResult();
   const { split, zone } = view;
+  const { filter } = SPLITS[split];
   const { interval } = result.query.variables;
+  const unit = interval.toLowerCase();
   const buckets = result.data.metrics.timeSeries ?? [];
   const before = result.data.previous?.timeSeries ?? [];
   const isComparable = isAligned(buckets, before, interval);
   const previous = view.overlay && isComparable ? counterparts(buckets, before, interval, zone) : [];
   const stacked = seriesOf(split, buckets);
-  const firstMaturing = buckets.findIndex(({ period }) => isMaturing(new Date(period.endsAt), result));
+  const firstMaturing = buckets.findIndex(({ period }) => isMaturing(new Date(period.endsAt), result.fetchedAt));
   const merged = buckets.map((bucket) => bucket.sessionsWithMergedPrsCount);
-  const previousName = `Sessions, ${formatShort(result.query.previous, zone)}`;
-  const table = {
+  const previousName = `Sessions, ${formatShortRange(result.query.previous, zone)}`;
+  const buildTable = () => ({
     head: ["From", "Sessions", ...stacked.map(({ name }) => name), MERGED, ...(isComparable ? ["Sessions in the period before"] : [])],
     rows: buckets.map((bucket, index) => [
       bucketStart(bucket.period.startsAt, interval, zone),
@@ -54,61 +60,55 @@ export function OverTimeCard() {
       merged[index]!,
       ...(isComparable ? [before[index]?.sessionsCreatedCount ?? ""] : []),
     ]),
-  };
-  const filterBy = (id: string) => changeView(selection(split === "origin" ? "origins" : "sizes", view, id));
-  const buildOption = (colors: Colors): EChartsCoreOption => ({
-    ...timeAxis(buckets, interval, zone, colors, (items) => {
-      const bars = items.filter(({ seriesType, value }) => seriesType === "bar" && value).reverse();
-      const lines = items.filter(({ seriesType, value }) => seriesType === "line" && value != null);
-      const names = new Set<string>();
-      const entries = [...bars, ...lines].filter(({ seriesName }) => !names.has(seriesName) && names.add(seriesName));
+  });
+  const filterBy = (id: string) => changeView(toggleFilter(view, filter, id));
+  const buildOption = (colors: Colors): EChartsCoreOption => {
+    const format = bucketFormat(interval, zone);
+    const describe = (items: TooltipItem[]) => {
       const index = items[0]!.dataIndex;
-      const nameIn = (name: string) => (name === previousName ? bucketLabel(previous[index]!.period.startsAt, interval, zone) : name);
+      const barItems = items.filter(({ seriesType, value }) => seriesType === "bar" && value).reverse();
+      const lineItems = items.filter(({ seriesType, value }) => seriesType === "line" && value != null);
+      // The two lines of sessions with merged pull requests have a common bucket.
+      const entries = new Map([...barItems, ...lineItems].map((item) => [item.seriesName, item]));
+      const nameOf = (name: string) => (name === previousName ? format.format(new Date(previous[index]!.period.startsAt)) : name);
       return [
         `Sessions: ${formatNumber(buckets[index]!.sessionsCreatedCount)}`,
-        ...entries.map(({ marker, seriesName, value }) => `${marker}${nameIn(seriesName)}: ${formatNumber(value)}`),
+        ...Array.from(entries.values(), ({ marker, seriesName, value }) => `${marker}${nameOf(seriesName)}: ${formatNumber(value)}`),
       ];
-    }),
-    yAxis: { ...valueAxis(colors), minInterval: 1 },
-    series: [
-      ...stacked.map(({ id, name, values }) => ({
-        name,
-        type: "bar",
-        stack: "sessions",
-        cursor: "pointer",
-        barCategoryGap: "28%",
-        data: values,
-        itemStyle: { color: colors[`${split}-${id}`], borderColor: colors.card, borderWidth: buckets.length > 60 ? 0 : 0.5 },
-      })),
-      // Days that are maturing are a line of their own, joined to the other.
-      line(MERGED, colors.text!, firstMaturing < 0 ? merged : merged.map((value, index) => (index < firstMaturing ? value : null))),
-      line(
-        MERGED,
-        colors.text!,
-        merged.map((value, index) => (firstMaturing >= 0 && index >= firstMaturing - 1 ? value : null)),
-        { type: "dotted", opacity: 0.45 },
-      ),
-      ...(previous.length
-        ? [
-            line(
-              previousName,
-              colors.muted!,
-              previous.map((bucket) => bucket?.sessionsCreatedCount ?? null),
-              { type: "dashed", width: 1.5 },
-            ),
-          ]
-        : []),
-    ],
-  });
+    };
+    const bars = stacked.map(({ id, name, values }) => ({
+      name,
+      type: "bar",
+      stack: "sessions",
+      cursor: "pointer",
+      barCategoryGap: "28%",
+      data: values,
+      itemStyle: { color: colors[`${split}-${id}`], borderColor: colors.card, borderWidth: buckets.length > 60 ? 0 : 0.5 },
+    }));
+    // The maturing buckets are a dotted line, which begins at the end of the other.
+    const settledMerged = merged.map((value, index) => (firstMaturing < 0 || index < firstMaturing ? value : null));
+    const maturingMerged = merged.map((value, index) => (firstMaturing >= 0 && index >= firstMaturing - 1 ? value : null));
+    const previousSessions = previous.map((bucket) => bucket?.sessionsCreatedCount ?? null);
+    return {
+      ...timeAxis(buckets, format, colors, describe),
+      yAxis: { ...valueAxis(colors), minInterval: 1 },
+      series: [
+        ...bars,
+        line(MERGED, colors.text!, settledMerged),
+        line(MERGED, colors.text!, maturingMerged, { type: "dotted", opacity: 0.45 }),
+        ...(previous.length ? [line(previousName, colors.muted!, previousSessions, { type: "dashed", width: 1.5 })] : []),
+      ],
+    };
+  };
   return (
     <Card
       id="overTime"
       title="Sessions over time"
-      subtitle={`By ${interval.toLowerCase()}${firstMaturing >= 0 ? `. Pull requests of the last ${MATURING_DAYS} days may yet be merged` : ""}`}
-      table={table}
+      subtitle={`By ${unit}${firstMaturing >= 0 ? `. Pull requests of the last ${MATURING_DAYS} days may yet be merged` : ""}`}
+      buildTable={buildTable}
       controls={
         <>
-          <label className="check" title={isComparable ? "" : `The ${interval.toLowerCase()}s of the two periods begin on different days.`}>
+          <label className="check" title={isComparable ? "" : `The ${unit}s of the two periods begin on different days.`}>
             <input
               type="checkbox"
               checked={view.overlay && isComparable}
@@ -118,7 +118,7 @@ export function OverTimeCard() {
             Period before
           </label>
           <div className="segments" role="group" aria-label="Split">
-            {(["origin", "size"] as const).map((option) => (
+            {(Object.keys(SPLITS) as Split[]).map((option) => (
               <button key={option} aria-pressed={split === option} onClick={() => changeView({ split: option })}>
                 By {option}
               </button>
@@ -132,8 +132,8 @@ export function OverTimeCard() {
           .filter(({ values }) => values.some(Boolean))
           .map(({ id, name }) => (
             <li key={id}>
-              <button onClick={() => filterBy(id)} aria-pressed={(split === "origin" ? view.origins : view.sizes).includes(id as never)}>
-                <i className="swatch" style={{ "--swatch": `var(--${split}-${id})` } as CSSProperties} />
+              <button onClick={() => filterBy(id)} aria-pressed={(view[filter] as string[]).includes(id)}>
+                <Swatch split={split} id={id} />
                 {name}
               </button>
             </li>
@@ -158,7 +158,7 @@ export function AcusCard() {
   const { view, result } = useResult();
   const { interval } = result.query.variables;
   const buckets = result.data.metrics.timeSeries ?? [];
-  const table = {
+  const buildTable = () => ({
     head: ["From", "Sessions", "ACUs", "ACUs per session"],
     rows: buckets.map((bucket) => [
       bucketStart(bucket.period.startsAt, interval, view.zone),
@@ -166,9 +166,9 @@ export function AcusCard() {
       bucket.acusConsumed,
       averageOf(bucket) ?? "",
     ]),
-  };
+  });
   const buildOption = (colors: Colors): EChartsCoreOption => ({
-    ...timeAxis(buckets, interval, view.zone, colors, (items) => {
+    ...timeAxis(buckets, bucketFormat(interval, view.zone), colors, (items) => {
       const bucket = buckets[items[0]!.dataIndex]!;
       return [
         `ACUs per session: ${formatNumber(averageOf(bucket))}`,
@@ -180,7 +180,7 @@ export function AcusCard() {
     series: [{ ...line("ACUs per session", colors.accent!, buckets.map(averageOf)), areaStyle: { color: colors.accent, opacity: 0.12 } }],
   });
   return (
-    <Card id="acus" title="ACUs per session" subtitle={`Average by ${interval.toLowerCase()}`} table={table}>
+    <Card id="acus" title="ACUs per session" subtitle={`Average by ${interval.toLowerCase()}`} buildTable={buildTable}>
       <Chart data={result} label="Average ACUs per session over time." buildOption={buildOption} height={240} />
     </Card>
   );
@@ -195,11 +195,11 @@ function averageOf(bucket: Bucket): number | null {
 function isAligned(buckets: Bucket[], others: Bucket[], interval: Interval): boolean {
   if (interval === "HOUR" || interval === "DAY") return others.length > 0;
   const length = (bucket?: Bucket) => (bucket ? Date.parse(bucket.period.endsAt) - Date.parse(bucket.period.startsAt) : 0);
-  const tolerance = interval === "WEEK" ? 2 * 3_600_000 : 3 * 86_400_000;
+  const tolerance = interval === "WEEK" ? 2 * HOUR : 3 * DAY;
   return others.length > 0 && Math.abs(length(buckets[0]) - length(others[0])) <= tolerance;
 }
 
-/** Returns the buckets of another period to draw with each bucket: days of the same day of the week, others in order. */
+/** Returns the counterpart of each bucket in another period: days by day of the week, other intervals in order. */
 function counterparts(buckets: Bucket[], others: Bucket[], interval: Interval, zone: string): (Bucket | undefined)[] {
   const weekday = ({ period }: Bucket) => new Date(bucketStart(period.startsAt, "DAY", zone)).getUTCDay();
   const shift = interval === "DAY" && buckets.length >= 7 ? ((weekday(buckets[0]!) - weekday(others[0]!) + 10) % 7) - 3 : 0;
@@ -207,8 +207,8 @@ function counterparts(buckets: Bucket[], others: Bucket[], interval: Interval, z
 }
 
 function seriesOf(split: Split, buckets: Bucket[]): Series[] {
-  const field = split === "origin" ? "sessionsCreatedByOrigin" : "sessionsCreatedBySize";
-  return Object.entries(split === "origin" ? ORIGIN_NAMES : SIZE_NAMES).map(([id, name]) => ({
+  const { field, names } = SPLITS[split];
+  return Object.entries(names).map(([id, name]) => ({
     id,
     name,
     values: buckets.map((bucket) => (bucket[field] as Record<string, number>)[id]!),
@@ -216,12 +216,13 @@ function seriesOf(split: Split, buckets: Bucket[]): Series[] {
 }
 
 function line(name: string, color: string, data: (number | null)[], style: object = {}) {
-  // A bucket between two without values would not be visible.
+  // A line of a single value is not visible without a symbol.
   const symbol = data.filter((value) => value !== null).length === 1 ? "circle" : "none";
   return { name, type: "line", symbol, data, lineStyle: { width: 2.5, color, ...style }, itemStyle: { color } };
 }
 
-function timeAxis(buckets: Bucket[], interval: Interval, zone: string, colors: Colors, describe: (items: TooltipItem[]) => string[]): EChartsCoreOption {
+function timeAxis(buckets: Bucket[], format: Intl.DateTimeFormat, colors: Colors, describe: (items: TooltipItem[]) => string[]): EChartsCoreOption {
+  const labels = buckets.map(({ period }) => format.format(new Date(period.startsAt)));
   return {
     grid: { left: 8, right: 28, top: 16, bottom: 8, outerBoundsMode: "same" },
     tooltip: {
@@ -232,11 +233,11 @@ function timeAxis(buckets: Bucket[], interval: Interval, zone: string, colors: C
       backgroundColor: colors.card,
       borderColor: colors.line,
       textStyle: { color: colors.text },
-      formatter: (items: TooltipItem[]) => [bucketLabel(buckets[items[0]!.dataIndex]!.period.startsAt, interval, zone), ...describe(items)].join("\n"),
+      formatter: (items: TooltipItem[]) => [labels[items[0]!.dataIndex], ...describe(items)].join("\n"),
     },
     xAxis: {
       type: "category",
-      data: buckets.map(({ period }) => bucketLabel(period.startsAt, interval, zone)),
+      data: labels,
       axisLine: { lineStyle: { color: colors.line } },
       axisTick: { show: false },
       axisLabel: { color: colors.muted, hideOverlap: true },

@@ -1,21 +1,15 @@
 /** The filter bar: a row of pickers, or a sheet on a phone. */
 
-import { useEffect, useState } from "react";
+import { type ReactNode, useEffect, useState } from "react";
 
-import { nameOf, rememberNames, useDashboard } from "./context";
+import { nameOf, storeNames, useDashboard } from "./context";
 import { ORIGIN_NAMES, SIZE_NAMES } from "./measures";
+import { BREAKDOWNS, MAX_OPTIONS, type RankingId, RANKINGS, toEnumValue } from "./metricsQuery";
 import { PeriodPicker } from "./PeriodPicker";
 import { Popover } from "./Popover";
 import { useOptions } from "./queries";
 import { countFilters, NO_FILTERS } from "./view";
 
-const KINDS = {
-  users: { label: "Users", kind: "USER" },
-  serviceUsers: { label: "Service users", kind: "SERVICE_USER" },
-  playbooks: { label: "Playbooks", kind: "PLAYBOOK" },
-};
-export type KindId = keyof typeof KINDS;
-export const KIND_IDS = Object.keys(KINDS) as KindId[];
 const MERGED_NAMES = { yes: "Merged", no: "Not merged" };
 
 export function FilterBar() {
@@ -35,22 +29,17 @@ export function FilterBar() {
             Done
           </button>
         </div>
-        {KIND_IDS.map((id) => (
-          <IdPicker key={id} id={id} />
+        {RANKINGS.map((kind) => (
+          <IdPicker key={kind} kind={kind} />
         ))}
-        <ChoicePicker
-          label="Origin"
-          names={ORIGIN_NAMES}
-          chosen={view.origins}
-          onChange={(origins) => changeView({ origins: origins as typeof view.origins })}
-        />
-        <ChoicePicker label="Size" names={SIZE_NAMES} chosen={view.sizes} onChange={(sizes) => changeView({ sizes: sizes as typeof view.sizes })} />
+        <ChoicePicker label="Origin" names={ORIGIN_NAMES} chosen={view.origins} onChange={(origins) => changeView({ origins })} />
+        <ChoicePicker label="Size" names={SIZE_NAMES} chosen={view.sizes} onChange={(sizes) => changeView({ sizes })} />
         <ChoicePicker
           label="Merged"
           names={MERGED_NAMES}
           chosen={view.merged ? [view.merged] : []}
           // Both together are no filter.
-          onChange={(chosen) => changeView({ merged: chosen.length === 1 ? (chosen[0] as "yes" | "no") : "" })}
+          onChange={([merged, other]) => changeView({ merged: merged && !other ? merged : "" })}
         />
         {count > 0 && (
           <button className="quiet" onClick={() => changeView(NO_FILTERS)}>
@@ -62,53 +51,47 @@ export function FilterBar() {
   );
 }
 
-/** Returns the label of a picker: what is chosen, if anything. */
-function describe(label: string, chosen: string[]): string {
-  const [first, ...rest] = chosen;
-  return first ? `${first}${rest.length ? ` +${rest.length}` : ""}` : label;
+interface ChoicePickerProps<Choice extends string> {
+  label: string;
+  names: Record<Choice, string>;
+  chosen: Choice[];
+  onChange: (chosen: Choice[]) => void;
 }
 
 /** A picker of a few choices. */
-function ChoicePicker(props: { label: string; names: Record<string, string>; chosen: string[]; onChange: (chosen: string[]) => void }) {
-  const { label, names, chosen } = props;
+function ChoicePicker<Choice extends string>({ label, names, chosen, onChange }: ChoicePickerProps<Choice>) {
+  const chosenNames = chosen.map((id) => (label === "Size" && id !== "other" ? `Size ${names[id]}` : names[id]));
   return (
-    <Popover
-      className={chosen.length ? "pill active" : "pill"}
-      label={label}
-      summary={describe(
-        label,
-        chosen.map((id) => (label === "Size" && id !== "other" ? `Size ${names[id]}` : names[id]!)),
-      )}
-    >
-      <Options ids={Object.keys(names)} nameOfId={(id) => names[id]!} chosen={chosen} onChange={props.onChange} />
-    </Popover>
+    <Picker label={label} chosenNames={chosenNames}>
+      <Options ids={Object.keys(names) as Choice[]} nameOfId={(id) => names[id]} chosen={chosen} onChange={onChange} />
+    </Picker>
   );
 }
 
+/** A button with the first of the chosen names and the number of others, or with the label if there are none. */
+function Picker(props: { label: string; chosenNames: string[]; onToggle?: (isOpen: boolean) => void; children: ReactNode }) {
+  const { chosenNames, ...popover } = props;
+  const [first = props.label, ...others] = chosenNames;
+  const summary = others.length ? `${first} +${others.length}` : first;
+  return <Popover className={chosenNames.length ? "pill active" : "pill"} summary={summary} {...popover} />;
+}
+
 /** A picker that searches all users, service users or playbooks by name or id. */
-function IdPicker({ id }: { id: KindId }) {
+function IdPicker({ kind }: { kind: RankingId }) {
   const { token, view, changeView } = useDashboard();
-  const { label, kind } = KINDS[id];
+  const { title: label, node } = BREAKDOWNS[kind];
   const [isOpen, setOpen] = useState(false);
   const [typed, setTyped] = useState("");
   const search = useDebounced(typed.trim());
-  const options = useOptions(token, view.org, isOpen ? kind : "", search);
+  const options = useOptions(token, view.org, isOpen ? toEnumValue(node) : "", search);
   const found = options.data ?? [];
-  rememberNames(id, found);
-  const chosen = view[id];
+  storeNames(kind, found);
+  const chosen = view[kind];
   // Chosen ones stay on top, so that a search does not hide them.
   const ids = [...new Set([...chosen, ...found.map((option) => option.id)])];
   const isSettled = search === typed.trim() && !options.isLoading;
   return (
-    <Popover
-      className={chosen.length ? "pill active" : "pill"}
-      label={label}
-      summary={describe(
-        label,
-        chosen.map((each) => nameOf(id, each)),
-      )}
-      onToggle={setOpen}
-    >
+    <Picker label={label} chosenNames={chosen.map((id) => nameOf(kind, id))} onToggle={setOpen}>
       <input
         type="search"
         aria-label={`Search ${label.toLowerCase()} by name or ID`}
@@ -116,32 +99,34 @@ function IdPicker({ id }: { id: KindId }) {
         value={typed}
         onChange={(event) => setTyped(event.target.value)}
       />
-      <Options ids={ids} nameOfId={(each) => nameOf(id, each)} chosen={chosen} onChange={(changed) => changeView({ [id]: changed })} />
+      <Options ids={ids} nameOfId={(id) => nameOf(kind, id)} chosen={chosen} onChange={(changed) => changeView({ [kind]: changed })} />
       <p className="hint" role="status">
-        {options.error?.message ??
-          (!isSettled
-            ? "Searching…"
-            : found.length === 0
-              ? `None matches${search && ` “${search}”`}.`
-              : found.length === 50
-                ? "The first 50. Search for others."
-                : "")}
+        {options.error?.message ?? (isSettled ? describeFound(found.length, search) : "Searching…")}
       </p>
-    </Popover>
+    </Picker>
   );
 }
 
-function Options(props: { ids: string[]; nameOfId: (id: string) => string; chosen: string[]; onChange: (chosen: string[]) => void }) {
-  const { ids, nameOfId, chosen, onChange } = props;
+/** Returns a hint if nothing is found, or if there may be more. */
+function describeFound(count: number, search: string): string {
+  if (count === 0) return search ? `None matches “${search}”.` : "None matches.";
+  return count === MAX_OPTIONS ? `The first ${MAX_OPTIONS}. Search for others.` : "";
+}
+
+interface OptionsProps<Id extends string> {
+  ids: Id[];
+  nameOfId: (id: Id) => string;
+  chosen: Id[];
+  onChange: (chosen: Id[]) => void;
+}
+
+function Options<Id extends string>({ ids, nameOfId, chosen, onChange }: OptionsProps<Id>) {
+  const toggle = (id: Id) => onChange(chosen.includes(id) ? chosen.filter((other) => other !== id) : [...chosen, id]);
   return (
     <div className="options">
       {ids.map((id) => (
         <label key={id} title={id}>
-          <input
-            type="checkbox"
-            checked={chosen.includes(id)}
-            onChange={() => onChange(chosen.includes(id) ? chosen.filter((other) => other !== id) : [...chosen, id])}
-          />
+          <input type="checkbox" checked={chosen.includes(id)} onChange={() => toggle(id)} />
           <span>{nameOfId(id)}</span>
         </label>
       ))}

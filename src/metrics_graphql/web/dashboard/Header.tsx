@@ -1,20 +1,21 @@
-/** The header with the organization, and the heading of a view. */
+/** The header of the page, with the organization, and the heading of a view. */
 
 import { useEffect } from "react";
 
 import { nameOf, useDashboard } from "./context";
-import { KIND_IDS } from "./Filters";
+import { RANKINGS } from "./metricsQuery";
 import { formatDates, formatTime } from "./period";
 import { Logo } from "./SignIn";
 import { ENTERPRISE, NO_FILTERS } from "./view";
 
 const ALL_ORGANIZATIONS = "All organizations";
 
-/** `organizations` are those that the token may read, `mayReadAll` whether it may read them together. */
+/** `organizations` are those that the token may read; `mayReadAll`: whether it may read their common metrics. */
 export function Header(props: { organizations: string[]; mayReadAll: boolean; name: string; onSignOut: () => void }) {
   const { view, changeView } = useDashboard();
-  // The list is limited, so that the organization in the URL may not be in it.
-  const options = [...new Set([...(props.mayReadAll || view.org === ENTERPRISE ? [ENTERPRISE] : []), ...props.organizations, ...(view.org ? [view.org] : [])])];
+  const mayReadAll = props.mayReadAll || view.org === ENTERPRISE;
+  // The list of organizations is limited, and may not contain the one in the URL.
+  const options = [...new Set([mayReadAll ? ENTERPRISE : "", ...props.organizations, view.org])].filter(Boolean);
   return (
     <header>
       <div className="brand">
@@ -45,11 +46,11 @@ export function organizationName(id: string): string {
   return id === ENTERPRISE ? ALL_ORGANIZATIONS : nameOf("organizations", id);
 }
 
-/** Whom or what a view is about, its days, and the time of its data. It is the title of the document, too. */
+/** The organization or the filters of a view, its days, and the time of its data; also in the title of the document. */
 export function Heading() {
   const { view, changeView, result } = useDashboard();
   const organization = organizationName(view.org);
-  const chosen = KIND_IDS.flatMap((id) => view[id].map((each) => nameOf(id, each)));
+  const chosen = RANKINGS.flatMap((kind) => view[kind].map((id) => nameOf(kind, id)));
   const others = chosen.length > 3 ? ` and ${chosen.length - 3} more` : "";
   const subject = chosen.length ? chosen.slice(0, 3).join(", ") + others : organization;
   const range = result && formatDates(result.query.current.dates);

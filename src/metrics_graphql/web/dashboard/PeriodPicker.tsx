@@ -1,6 +1,6 @@
-/** The picker of the period, of what it is compared with, and of the time zone. */
+/** The picker of the period, its comparison, and the time zone. */
 
-import { useEffect, useState } from "react";
+import { useState } from "react";
 
 import { useDashboard } from "./context";
 import {
@@ -8,6 +8,7 @@ import {
   canonicalZone,
   type Comparison,
   COMPARISONS,
+  type DateRange,
   dateRangeProblem,
   formatDate,
   MAX_DATE,
@@ -21,6 +22,7 @@ import { closing, Popover } from "./Popover";
 export function PeriodPicker() {
   const { view, changeView } = useDashboard();
   const { period, zone } = view;
+  const { dates } = toTimeRanges(period, view.comparison, zone, new Date()).current;
   const label = typeof period === "string" ? PRESETS[period] : `${formatDate(period.from)} – ${formatDate(period.to)}`;
   return (
     <Popover className="pill period" label="Period" summary={label}>
@@ -31,7 +33,7 @@ export function PeriodPicker() {
           </button>
         ))}
       </div>
-      <DateForm />
+      <DateForm key={`${dates.from} ${dates.to}`} initialDates={dates} />
       <label>
         Compare with
         <select value={view.comparison} onChange={(event) => changeView({ comparison: event.target.value as Comparison })}>
@@ -59,16 +61,11 @@ function zones(current: string): string[] {
   return [...new Set([canonicalZone(BROWSER_ZONE) ?? "UTC", current, "UTC", ...Intl.supportedValuesOf("timeZone")])];
 }
 
-/** Two dates. They are used once they are applied. */
-function DateForm() {
-  const { view, changeView } = useDashboard();
-  const { dates } = toTimeRanges(view.period, view.comparison, view.zone, new Date()).current;
-  const [typed, setTyped] = useState(dates);
+/** A form with the first and the last day of a period. */
+function DateForm({ initialDates }: { initialDates: DateRange }) {
+  const { changeView } = useDashboard();
+  const [typed, setTyped] = useState(initialDates);
   const [problem, setProblem] = useState("");
-  useEffect(() => {
-    setTyped(dates);
-    setProblem("");
-  }, [dates.from, dates.to]);
   const apply = (event: React.FormEvent<HTMLElement>) => {
     event.preventDefault();
     const found = dateRangeProblem(typed.from, typed.to);

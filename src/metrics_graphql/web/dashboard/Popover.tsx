@@ -1,10 +1,10 @@
-/** A button that opens a panel below it. Escape, and a click or focus outside, close it. */
+/** A button that opens a panel below it. Escape closes the panel, as do a click and focus outside. */
 
 import { type ReactNode, useEffect, useRef } from "react";
 
 interface PopoverProps {
   className: string;
-  /** The accessible name of the panel, and of the button unless it has text. */
+  /** The accessible name of the panel and of a button without text. */
   label: string;
   summary: ReactNode;
   onToggle?: (isOpen: boolean) => void;
@@ -41,7 +41,7 @@ export function Popover({ className, label, summary, onToggle, children }: Popov
   );
 }
 
-/** Wraps an action to close the popover that it is in. */
+/** Returns an event handler that also closes the popover around the element. */
 export function closing(action: () => void) {
   return (event: React.SyntheticEvent<HTMLElement>) => {
     const details = event.currentTarget.closest("details");

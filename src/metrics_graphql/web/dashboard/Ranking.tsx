@@ -1,74 +1,75 @@
 /** The card of a breakdown: rows with bars. A click on a row filters by it. */
 
-import { type CSSProperties, useEffect, useState } from "react";
+import { useState } from "react";
 
 import { Card } from "./Card";
-import { rememberNames, useResult } from "./context";
+import { storeNames, useResult } from "./context";
 import type { Table } from "./export";
-import { formatNumber, type Measure, MEASURES, ORIGIN_NAMES, percent, ratio, SIZE_NAMES } from "./measures";
-import { BREAKDOWNS, type BreakdownId, type Named, type Row } from "./metricsQuery";
+import { capitalize, formatNumber, formatPercent, type Measure, MEASURES, ORIGIN_NAMES, ratio, SIZE_NAMES } from "./measures";
+import { BREAKDOWNS, type BreakdownId, isEnumBreakdown, type MetricsQuery, type Named, type Row } from "./metricsQuery";
 import { fetchRows } from "./queries";
-import { type View } from "./view";
+import { Swatch } from "./Swatch";
+import { DEFAULT_ORDER, toggleFilter } from "./view";
 
-/** What a row is about. */
-interface Subject {
-  /** As the view has it. */
-  id: string;
-  name: string | null;
-}
-
-function subjectOf(id: BreakdownId, row: Row): Subject {
+/** Returns the subject of a row. Its id is that of the view. */
+function subjectOf(id: BreakdownId, row: Row): Named {
   const node = row[BREAKDOWNS[id].node] as Named | string;
   if (typeof node === "object") return node;
+  const names: Record<string, string> = id === "origins" ? ORIGIN_NAMES : SIZE_NAMES;
   const key = node.toLowerCase();
-  return { id: key, name: (id === "origins" ? ORIGIN_NAMES[key as keyof typeof ORIGIN_NAMES] : SIZE_NAMES[key as keyof typeof SIZE_NAMES]) ?? node };
+  return { id: key, name: names[key] ?? node };
+}
+
+/** The rows of all pages of a query, or the status of loading them. */
+interface AllRows {
+  query: MetricsQuery;
+  rows: Row[] | "loading" | "failed";
 }
 
 export function BreakdownCard({ id }: { id: BreakdownId }) {
   const { view, changeView, result, token } = useResult();
   const { field, title, noun } = BREAKDOWNS[id];
-  const [allRows, setAllRows] = useState<Row[] | "loading" | "failed" | null>(null);
-  // Rows of another query are not shown.
-  useEffect(() => setAllRows(null), [result.query]);
+  const [loaded, setLoaded] = useState<AllRows | null>(null);
   const page = result.data.metrics[field];
   if (!page) return null;
-  const isShort = id === "origins" || id === "sizes";
-  const order: Measure = isShort ? "sessionsCreatedCount" : view.order;
-  const rows = Array.isArray(allRows) ? allRows : isShort ? inOrder(id, page.nodes) : page.nodes;
-  const total = isShort ? rows.length : page.totalCount;
+  // Rows of another query are not shown.
+  const allRows = loaded?.query === result.query ? loaded.rows : null;
+  const isEnum = isEnumBreakdown(id);
+  const rows = Array.isArray(allRows) ? allRows : id === "sizes" ? inOrderOfSize(page.nodes) : page.nodes;
+  const total = isEnum ? rows.length : page.totalCount;
+  const isPartial = rows.length < total;
+  const order = isEnum ? DEFAULT_ORDER : view.order;
   const plural = `${total.toLocaleString()} ${noun}${total === 1 ? "" : "s"}`;
-  const subtitle = isShort
-    ? "Sessions, the part of them with merged pull requests, and ACUs"
-    : rows.length < total
-      ? `Top ${rows.length} of ${plural}`
-      : plural;
+  const count = isPartial ? `Top ${rows.length} of ${plural}` : plural;
+  const loadRows = () => fetchRows(token, result.query, id);
   const showAll = async () => {
-    setAllRows("loading");
+    const { query } = result;
+    setLoaded({ query, rows: "loading" });
     try {
-      const all = await fetchRows(token, result.query, id);
-      rememberNames(
+      const all = await loadRows();
+      storeNames(
         id,
         all.map((row) => subjectOf(id, row)),
       );
-      setAllRows(all);
+      setLoaded({ query, rows: all });
     } catch {
-      setAllRows("failed");
+      setLoaded({ query, rows: "failed" });
     }
   };
-  const select = (subject: Subject) => {
-    changeView(selection(id, view, subject.id));
-    if (!isShort) scrollTo(0, 0);
+  const select = (subject: string) => {
+    changeView(id === "organizations" ? { org: subject } : toggleFilter(view, id, subject));
+    if (!isEnum) scrollTo(0, 0);
   };
   return (
     <Card
       id={id}
       title={title}
-      subtitle={subtitle}
-      table={toTable(id, rows)}
-      {...(!isShort && { loadTable: async () => toTable(id, await fetchRows(token, result.query, id)) })}
+      subtitle={isEnum ? "Sessions, the part of them with merged pull requests, and ACUs" : count}
+      buildTable={() => toTable(id, rows)}
+      {...(isPartial && { loadTable: async () => toTable(id, await loadRows()) })}
     >
       <Rows id={id} rows={rows} order={order} onSelect={select} />
-      {rows.length < total && (
+      {isPartial && (
         <button className="show-all" onClick={showAll} disabled={allRows === "loading"}>
           {allRows === "loading" ? "Loading…" : allRows === "failed" ? "Could not load all. Try again" : `Show all ${plural}`}
         </button>
@@ -77,47 +78,40 @@ export function BreakdownCard({ id }: { id: BreakdownId }) {
   );
 }
 
-/** Returns the change of the view that a click on a row makes: to this one alone, or back to all. */
-export function selection(id: BreakdownId, view: View, subject: string): Partial<View> {
-  if (id === "organizations") return { org: subject };
-  const isOnly = view[id].length === 1 && (view[id] as string[])[0] === subject;
-  return { [id]: isOnly ? [] : [subject] };
-}
-
-/** Returns rows of sizes from the smallest, and others as they are. */
-function inOrder(id: BreakdownId, rows: Row[]): Row[] {
+function inOrderOfSize(rows: Row[]): Row[] {
   const sizes = Object.keys(SIZE_NAMES);
-  const place = (row: Row) => sizes.indexOf(subjectOf(id, row).id);
-  return id === "sizes" ? rows.toSorted((a, b) => place(a) - place(b)) : rows;
+  const place = (row: Row) => sizes.indexOf(subjectOf("sizes", row).id);
+  return rows.toSorted((a, b) => place(a) - place(b));
 }
 
-function Rows({ id, rows, order, onSelect }: { id: BreakdownId; rows: Row[]; order: Measure; onSelect: (subject: Subject) => void }) {
+/** A list of more rows scrolls, and must be focusable for the keyboard. */
+const MAX_UNSCROLLED_ROWS = 12;
+
+function Rows({ id, rows, order, onSelect }: { id: BreakdownId; rows: Row[]; order: Measure; onSelect: (subject: string) => void }) {
   const { view } = useResult();
   const max = Math.max(...rows.map((row) => row[order])) || 1;
+  const selected: string[] = id === "organizations" ? [] : view[id];
   if (rows.length === 0) return <p className="empty">None in this period.</p>;
   return (
-    <ol className={`ranking ${id}`} tabIndex={rows.length > 12 ? 0 : undefined}>
+    <ol className="ranking" tabIndex={rows.length > MAX_UNSCROLLED_ROWS ? 0 : undefined}>
       {rows.map((row) => {
         const subject = subjectOf(id, row);
-        const isSelected = id !== "organizations" && (view[id] as string[]).includes(subject.id);
         return (
           <li key={subject.id}>
-            <button aria-pressed={isSelected} onClick={() => onSelect(subject)} title={subject.name ? `${subject.name} (${subject.id})` : subject.id}>
+            <button
+              aria-pressed={selected.includes(subject.id)}
+              onClick={() => onSelect(subject.id)}
+              title={subject.name ? `${subject.name} (${subject.id})` : subject.id}
+            >
               <span className="row">
                 <span className="name">
-                  {(id === "origins" || id === "sizes") && (
-                    <i className="swatch" style={{ "--swatch": `var(--${id.slice(0, -1)}-${subject.id})` } as CSSProperties} />
-                  )}
+                  {isEnumBreakdown(id) && <Swatch split={BREAKDOWNS[id].node} id={subject.id} />}
                   <span>{subject.name ?? subject.id}</span>
                 </span>
                 <span className="value">{formatNumber(row[order])}</span>
               </span>
               <span className="row">
-                <span className="track" aria-hidden="true">
-                  <span style={{ width: `${(row[order] / max) * 100}%` }}>
-                    {order === "sessionsCreatedCount" && <span style={{ width: `${mergedShare(row) * 100}%` }} />}
-                  </span>
-                </span>
+                <Bar row={row} order={order} max={max} />
                 <span className="detail">{detail(row, order)}</span>
               </span>
             </button>
@@ -128,9 +122,20 @@ function Rows({ id, rows, order, onSelect }: { id: BreakdownId; rows: Row[]; ord
   );
 }
 
+/** A bar of a measure. One of sessions has a bar of those with merged pull requests in it. */
+function Bar({ row, order, max }: { row: Row; order: Measure; max: number }) {
+  return (
+    <span className="track" aria-hidden="true">
+      <span style={{ width: `${(row[order] / max) * 100}%` }}>
+        {order === "sessionsCreatedCount" && <span style={{ width: `${mergedShare(row) * 100}%` }} />}
+      </span>
+    </span>
+  );
+}
+
 function detail(row: Row, order: Measure): string {
   const sessions = order === "sessionsCreatedCount" ? "" : `${formatNumber(row.sessionsCreatedCount)} sessions · `;
-  return `${sessions}${percent(mergedShare(row))} merged · ${formatNumber(Math.round(row.acusConsumed))} ACUs`;
+  return `${sessions}${formatPercent(mergedShare(row))} merged · ${formatNumber(Math.round(row.acusConsumed))} ACUs`;
 }
 
 function mergedShare(row: Row): number {
@@ -140,9 +145,8 @@ function mergedShare(row: Row): number {
 /** Returns a table of all measures. */
 function toTable(id: BreakdownId, rows: Row[]): Table {
   const measures = Object.keys(MEASURES) as Measure[];
-  const noun = BREAKDOWNS[id].noun.replace(/^./, (letter) => letter.toUpperCase());
   return {
-    head: [noun, "Name", ...measures.map((measure) => MEASURES[measure]), "Share with merged PRs"],
+    head: [capitalize(BREAKDOWNS[id].noun), "Name", ...measures.map((measure) => MEASURES[measure]), "Share with merged PRs"],
     rows: rows.map((row) => {
       const subject = subjectOf(id, row);
       return [subject.id, subject.name ?? "", ...measures.map((measure) => row[measure]), mergedShare(row)];

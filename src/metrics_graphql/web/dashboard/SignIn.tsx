@@ -2,6 +2,8 @@
 
 import { useState } from "react";
 
+import { ErrorNotice } from "./ErrorNotice";
+
 export function SignIn(props: { message: string; onToken: (token: string) => void }) {
   const [token, setToken] = useState("");
   return (
@@ -14,12 +16,8 @@ export function SignIn(props: { message: string; onToken: (token: string) => voi
       >
         <Logo />
         <h1>Session metrics</h1>
-        <p>Metrics of your organization's sessions: number, size, origin, and merged pull requests.</p>
-        {props.message && (
-          <p className="notice error" role="alert">
-            {props.message}
-          </p>
-        )}
+        <p>Metrics of your organization's sessions: their number, size, origin and merged pull requests.</p>
+        {props.message && <ErrorNotice>{props.message}</ErrorNotice>}
         <label htmlFor="token">Token of a service user</label>
         <input
           id="token"
@@ -34,7 +32,7 @@ export function SignIn(props: { message: string; onToken: (token: string) => voi
         />
         <button className="primary">Show the metrics</button>
         <p className="hint">
-          Create one with <code>metrics-graphql service-user create NAME --org ORG</code>. It is stored in this tab until you close it.
+          Create one with <code>metrics-graphql service-user create NAME --org ORG</code>. The token is stored until you close this tab.
         </p>
       </form>
     </main>

@@ -1,4 +1,4 @@
-/** What the parts of the dashboard share. */
+/** The state that the components of the dashboard share, and the names of ids. */
 
 import { createContext, useContext } from "react";
 
@@ -10,7 +10,7 @@ export interface Dashboard {
   token: string;
   view: View;
   changeView: ChangeView;
-  /** Null until the first one is loaded. */
+  /** Null until a first result is loaded. */
   result: MetricsResult | null;
 }
 
@@ -20,15 +20,15 @@ export function useDashboard(): Dashboard {
   return useContext(DashboardContext)!;
 }
 
-/** Returns the same for parts that are shown once there is a result. */
+/** Returns the dashboard, for components that are rendered with a result only. */
 export function useResult(): Dashboard & { result: MetricsResult } {
   return useDashboard() as Dashboard & { result: MetricsResult };
 }
 
-/** Names by kind and id, of what responses have named so far: a view has the ids of its filters only. */
+/** Names from responses, by kind and id. A URL has the ids of its filters only. */
 const names = new Map<string, string>();
 
-export function rememberNames(kind: string, items: Named[]): void {
+export function storeNames(kind: string, items: Named[]): void {
   for (const { id, name } of items) if (name) names.set(`${kind} ${id}`, name);
 }
 
@@ -37,6 +37,6 @@ export function nameOf(kind: string, id: string): string {
   return names.get(`${kind} ${id}`) ?? id;
 }
 
-export function forgetNames(): void {
+export function clearNames(): void {
   names.clear();
 }

@@ -1,4 +1,4 @@
-/** The measures of sessions, and the names of origins and sizes. */
+/** The measures of sessions, the names of origins and sizes, and formats of numbers. */
 
 export const ORIGIN_NAMES = {
   webapp: "Web app",
@@ -36,18 +36,31 @@ export function ratio(numerator: number, denominator: number): number | null {
   return denominator ? numerator / denominator : null;
 }
 
+// Formats are created once, because their creation takes longer than formatting.
+const NUMBER = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
+const LARGE_NUMBER = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
+const PERCENT = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
+const SMALL_PERCENT = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
+const CHANGE = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1, signDisplay: "exceptZero" });
+const LARGE_CHANGE = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0, signDisplay: "exceptZero" });
+
 /** Formats a number: large ones without decimals. Null is a dash. */
 export function formatNumber(value: number | null): string {
   if (value === null) return "–";
-  return value.toLocaleString(undefined, { maximumFractionDigits: Math.abs(value) >= 100 ? 0 : 2 });
+  return (Math.abs(value) >= 100 ? LARGE_NUMBER : NUMBER).format(value);
 }
 
 /** Formats a ratio as a percentage. */
-export function percent(value: number): string {
-  return value.toLocaleString(undefined, { style: "percent", maximumFractionDigits: value < 0.1 ? 1 : 0 });
+export function formatPercent(value: number): string {
+  return (value < 0.1 ? SMALL_PERCENT : PERCENT).format(value);
 }
 
-/** Formats a relative change. */
-export function signedPercent(value: number): string {
-  return value.toLocaleString(undefined, { style: "percent", maximumFractionDigits: Math.abs(value) < 1 ? 1 : 0, signDisplay: "exceptZero" });
+/** Formats a relative change as a percentage with a sign. */
+export function formatChange(value: number): string {
+  return (Math.abs(value) < 1 ? CHANGE : LARGE_CHANGE).format(value);
+}
+
+/** Returns a text with its first letter in upper case. */
+export function capitalize(text: string): string {
+  return text.replace(/^./, (letter) => letter.toUpperCase());
 }

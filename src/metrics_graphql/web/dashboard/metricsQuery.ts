@@ -1,6 +1,7 @@
-/** The GraphQL query of a view, assembled from the fields of each card. */
+/** The GraphQL documents and variables of the dashboard. The document of a view is assembled from the fields of each card. */
 
-import { type Measure, type Measures, MEASURES, type Origin, ORIGIN_NAMES, type Size, SIZE_NAMES } from "./measures";
+import type { GraphQLRequest } from "../shared/api";
+import { capitalize, type Measures, MEASURES, type Origin, ORIGIN_NAMES, type Size, SIZE_NAMES } from "./measures";
 import { chooseInterval, type Interval, type TimeRange, toTimeRanges } from "./period";
 import { ENTERPRISE, type View } from "./view";
 
@@ -16,7 +17,7 @@ export interface Named {
   name: string | null;
 }
 
-/** A row of a breakdown. One of its fields, named by `BREAKDOWNS`, is what the row is about. */
+/** A row of a breakdown. `BREAKDOWNS` names its field with the subject: an object or, for origins and sizes, an enum value. */
 export type Row = Measures & { [node: string]: Named | string };
 
 export interface RowPage {
@@ -25,7 +26,7 @@ export interface RowPage {
   pageInfo: { hasNextPage: boolean; endCursor: string | null };
 }
 
-/** The breakdowns, which are cards: the field of the API, the field of its rows, and what a row is. */
+/** The breakdowns, each a card: the field of the API, the field of its rows with the subject, and its texts. */
 export const BREAKDOWNS = {
   organizations: { field: "byOrganization", node: "organization", title: "Organizations", noun: "organization" },
   users: { field: "byUser", node: "user", title: "Users", noun: "user" },
@@ -35,7 +36,14 @@ export const BREAKDOWNS = {
   sizes: { field: "bySize", node: "size", title: "By size", noun: "size" },
 } as const;
 export type BreakdownId = keyof typeof BREAKDOWNS;
+/** The ranked breakdowns of an organization. Filters search their subjects by name or id. */
 export const RANKINGS = ["users", "serviceUsers", "playbooks"] as const;
+export type RankingId = (typeof RANKINGS)[number];
+
+/** Whether the subjects of a breakdown are enum values. Such a breakdown is a list without pages. */
+export function isEnumBreakdown(id: BreakdownId): id is "origins" | "sizes" {
+  return id === "origins" || id === "sizes";
+}
 
 export interface Totals extends Measures {
   activeUsers: { totalCount: number } | null;
@@ -71,7 +79,7 @@ export interface SessionMetricsFilters {
 }
 
 /** The variables of the documents. */
-export interface MetricsVariables {
+interface MetricsVariables {
   org: string;
   filters: SessionMetricsFilters;
   previous: SessionMetricsFilters;
@@ -90,16 +98,18 @@ export interface MetricsQuery {
 }
 
 export const MAX_ORGANIZATIONS = 1000;
+export const MAX_OPTIONS = 50;
 export const VIEWER_DOCUMENT = `query Viewer { viewer { name enterprise permissions organizations(first: ${MAX_ORGANIZATIONS}) { id name } } }`;
 
 export const OPTIONS_DOCUMENT = `query Options($org: ID, $kind: FilterOptionKind!, $search: String!) {
-  filterOptions(orgId: $org, kind: $kind, search: $search, first: 50) { id name }
+  filterOptions(orgId: $org, kind: $kind, search: $search, first: ${MAX_OPTIONS}) { id name }
 }`;
 
 const SERIES = "timeSeries(interval: $interval, timeZone: $timeZone)";
+const SESSIONS_SERIES = `${SERIES} { period { startsAt endsAt } sessionsCreatedCount }`;
 const ACTIVE_USERS = "activeUsers: byUser(first: 1) { totalCount }";
 
-/** The fields of each card: of the period, of the one before, and whether it is known that the data reach back. */
+/** The fields of each card by alias, as in `DashboardData`. */
 const CARD_FIELDS: Record<string, { metrics: string; previous?: string; earlier?: string }> = {
   totals: { metrics: `...Measures\n${ACTIVE_USERS}`, previous: `...Measures\n${ACTIVE_USERS}`, earlier: "sessionsCreatedCount" },
   overTime: {
@@ -110,18 +120,18 @@ const CARD_FIELDS: Record<string, { metrics: string; previous?: string; earlier?
   sessionsCreatedByOrigin { ${Object.keys(ORIGIN_NAMES).join(" ")} }
   sessionsCreatedBySize { ${Object.keys(SIZE_NAMES).join(" ")} }
 }`,
-    previous: `${SERIES} { period { startsAt endsAt } sessionsCreatedCount }`,
+    previous: SESSIONS_SERIES,
   },
   acus: { metrics: `${SERIES} { period { startsAt endsAt } sessionsCreatedCount acusConsumed avgAcusPerSession }` },
-  ...Object.fromEntries(
-    Object.entries(BREAKDOWNS).map(([id, { field, node }]) => {
-      const isEnum = node === "origin" || node === "size";
-      const page = isEnum ? "" : "(first: $first, after: $after, orderBy: $order)";
-      const rest = isEnum ? "" : " totalCount pageInfo { hasNextPage endCursor }";
-      return [id, { metrics: `${field}${page} {${rest} nodes { ${node}${isEnum ? "" : " { id name }"} ...Measures } }` }];
-    }),
-  ),
+  ...Object.fromEntries((Object.keys(BREAKDOWNS) as BreakdownId[]).map((id) => [id, { metrics: breakdownField(id) }])),
 };
+
+function breakdownField(id: BreakdownId): string {
+  const { field, node } = BREAKDOWNS[id];
+  if (isEnumBreakdown(id)) return `${field} { nodes { ${node} ...Measures } }`;
+  return `${field}(first: $first, after: $after, orderBy: $order) { totalCount pageInfo { hasNextPage endCursor } nodes { ${node} { id name } ...Measures } }`;
+}
+
 export type CardId = "totals" | "overTime" | "acus" | BreakdownId;
 
 const ENTERPRISE_CARD_IDS = Object.keys(CARD_FIELDS) as CardId[];
@@ -145,33 +155,38 @@ const FRAGMENT = `fragment Measures on SessionAggregates {
   ${Object.keys(MEASURES).join("\n  ")}
 }`;
 
-/** Returns the document with the fields of some cards. It is the same text for each view, so that it can be a trusted document. */
+/** Returns the document with the fields of some cards. Views differ in variables only, so that it can be a trusted document. */
 export function buildDocument(cards: CardId[], org: string): string {
-  const name = cards.length === 1 ? cards[0]!.replace(/^./, (letter) => letter.toUpperCase()) : "Dashboard";
-  const field = org === ENTERPRISE ? "enterpriseSessionMetrics(filters: $" : "sessionMetrics(orgId: $org, filters: $";
+  const name = cards.length === 1 ? capitalize(cards[0]!) : "Dashboard";
   const roots = (["metrics", "previous", "earlier"] as const).flatMap((alias) => {
     const fields = cards.flatMap((card) => CARD_FIELDS[card]![alias] ?? []);
-    const argument = alias === "metrics" ? "filters" : alias;
-    return fields.length ? [`  ${alias}: ${field}${argument}) {\n    ${fields.join("\n").replaceAll("\n", "\n    ")}\n  }`] : [];
+    const root = rootField(org, alias === "metrics" ? "filters" : alias);
+    return fields.length ? [`  ${alias}: ${root} {\n    ${fields.join("\n").replaceAll("\n", "\n    ")}\n  }`] : [];
   });
-  const selection = `{\n${roots.join("\n")}\n}`;
+  return toDocument(name, `{\n${roots.join("\n")}\n}`);
+}
+
+/** Returns the document that finds the newest session. */
+function buildHistoryDocument(org: string): string {
+  return toDocument("History", `{\n  metrics: ${rootField(org, "filters")} { ${SESSIONS_SERIES} }\n}`);
+}
+
+/** Returns the field of the metrics that match the filters in a variable. */
+function rootField(org: string, variable: keyof MetricsVariables): string {
+  return org === ENTERPRISE ? `enterpriseSessionMetrics(filters: $${variable})` : `sessionMetrics(orgId: $org, filters: $${variable})`;
+}
+
+/** Returns a named query, with the variables and the fragment that its selection uses. */
+function toDocument(name: string, selection: string): string {
   const variables = variablesOf(selection).map((variable) => `$${variable}: ${VARIABLE_TYPES[variable]}`);
   const fragment = selection.includes("...Measures") ? `\n${FRAGMENT}` : "";
   return `query ${name}(${variables.join(", ")}) ${selection}${fragment}`;
 }
 
-/** The document that finds the newest session. */
-export function historyDocument(org: string): string {
-  const [parameter, argument] = org === ENTERPRISE ? ["", "enterpriseSessionMetrics("] : ["$org: ID!, ", "sessionMetrics(orgId: $org, "];
-  return `query History(${parameter}$filters: SessionMetricsFilters!, $interval: TimeInterval!, $timeZone: String!) {
-  metrics: ${argument}filters: $filters) { ${SERIES} { period { startsAt endsAt } sessionsCreatedCount } }
-}`;
-}
-
 /** Returns the documents that the dashboard sends. */
 export function allDocuments(): string[] {
-  const ofScope = (org: string) => [buildDocument(cardsOf(org), org), ...cardsOf(org).map((card) => buildDocument([card], org)), historyDocument(org)];
-  return [VIEWER_DOCUMENT, OPTIONS_DOCUMENT, ...ofScope(""), ...ofScope(ENTERPRISE)];
+  const documentsOf = (org: string) => [buildDocument(cardsOf(org), org), ...cardsOf(org).map((card) => buildDocument([card], org)), buildHistoryDocument(org)];
+  return [VIEWER_DOCUMENT, OPTIONS_DOCUMENT, ...documentsOf(""), ...documentsOf(ENTERPRISE)];
 }
 
 /** Returns the variables that a text uses. */
@@ -179,22 +194,25 @@ function variablesOf(text: string): (keyof MetricsVariables)[] {
   return (Object.keys(VARIABLE_TYPES) as (keyof MetricsVariables)[]).filter((variable) => new RegExp(`\\$${variable}\\b`).test(text));
 }
 
-/** A document and its variables. */
-export interface MetricsRequest {
-  query: string;
-  variables: Partial<MetricsVariables>;
+/** Returns the request for some cards. */
+export function buildRequest(cards: CardId[], { variables }: MetricsQuery): GraphQLRequest {
+  return toRequest(buildDocument(cards, variables.org), variables);
 }
 
-/** Returns the request for some cards. */
-export function buildRequest(cards: CardId[], { variables }: MetricsQuery): MetricsRequest {
-  const query = buildDocument(cards, variables.org);
+/** Returns the request for the number of sessions by interval of a range. */
+export function buildHistoryRequest({ variables }: MetricsQuery, interval: Interval, after: string, before: string): GraphQLRequest {
+  const filters = { ...variables.filters, timeAfter: after, timeBefore: before };
+  return toRequest(buildHistoryDocument(variables.org), { ...variables, filters, interval });
+}
+
+function toRequest(query: string, variables: MetricsVariables): GraphQLRequest {
   return { query, variables: Object.fromEntries(variablesOf(query).map((name) => [name, variables[name]])) };
 }
 
-/** The number of rows of a ranking before all are shown. */
+/** The number of rows of a ranking until all are requested. */
 const FIRST_ROWS = 10;
 
-/** Returns the query of a view, whose period may end now. */
+/** Returns the query of a view, with the range of its period at an instant. */
 export function toMetricsQuery(view: View, now: Date): MetricsQuery {
   const { current, previous } = toTimeRanges(view.period, view.comparison, view.zone, now);
   const filters = { ...toBounds(current.after, current.before), ...toFilters(view) };
@@ -210,7 +228,7 @@ export function toMetricsQuery(view: View, now: Date): MetricsQuery {
       timeZone: view.zone,
       first: FIRST_ROWS,
       after: null,
-      order: { field: enumName(view.order), direction: "DESC" },
+      order: { field: toEnumValue(view.order), direction: "DESC" },
     },
   };
 }
@@ -231,7 +249,7 @@ function toFilters(view: View): Partial<SessionMetricsFilters> {
   } as Partial<SessionMetricsFilters>;
 }
 
-/** Returns the value of an enum for a field, like `ACUS_CONSUMED`. */
-function enumName(measure: Measure): string {
-  return measure.replace(/[A-Z]/g, "_$&").toUpperCase();
+/** Returns the enum value of a field, like `ACUS_CONSUMED`. */
+export function toEnumValue(field: string): string {
+  return field.replace(/[A-Z]/g, "_$&").toUpperCase();
 }

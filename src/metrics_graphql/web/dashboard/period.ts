@@ -32,20 +32,26 @@ export type Comparison = keyof typeof COMPARISONS;
 
 export type Interval = "HOUR" | "DAY" | "WEEK" | "MONTH";
 
-/** Instants, inclusive start and exclusive end, and the dates they are in. */
+/** The instants of a range (inclusive start, exclusive end), and its dates. */
 export interface TimeRange {
   after: Date;
   before: Date;
   dates: DateRange;
-  /** The end, if it is not the end of the last day. */
+  /** The end, if it is within the last day; otherwise null. */
   until: Date | null;
 }
 
+export const HOUR = 3_600_000;
+export const DAY = 24 * HOUR;
 /** Pull requests of sessions of this many days may yet be merged. */
 export const MATURING_DAYS = 7;
-const DAY = 86_400_000;
-/** The current day ends at the next multiple, so that the requests of these minutes are equal, and served from a cache. */
-const STEP = 5 * 60_000;
+/** A range that ends now ends at the next multiple of this, so that requests within it are equal and can be cached. */
+const NOW_RESOLUTION = 5 * 60_000;
+
+/** Whether pull requests of sessions at an instant may yet be merged. */
+export function isMaturing(instant: Date, now: Date): boolean {
+  return instant.getTime() > now.getTime() - MATURING_DAYS * DAY;
+}
 
 /** Returns the canonical name of an IANA time zone; null for anything else, such as `Etc/Unknown` or `+02:00`. */
 export function canonicalZone(name: string): string | null {
@@ -60,24 +66,23 @@ export function canonicalZone(name: string): string | null {
 /** The browser's time zone, as it reports it. */
 export const BROWSER_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
-/** Returns the range of a period, and the range that it is compared with. Today ends now, and so at the same time of day in both. */
+/** Returns the range of a period, and the range that it is compared with. If the first ends now, both end at the same time of day. */
 export function toTimeRanges(period: Period, comparison: Comparison, zone: string, now: Date): { current: TimeRange; previous: TimeRange } {
   const today = wallTime(now, zone).slice(0, 10);
   const given = typeof period === "object" ? period : presetDates(period, today);
   const endsNow = given.from <= today && given.to >= today;
   const dates = endsNow ? { from: given.from, to: today } : given;
   const previousDates = comparison === "year" ? { from: addMonths(dates.from, -12), to: addMonths(dates.to, -12) } : datesBefore(period, dates);
-  const end = startOfDay(addDays(dates.to, 1), zone);
-  const until = new Date(Math.ceil((now.getTime() + 1) / STEP) * STEP);
-  const range = (dates: DateRange, until: Date | null): TimeRange => ({
-    after: startOfDay(dates.from, zone),
-    before: until ?? startOfDay(addDays(dates.to, 1), zone),
-    dates,
-    until,
-  });
-  if (!endsNow || until >= end) return { current: range(dates, null), previous: range(previousDates, null) };
+  const current = wholeDays(dates, zone);
+  const previous = wholeDays(previousDates, zone);
+  const until = new Date(Math.ceil((now.getTime() + 1) / NOW_RESOLUTION) * NOW_RESOLUTION);
+  if (!endsNow || until >= current.before) return { current, previous };
   const previousUntil = toInstant(previousDates.to, wallTime(until, zone).slice(11), zone);
-  return { current: range(dates, until), previous: range(previousDates, previousUntil) };
+  return { current: { ...current, before: until, until }, previous: { ...previous, before: previousUntil, until: previousUntil } };
+}
+
+function wholeDays(dates: DateRange, zone: string): TimeRange {
+  return { after: startOfDay(dates.from, zone), before: startOfDay(addDays(dates.to, 1), zone), dates, until: null };
 }
 
 function presetDates(id: PresetId, today: string): DateRange {
@@ -164,21 +169,21 @@ function toInstant(date: string, time: string, zone: string): Date {
   return earliest ?? candidates[0]!;
 }
 
-export function startOfDay(date: string, zone: string): Date {
+function startOfDay(date: string, zone: string): Date {
   return toInstant(date, "00:00:00", zone);
 }
 
 /** Whether there is such a date, from the Unix epoch on. */
-export function isDate(text: string): boolean {
+function isDate(text: string): boolean {
   return /^\d{4}-\d\d-\d\d$/.test(text) && text >= MIN_DATE && !isNaN(new Date(text).getTime()) && isoDate(new Date(text)) === text;
 }
 
 export const MIN_DATE = "1970-01-01";
 export const MAX_DATE = "9998-12-31";
-/** Keeps a monthly series below the API's limit of buckets. */
+/** A monthly series of more years would exceed the API's limit of buckets. */
 const MAX_YEARS = 80;
 
-/** Returns what is wrong with dates; an empty string if nothing is. */
+/** Returns the error in the dates of a URL or a form; an empty string if they are valid. */
 export function dateRangeProblem(from: string, to: string): string {
   for (const [name, date] of Object.entries({ from, to })) {
     if (!date) return `“${name}” is missing: a range has two dates, like from=2026-01-01&to=2026-01-31.`;
@@ -208,8 +213,8 @@ export function formatRange({ dates, until }: TimeRange, zone: string): string {
   return `${formatDates(dates)}${until ? `, until ${formatTime(until, zone)}` : ""}`;
 }
 
-/** Formats the days of a range without the year, unless it is another one than now. A single day has its time of day, if it ends within. */
-export function formatShort(range: TimeRange, zone: string): string {
+/** Formats the days of a range of several days in the current year, without the year; other ranges as `formatRange` does. */
+export function formatShortRange(range: TimeRange, zone: string): string {
   const { from, to } = range.dates;
   const isThisYear = from.startsWith(String(new Date().getFullYear()));
   return from === to || !isThisYear ? formatRange(range, zone) : formatDates(range.dates, { month: "short", day: "numeric" });
@@ -221,9 +226,9 @@ export function formatTime(instant: Date, zone: string): string {
 
 export const formatDate = (date: string) => formatDates({ from: date, to: date });
 
-/** Formats the start of a bucket for an axis. */
-export function bucketLabel(startsAt: string, interval: Interval, zone: string): string {
-  return new Date(startsAt).toLocaleString(undefined, { ...FORMATS[interval], timeZone: zone });
+/** Returns the format of the start of a bucket, for an axis. */
+export function bucketFormat(interval: Interval, zone: string): Intl.DateTimeFormat {
+  return new Intl.DateTimeFormat(undefined, { ...BUCKET_FORMATS[interval], timeZone: zone });
 }
 
 /** Formats the start of a bucket for tables and CSV: as a date or, by hour, as a time with UTC offset. */
@@ -231,13 +236,11 @@ export function bucketStart(startsAt: string, interval: Interval, zone: string):
   const start = new Date(startsAt);
   const wall = wallTime(start, zone);
   if (interval !== "HOUR") return wall.slice(0, 10);
-  const minutes = Math.round(offset(start, zone) / 60_000);
-  const sign = minutes < 0 ? "-" : "+";
-  const [hours, rest] = [Math.floor(Math.abs(minutes) / 60), Math.abs(minutes) % 60].map((number) => String(number).padStart(2, "0"));
-  return `${wall.slice(0, 16)}${sign}${hours}:${rest}`;
+  const shift = offset(start, zone);
+  return `${wall.slice(0, 16)}${shift < 0 ? "-" : "+"}${new Date(Math.abs(shift)).toISOString().slice(11, 16)}`;
 }
 
-const FORMATS: Record<Interval, Intl.DateTimeFormatOptions> = {
+const BUCKET_FORMATS: Record<Interval, Intl.DateTimeFormatOptions> = {
   HOUR: { weekday: "short", hour: "2-digit", minute: "2-digit" },
   DAY: { weekday: "short", day: "numeric", month: "short" },
   WEEK: { day: "numeric", month: "short", year: "2-digit" },

@@ -1,16 +1,16 @@
-/** React hooks that fetch the viewer and the metrics of a view. */
+/** React hooks that fetch the viewer, the metrics of a view, and options of filters. */
 
 import { useEffect, useState } from "react";
 
-import { execute, type GraphQLResponseError, RequestError } from "../shared/api";
+import { execute, type GraphQLRequest, type GraphQLResponseError, RequestError } from "../shared/api";
 import {
   BREAKDOWNS,
   type BreakdownId,
   type Bucket,
+  buildHistoryRequest,
   buildRequest,
   cardsOf,
   type DashboardData,
-  historyDocument,
   type Metrics,
   type MetricsQuery,
   type Named,
@@ -33,13 +33,13 @@ export function retryDelay(error: RequestError): number {
   return TRANSIENT_CODES.has(error.code) ? Math.max(MIN_RETRY_SECONDS, error.retryAfterSeconds) : 0;
 }
 
-export interface QueryState<Data> {
+interface QueryState<Data> {
   data: Data | null;
   error: RequestError | null;
   isLoading: boolean;
 }
 
-/** The metrics of a view, with the query that they were fetched by. */
+/** The metrics of a view, and the query that returned them. */
 export interface MetricsResult {
   query: MetricsQuery;
   data: DashboardData & { metrics: Metrics };
@@ -57,30 +57,29 @@ export interface Credentials {
 /** Fetches the service user of the token. Disabled without a token. */
 export function useViewer({ token, signInCount }: Credentials): QueryState<Viewer> {
   return useQuery(`${signInCount} ${token}`, token && "viewer", 0, async (signal) => {
-    const { data, errors } = await execute<{ viewer: Viewer }>(token, VIEWER_DOCUMENT, {}, signal);
+    const { data, errors } = await execute<{ viewer: Viewer }>(token, { query: VIEWER_DOCUMENT, variables: {} }, signal);
     return { ...data.viewer, organizations: notNull(data.viewer.organizations, errors) };
   });
 }
 
 /** Fetches the metrics of a view, again every minute while the page is visible. Disabled without an organization. */
 export function useMetrics({ token, signInCount }: Credentials, view: View): QueryState<MetricsResult> {
-  // The query does not depend on how it is drawn.
+  // Options of the chart do not change the query.
   const key = JSON.stringify({ ...view, split: undefined, overlay: undefined });
   return useQuery(`${signInCount} ${token} ${view.org}`, view.org && key, REFRESH_SECONDS, async (signal) => {
     const query = toMetricsQuery(view, new Date());
-    const request = buildRequest(cardsOf(view.org), query);
-    const { data, errors } = await execute<DashboardData>(token, request.query, request.variables, signal);
+    const { data, errors } = await execute<DashboardData>(token, buildRequest(cardsOf(view.org), query), signal);
     return { query, data: { ...data, metrics: notNull(data.metrics, errors) }, errors, fetchedAt: new Date() };
   });
 }
 
 /** Finds the date of the newest session that matches the filters of a query; null if there is none. */
-export function useNewestDate(token: string, { variables }: MetricsQuery): QueryState<string> {
-  const { org, filters, timeZone } = variables;
+export function useNewestDate(token: string, query: MetricsQuery): QueryState<string> {
+  const { org, filters, timeZone } = query.variables;
   return useQuery(`${token} ${org}`, JSON.stringify(filters), 0, async (signal) => {
-    const lastBucket = async (interval: Interval, timeAfter: string, timeBefore: string) => {
-      const given = { ...(org !== ENTERPRISE && { org }), filters: { ...filters, timeAfter, timeBefore }, interval, timeZone };
-      const { data, errors } = await execute<{ metrics: { timeSeries: Bucket[] | null } | null }>(token, historyDocument(org), given, signal);
+    const lastBucket = async (interval: Interval, after: string, before: string) => {
+      const request = buildHistoryRequest(query, interval, after, before);
+      const { data, errors } = await execute<{ metrics: { timeSeries: Bucket[] | null } | null }>(token, request, signal);
       return notNull(data.metrics?.timeSeries, errors).findLast((bucket) => bucket.sessionsCreatedCount > 0);
     };
     const month = await lastBucket("MONTH", "2000-01-01T00:00:00Z", new Date().toISOString());
@@ -89,32 +88,33 @@ export function useNewestDate(token: string, { variables }: MetricsQuery): Query
   });
 }
 
-/** Searches what can be filtered by. Disabled without a kind. */
+/** Searches the options of a filter. Disabled without a kind. */
 export function useOptions(token: string, org: string, kind: string, search: string): QueryState<Named[]> {
   return useQuery(`${token} ${org} ${kind}`, kind && `?${search}`, 0, async (signal) => {
-    const variables = { ...(org !== ENTERPRISE && { org }), kind, search };
-    const { data, errors } = await execute<{ filterOptions: Named[] | null }>(token, OPTIONS_DOCUMENT, variables, signal);
+    const request = { query: OPTIONS_DOCUMENT, variables: { ...(org !== ENTERPRISE && { org }), kind, search } };
+    const { data, errors } = await execute<{ filterOptions: Named[] | null }>(token, request, signal);
     return notNull(data.filterOptions, errors);
   });
 }
 
-const MAX_PAGE = 100;
+const MAX_PAGE_SIZE = 100;
+const PAGE_TIMEOUT_MILLISECONDS = 30_000;
 
 /** Fetches all rows of a breakdown, page by page. */
 export async function fetchRows(token: string, query: MetricsQuery, id: BreakdownId): Promise<Row[]> {
   const rows: Row[] = [];
   let after: string | null = null;
   do {
-    const request = buildRequest([id], { ...query, variables: { ...query.variables, first: MAX_PAGE, after } });
-    const response = await execute<DashboardData>(token, request.query, request.variables, AbortSignal.timeout(30_000));
-    const page: RowPage = notNull(response.data.metrics?.[BREAKDOWNS[id].field], response.errors);
+    const request: GraphQLRequest = buildRequest([id], { ...query, variables: { ...query.variables, first: MAX_PAGE_SIZE, after } });
+    const { data, errors } = await execute<DashboardData>(token, request, AbortSignal.timeout(PAGE_TIMEOUT_MILLISECONDS));
+    const page: RowPage = notNull(data.metrics?.[BREAKDOWNS[id].field], errors);
     rows.push(...page.nodes);
     after = page.pageInfo.hasNextPage ? page.pageInfo.endCursor : null;
   } while (after);
   return rows;
 }
 
-/** Returns a required field. Throws its error if it is null. */
+/** Returns the value of a required field. If it is null, throws the error of the response. */
 function notNull<Value>(value: Value | null | undefined, errors: GraphQLResponseError[]): Value {
   if (value != null) return value;
   throw new RequestError(errors[0]?.message ?? "The server returned no data.", errors[0]?.extensions?.code ?? "INTERNAL");
@@ -123,8 +123,8 @@ function notNull<Value>(value: Value | null | undefined, errors: GraphQLResponse
 const INITIAL_STATE = { data: null, error: null, isLoading: true };
 
 /**
- * Fetches on each new key, retries transient errors, and refreshes after some seconds, if they are not 0, while the page
- * is visible. An empty key disables it. Within a scope, previous data remains while loading.
+ * Fetches on each new key, and retries transient errors. While the page is visible, fetches again `refreshSeconds` after
+ * a response, unless they are 0. An empty key disables it. Within a scope, previous data remain while loading.
  */
 function useQuery<Data>(scope: string, key: string, refreshSeconds: number, queryFn: (signal: AbortSignal) => Promise<Data | null>): QueryState<Data> {
   const [state, setState] = useState<QueryState<Data> & { scope: string; key: string }>({ ...INITIAL_STATE, scope, key });

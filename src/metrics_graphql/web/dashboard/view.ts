@@ -29,17 +29,25 @@ export interface View {
   overlay: boolean;
 }
 
-/** A view, and what is wrong with its URL. */
-export interface ParsedView {
+/** The view of a URL. */
+interface ParsedView {
   view: View;
-  /** Why there is nothing to show; an empty string if nothing is wrong. */
+  /** The first error in the URL, which hides the metrics; an empty string if there is none. */
   problem: string;
-  /** What was replaced by something else. */
+  /** Parameters that were ignored or replaced. */
   notices: string[];
 }
 
 export const ENTERPRISE = "*";
-export const NO_FILTERS: Pick<View, "users" | "serviceUsers" | "playbooks" | "origins" | "sizes" | "merged"> = {
+export const DEFAULT_ORDER: Measure = "sessionsCreatedCount";
+const DEFAULT_COMPARISON: Comparison = "previous";
+const DEFAULT_SPLIT: Split = "origin";
+
+/** The query parameters of the filters by lists of ids, origins or sizes. */
+const FILTER_PARAMS = { users: "user", serviceUsers: "service_user", playbooks: "playbook", origins: "origin", sizes: "size" } as const;
+type ListFilter = keyof typeof FILTER_PARAMS;
+
+export const NO_FILTERS: Pick<View, ListFilter | "merged"> = {
   users: [],
   serviceUsers: [],
   playbooks: [],
@@ -48,17 +56,25 @@ export const NO_FILTERS: Pick<View, "users" | "serviceUsers" | "playbooks" | "or
   merged: "",
 };
 
-/** Returns the number of filters of a view. */
+/** Returns the number of filters in use. */
 export function countFilters(view: View): number {
   return (Object.keys(NO_FILTERS) as (keyof typeof NO_FILTERS)[]).filter((name) => view[name].length > 0).length;
 }
 
-const NAMES = ["org", "period", "from", "to", "compare", "tz", "user", "service_user", "playbook", "origin", "size", "merged", "split", "order", "overlay"];
+/** Returns a change of the view: to a filter by one value or, if that is the current filter, to none. */
+export function toggleFilter(view: View, id: ListFilter, value: string): Partial<View> {
+  const values: string[] = view[id];
+  const isOnly = values.length === 1 && values[0] === value;
+  return { [id]: isOnly ? [] : [value] };
+}
 
-export function parseView(search: string): ParsedView {
+const PARAMS: string[] = ["org", "period", "from", "to", "compare", "tz", ...Object.values(FILTER_PARAMS), "merged", "split", "order", "overlay"];
+
+function parseView(search: string): ParsedView {
   const params = new URLSearchParams(search);
   const problems: string[] = [];
-  const notices = [...new Set(params.keys())].filter((name) => !NAMES.includes(name)).map((name) => `“${name}” in the address is not known here, and ignored.`);
+  const ignored = [...new Set(params.keys())].filter((name) => !PARAMS.includes(name));
+  const notices = ignored.map((name) => `“${name}” in the address is not known, and is ignored.`);
   const oneOf = <Value extends string>(name: string, values: readonly Value[], byDefault: Value): Value => {
     const value = (params.get(name) ?? byDefault) as Value;
     if (values.includes(value)) return value;
@@ -80,20 +96,20 @@ export function parseView(search: string): ParsedView {
   }
   const givenZone = params.get("tz") ?? BROWSER_ZONE;
   const zone = canonicalZone(givenZone);
-  if (!zone) notices.push(`“${givenZone}” is not a known time zone. Days are those of UTC.`);
+  if (!zone) notices.push(`“${givenZone}” is not a known time zone. Days are in UTC.`);
   const view: View = {
     org: params.get("org") ?? "",
     period,
-    comparison: oneOf("compare", Object.keys(COMPARISONS) as Comparison[], "previous"),
+    comparison: oneOf("compare", Object.keys(COMPARISONS) as Comparison[], DEFAULT_COMPARISON),
     zone: zone ?? "UTC",
-    users: uniqueIds(params.getAll("user")),
-    serviceUsers: uniqueIds(params.getAll("service_user")),
-    playbooks: uniqueIds(params.getAll("playbook")),
-    origins: someOf("origin", Object.keys(ORIGIN_NAMES) as Origin[]),
-    sizes: someOf("size", Object.keys(SIZE_NAMES) as Size[]),
+    users: uniqueIds(params.getAll(FILTER_PARAMS.users)),
+    serviceUsers: uniqueIds(params.getAll(FILTER_PARAMS.serviceUsers)),
+    playbooks: uniqueIds(params.getAll(FILTER_PARAMS.playbooks)),
+    origins: someOf(FILTER_PARAMS.origins, Object.keys(ORIGIN_NAMES) as Origin[]),
+    sizes: someOf(FILTER_PARAMS.sizes, Object.keys(SIZE_NAMES) as Size[]),
     merged: oneOf("merged", ["", "yes", "no"], ""),
-    split: oneOf("split", ["origin", "size"], "origin"),
-    order: oneOf("order", Object.keys(MEASURES) as Measure[], "sessionsCreatedCount"),
+    split: oneOf("split", ["origin", "size"], DEFAULT_SPLIT),
+    order: oneOf("order", Object.keys(MEASURES) as Measure[], DEFAULT_ORDER),
     overlay: oneOf("overlay", ["", "previous"], "") !== "",
   };
   return { view, problem: problems[0] ?? "", notices };
@@ -103,7 +119,7 @@ function uniqueIds(ids: string[]): string[] {
   return [...new Set(ids)].filter(Boolean);
 }
 
-export function serializeView(view: View): string {
+function serializeView(view: View): string {
   const params = new URLSearchParams();
   if (view.org) params.set("org", view.org);
   if (typeof view.period === "string") {
@@ -113,15 +129,13 @@ export function serializeView(view: View): string {
     params.set("to", view.period.to);
   }
   params.set("tz", view.zone);
-  if (view.comparison !== "previous") params.set("compare", view.comparison);
-  for (const id of view.users) params.append("user", id);
-  for (const id of view.serviceUsers) params.append("service_user", id);
-  for (const id of view.playbooks) params.append("playbook", id);
-  for (const origin of view.origins) params.append("origin", origin);
-  for (const size of view.sizes) params.append("size", size);
+  if (view.comparison !== DEFAULT_COMPARISON) params.set("compare", view.comparison);
+  for (const [filter, name] of Object.entries(FILTER_PARAMS)) {
+    for (const value of view[filter as ListFilter]) params.append(name, value);
+  }
   if (view.merged) params.set("merged", view.merged);
-  if (view.split !== "origin") params.set("split", view.split);
-  if (view.order !== "sessionsCreatedCount") params.set("order", view.order);
+  if (view.split !== DEFAULT_SPLIT) params.set("split", view.split);
+  if (view.order !== DEFAULT_ORDER) params.set("order", view.order);
   if (view.overlay) params.set("overlay", "previous");
   return `?${params}`;
 }

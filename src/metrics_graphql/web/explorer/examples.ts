@@ -1,5 +1,6 @@
-/** The queries of the first tabs, and the one that fills in their variables. */
+/** The example queries of GraphiQL's initial tabs, and their variables. */
 
+/** Finds an organization for the variables of the examples. */
 export const ORGANIZATION_DOCUMENT = "{ viewer { organizations(first: 1) { id } } }";
 
 export const EXAMPLES = [

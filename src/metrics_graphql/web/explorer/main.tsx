@@ -18,7 +18,7 @@ import { readToken, storeToken } from "../shared/token";
 import { EXAMPLES, exampleVariables, ORGANIZATION_DOCUMENT } from "./examples";
 import { fixTabRoles } from "./tabRoles";
 
-/** Whether the server refuses documents that are not trusted, and so introspection, too. */
+/** Whether the server rejects all other documents, introspection included. */
 const TRUSTED_DOCUMENTS_ONLY = document.querySelector<HTMLMetaElement>("meta[name=trusted-documents-only]")!.content === "true";
 
 /** Sends the editor's requests with the current token. */
@@ -38,7 +38,7 @@ function TokenField() {
     if (token === appliedToken) return;
     setAppliedToken(token);
     if (!token) signOut();
-    if (wasSignedOut && token) reloadExamples();
+    else if (wasSignedOut) reloadExamples();
     else if (!TRUSTED_DOCUMENTS_ONLY) void introspect();
   };
   return (
@@ -67,7 +67,7 @@ const PLACEHOLDER_ORG = "org-example";
 async function firstOrganization(): Promise<string> {
   if (!readToken()) return PLACEHOLDER_ORG;
   try {
-    const { data } = await execute<ViewerData>(readToken(), ORGANIZATION_DOCUMENT, {}, AbortSignal.timeout(2000));
+    const { data } = await execute<ViewerData>(readToken(), { query: ORGANIZATION_DOCUMENT, variables: {} }, AbortSignal.timeout(2000));
     return data.viewer.organizations?.[0]?.id ?? PLACEHOLDER_ORG;
   } catch {
     return PLACEHOLDER_ORG;
@@ -78,7 +78,7 @@ interface ViewerData {
   viewer: { organizations: { id: string }[] | null };
 }
 
-/** Clears the tabs and the history, which the editor would store again without the reload. */
+/** Clears the tabs and the history, and reloads the page: the open editor would store them again. */
 function signOut(): void {
   addEventListener("pagehide", () => storeToken(""));
   location.reload();
@@ -133,8 +133,8 @@ createRoot(page).render(
     <p className="notice narrow">GraphiQL has three panes side by side. It needs a wider window: turn the phone, or open it on a computer.</p>
     {TRUSTED_DOCUMENTS_ONLY && (
       <p className="notice" role="note">
-        This server executes trusted documents only: the examples, the documents of the dashboard, and those of its operator. It refuses all others, and
-        introspection, so that the editor cannot complete names.
+        This server executes trusted documents only: the examples, the documents of the dashboard, and those of its operator. It rejects other documents and
+        introspection, so the editor cannot complete names.
       </p>
     )}
     <Explorer />

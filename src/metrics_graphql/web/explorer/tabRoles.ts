@@ -1,4 +1,4 @@
-/** Corrects the ARIA roles of GraphiQL's tabs: a list of buttons, one of them current. */
+/** Corrects the ARIA roles of GraphiQL's tabs: they become a list of buttons, one of them current. */
 
 /**
  * GraphiQL gives each tab the role `tab` and nests a close button in it, which screen readers can't

@@ -1,4 +1,10 @@
-/** GraphQL over HTTP, to the server of the page. */
+/** A client of the GraphQL API of this origin. */
+
+/** A document with its variables. */
+export interface GraphQLRequest {
+  query: string;
+  variables: object;
+}
 
 /** An error in a GraphQL response. */
 export interface GraphQLResponseError {
@@ -20,7 +26,7 @@ export class RequestError extends Error {
 }
 
 /** A response with data. Fields with an error are null. */
-export interface GraphQLResponse<Data> {
+interface GraphQLResponse<Data> {
   data: Data;
   errors: GraphQLResponseError[];
 }
@@ -28,7 +34,7 @@ export interface GraphQLResponse<Data> {
 /** The endpoint, relative to the page. */
 export const GRAPHQL_URL = new URL("graphql", document.baseURI).href;
 
-/** Proxies and servers refuse longer URLs. */
+/** Longer URLs may be rejected by proxies and servers. */
 const MAX_URL_LENGTH = 7000;
 
 /** Sends a GraphQL request by POST. Resolves for any HTTP status. */
@@ -37,10 +43,10 @@ export function post(token: string, request: object, signal: AbortSignal | null 
   return fetch(GRAPHQL_URL, { method: "POST", headers, body: JSON.stringify(request), signal });
 }
 
-/** Sends a query by GET, which the browser revalidates if it has the response, or by POST if the URL would be too long. */
-function send(token: string, query: string, variables: object, signal: AbortSignal): Promise<Response> {
-  const url = `${GRAPHQL_URL}?${new URLSearchParams({ query, variables: JSON.stringify(variables) })}`;
-  if (url.length > MAX_URL_LENGTH) return post(token, { query, variables }, signal);
+/** Sends a query by GET, so that the browser can cache and revalidate the response, or by POST if the URL would be too long. */
+function send(token: string, request: GraphQLRequest, signal: AbortSignal): Promise<Response> {
+  const url = `${GRAPHQL_URL}?${new URLSearchParams({ query: request.query, variables: JSON.stringify(request.variables) })}`;
+  if (url.length > MAX_URL_LENGTH) return post(token, request, signal);
   return fetch(url, { headers: headersOf(token), signal });
 }
 
@@ -49,10 +55,10 @@ function headersOf(token: string) {
 }
 
 /** Executes a query. Throws a `RequestError` if the response has no data. */
-export async function execute<Data>(token: string, query: string, variables: object, signal: AbortSignal): Promise<GraphQLResponse<Data>> {
+export async function execute<Data>(token: string, request: GraphQLRequest, signal: AbortSignal): Promise<GraphQLResponse<Data>> {
   // Tokens are printable ASCII, and `fetch` throws for header values outside Latin-1.
   if (!/^[!-~]+$/.test(token)) throw new RequestError("This token is not valid.", "UNAUTHENTICATED");
-  const response = await send(token, query, variables, signal).catch((error: unknown) => {
+  const response = await send(token, request, signal).catch((error: unknown) => {
     if (signal.aborted) throw error;
     throw new RequestError("The server can't be reached.", "UNREACHABLE");
   });

@@ -9,10 +9,10 @@ export function readToken(): string {
 
 /** Stores a token until the tab is closed. An empty one signs out, and clears the tabs and the history of GraphiQL. */
 export function storeToken(token: string): void {
-  if (!token)
-    Object.keys(localStorage)
-      .filter((key) => key.startsWith("graphiql:"))
-      .forEach((key) => localStorage.removeItem(key));
+  if (!token) {
+    const keys = Object.keys(localStorage).filter((key) => key.startsWith("graphiql:"));
+    keys.forEach((key) => localStorage.removeItem(key));
+  }
   sessionStorage.setItem(KEY, token);
 }
 
