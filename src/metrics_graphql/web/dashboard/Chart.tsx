@@ -1,4 +1,4 @@
-/** An ECharts chart in the page's colours, with a text alternative. */
+/** An ECharts chart in the page's colors, with a text alternative. */
 
 import { BarChart, LineChart } from "echarts/charts";
 import { AriaComponent, GridComponent, TooltipComponent } from "echarts/components";
