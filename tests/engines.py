@@ -152,8 +152,14 @@ class OwnPostgreSQL(PostgreSQLServer):
         )
 
     def start(self) -> None:
-        """Start it again."""
-        self._server.ensure_postgres_running()
+        """Start it again. Recovery may take longer than the ten seconds that the package waits."""
+        folder = self._server.pgdata
+        listen = ("-o", '-h ""', "-o", f"-k {folder}")
+        pg_ctl(
+            ["-w", "-t", "60", *listen, "-l", str(self._server.log), "start"],
+            pgdata=folder,
+            user=self._server.system_user,
+        )
 
 
 @contextmanager
