@@ -4,96 +4,46 @@ wrk (Debian's package wrk) generates the load on another core. Each round covers
 that other load on the machine slows all of them.
 """
 
-import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
 
 import httpx
+import psutil
 
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.service_users import create_service_user
-from scripts.benchmarks.dataset import ORG, START, YEAR, ensure_filled
+from scripts.benchmarks.dataset import ORG, ensure_filled
+from scripts.benchmarks.http_requests import (
+    ASGI,
+    FASTAPI,
+    FASTAPI_PLANNER_SETTINGS,
+    FASTAPI_RAW,
+    PRODUCT,
+    RATIO_CLIENTS,
+    STRAWBERRY,
+    STRAWBERRY_CACHED,
+    UNCACHED_GRAPHQL,
+    UNCACHED_REST,
+    cells_of,
+)
 from tests.serving import STARTING_SECONDS, free_port, served
 
 Row = dict[str, Any]
 SECONDS: Final = 3
 ROUNDS: Final = 3
-CLIENTS: Final = 8
-"""Connections, each of which waits for its response."""
-UNCACHED_CLIENTS: Final = (1, 16, 200)
-RATIO_CLIENTS: Final = 16
-"""The clients under which GraphQL is compared with REST."""
+MAX_DRAIN_SECONDS: Final = 20.0
+IDLE_SECONDS: Final = 0.3
 PERIODS_PER_RUN: Final = 16_000
 """More than the requests of a run. `DISTINCT_PERIODS` has enough of them for 108 runs."""
-
-PRODUCT: Final = "metrics-graphql"
-ASGI: Final = "bare_asgi"
-FASTAPI: Final = "fastapi"
-FASTAPI_PLANNER_SETTINGS: Final = "fastapi_planner_settings"
-STRAWBERRY: Final = "strawberry_default"
-STRAWBERRY_CACHED: Final = "strawberry_cached"
-"""The servers. All but the first are factories in `baselines`."""
-UNCACHED_GRAPHQL: Final = "uncached GraphQL"
-UNCACHED_REST: Final = "uncached REST"
-
-ALL_FIELDS: Final = """
-  query ($org: ID!, $filters: SessionMetricsFilters!) {
-    sessionMetrics(orgId: $org, filters: $filters) {
-      sessionsCreatedCount
-      sessionsCreatedBySize { xs s m l xl }
-      sessionsCreatedByOrigin { api automation desktop jira linear slack teams webapp }
-      sessionsCreatedWithPlaybookCount
-      sessionsCreatedWithSearchCount
-      sessionsWithMergedPrsCount
-      sessionsWithMergedPrsBySize { xs s m l xl }
-      avgAcusPerSession
-    }
-  }
-"""
-DASHBOARD: Final = """
-  query ($org: ID!, $filters: SessionMetricsFilters!) {
-    sessionMetrics(orgId: $org, filters: $filters) {
-      ...Measures
-      previousPeriod { ...Measures change { sessionsCreatedCount } }
-      timeSeries(interval: DAY) { ...Measures period { startsAt } }
-      byUser(first: 10) { totalCount nodes { ...Measures user { id } } }
-      byPlaybook(first: 10) { totalCount nodes { ...Measures playbook { id } } }
-    }
-  }
-  fragment Measures on SessionAggregates {
-    sessionsCreatedCount
-    sessionsCreatedBySize { xs s m l xl }
-    sessionsWithMergedPrsCount
-    avgAcusPerSession
-  }
-"""
-DISTINCT_PERIODS: Final = """
-local number = SEED
-request = function()
-  number = number + 1
-  local after = START + (number * 7919) % 1728000
-  local before = LAST - (number * 104729) % 1728000
-  return wrk.format(nil, REQUEST)
-end
-"""
-"""A wrk script whose every request has another period of about a year, with unaligned ends."""
-
-
-class Cell(NamedTuple):
-    """A kind of request, the servers that it is sent to, its wrk script, and the clients."""
-
-    name: str
-    servers: tuple[str, ...]
-    script: str
-    clients: tuple[int, ...] = (CLIENTS,)
 
 
 class Result(NamedTuple):
@@ -129,7 +79,7 @@ async def measure(folder: Path, url: str, size: int) -> list[Row]:
         if not url.startswith("sqlite"):
             rest_servers += (FASTAPI_PLANNER_SETTINGS,)
         urls = {PRODUCT: product.url}
-        for name in (ASGI, *rest_servers[1:], STRAWBERRY, STRAWBERRY_CACHED):
+        for name in (ASGI, *rest_servers[1:], FASTAPI_RAW, STRAWBERRY, STRAWBERRY_CACHED):
             urls[name] = stack.enter_context(baseline(name, url))
         os.sched_setaffinity(0, {client_core})
         cells = list(cells_of(product.url, token, rest_servers))
@@ -137,15 +87,16 @@ async def measure(folder: Path, url: str, size: int) -> list[Row]:
             (cell, clients, server)
             for cell in cells
             for clients in cell.clients
-            for server in cell.servers
+            for server in cell.scripts
         ]
         results: dict[tuple[str, str, int], list[Result]] = {}
         for round_number in range(ROUNDS):
             for number, (cell, clients, server) in enumerate(runs):
                 seed = PERIODS_PER_RUN * (round_number * len(runs) + number)
-                script = cell.script.replace("SEED", str(seed))
+                script = cell.scripts[server].replace("SEED", str(seed))
                 result = run_wrk(urls[server], folder / "wrk.lua", script, clients)
                 results.setdefault((cell.name, server, clients), []).append(result)
+                wait_until_idle()
         memory = resident_memory(product.process.pid)
     os.sched_setaffinity(0, {server_core, client_core})
     rows = [row_of(cell.name, server, clients, results) for cell, clients, server in runs]
@@ -160,76 +111,14 @@ async def measure(folder: Path, url: str, size: int) -> list[Row]:
     ]
 
 
-def cells_of(url: str, token: str, rest_servers: tuple[str, ...]) -> Generator[Cell]:
-    """Yield the cells: repeated, conditional and uncached requests."""
-    get = f'wrk.headers["Authorization"] = "Bearer {token}"\n'
-    post = f'{get}wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
-    filters = {"timeAfter": START + 1_234, "timeBefore": START + YEAR - 1_234}
-    variables = {"org": ORG, "filters": filters}
-    path = f"/v3/organizations/{ORG}/metrics/sessions"
-    rest = f"{path}?time_after={filters['timeAfter']}&time_before={filters['timeBefore']}"
-    parameters = {"query": ALL_FIELDS, "variables": json.dumps(variables)}
-    graphql = str(httpx.URL("/graphql", params=parameters))
-
-    def repeated_post(query: str) -> str:
-        return f"{post}wrk.path = '/graphql'\nwrk.body = [==[{body_of(query, variables)}]==]\n"
-
-    yield Cell("repeated GraphQL POST", (PRODUCT, ASGI, STRAWBERRY), repeated_post(ALL_FIELDS))
-    yield Cell("repeated REST", (PRODUCT, ASGI, FASTAPI), f"{get}wrk.path = '{rest}'\n")
-    for name, target in (("REST", rest), ("GraphQL GET", graphql)):
-        response = httpx.get(f"{url}{target}", headers={"Authorization": f"Bearer {token}"})
-        yield Cell(
-            f"conditional (304) {name}",
-            (PRODUCT, ASGI),
-            f"{get}wrk.headers['If-None-Match'] = '{response.headers['etag']}'\n"
-            f"wrk.path = '{target}'\n",
-        )
-    yield Cell(
-        UNCACHED_GRAPHQL,
-        (PRODUCT, STRAWBERRY_CACHED),
-        post + distinct_periods(f"'/graphql', nil, {body_with_period(ALL_FIELDS)}"),
-        UNCACHED_CLIENTS,
-    )
-    yield Cell(
-        UNCACHED_REST,
-        rest_servers,
-        get + distinct_periods(f"'{path}?time_after=' .. after .. '&time_before=' .. before"),
-        UNCACHED_CLIENTS,
-    )
-    yield Cell("repeated dashboard", (PRODUCT, ASGI), repeated_post(DASHBOARD))
-    yield Cell(
-        "uncached dashboard",
-        (PRODUCT,),
-        post + distinct_periods(f"'/graphql', nil, {body_with_period(DASHBOARD)}"),
-        UNCACHED_CLIENTS,
-    )
-
-
-def body_of(query: str, variables: Mapping[str, Any]) -> str:
-    """Return the body of a GraphQL request."""
-    return json.dumps({"query": query, "variables": variables})
-
-
-def body_with_period(query: str) -> str:
-    """Return a Lua expression for the body of a request with the period `after` to `before`."""
-    body = body_of(query, {"org": ORG, "filters": {"timeAfter": "A", "timeBefore": "B"}})
-    before, between, after = re.split('"A"|"B"', body)
-    return f"[==[{before}]==] .. after .. [==[{between}]==] .. before .. [==[{after}]==]"
-
-
-def distinct_periods(request: str) -> str:
-    """Return the wrk script of requests with distinct periods; `request` are Lua expressions."""
-    script = DISTINCT_PERIODS.replace("REQUEST", request)
-    return script.replace("START", str(START)).replace("LAST", str(START + YEAR))
-
-
 @contextmanager
 def baseline(name: str, database_url: str) -> Generator[str]:
     """Run a baseline server without a log until the block ends."""
     port = free_port()
+    module = "raw_sql_baseline" if name == FASTAPI_RAW else "baselines"
     process = subprocess.Popen(  # noqa: S603 - a module of this package
         [
-            *(sys.executable, "-m", "uvicorn", f"scripts.benchmarks.baselines:{name}"),
+            *(sys.executable, "-m", "uvicorn", f"scripts.benchmarks.{module}:{name}"),
             *("--factory", "--port", str(port), "--log-level", "warning", "--no-access-log"),
         ],
         env={**os.environ, "METRICS_DATABASE_URL": database_url},
@@ -262,11 +151,32 @@ def run_wrk(url: str, file: Path, script: str, clients: int) -> Result:
     succeeded = 1 - refused / max(1, int(find(r"(\d+) requests in")))
     return Result(
         float(find(r"Requests/sec:\s+([\d.]+)")) * succeeded,
-        find(r"50%\s+(\S+)"),
-        find(r"99%\s+(\S+)"),
+        find(r"\n +50%\s+(\S+)"),
+        find(r"\n +99%\s+(\S+)"),
         refused,
         int(find(r"Socket errors: .* read (\d+)")) + int(find(r"Socket errors: .* timeout (\d+)")),
     )
+
+
+def wait_until_idle() -> None:
+    """Wait until servers and PostgreSQL have processed the requests that wrk did not wait for."""
+    started = time.monotonic()
+    while time.monotonic() - started < MAX_DRAIN_SECONDS:
+        before = processor_seconds()
+        time.sleep(IDLE_SECONDS)
+        if processor_seconds() - before < IDLE_SECONDS / 20:
+            return
+
+
+def processor_seconds() -> float:
+    """Return the processor time of the servers and of all PostgreSQL processes."""
+    servers = set(psutil.Process().children(recursive=True))
+    databases = {each for each in psutil.process_iter(["name"]) if each.info["name"] == "postgres"}
+    total = 0.0
+    for process in servers | databases:
+        with suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:2])
+    return total
 
 
 def throughput(results: Results, cell: str, server: str, clients: int) -> float:
@@ -288,7 +198,9 @@ def row_of(cell: str, server: str, clients: int, results: Results) -> Row:
         "refused": sum(each.refused for each in rounds),
         "failed": sum(each.failed for each in rounds),
         "ratio": (
-            "" if server == PRODUCT else throughput(results, cell, PRODUCT, clients) / middle
+            throughput(results, cell, PRODUCT, clients) / middle
+            if server != PRODUCT and middle
+            else ""
         ),
     }
 
