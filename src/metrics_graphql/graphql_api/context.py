@@ -27,7 +27,7 @@ from metrics_graphql.telemetry.request_record import RequestRecord
 
 
 class Context:
-    """One request: what it may still use, and what its response turned out to depend on."""
+    """The state of one request: response fields counted, and data versions read."""
 
     def __init__(
         self,
