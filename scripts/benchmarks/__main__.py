@@ -20,6 +20,7 @@ from scripts.benchmarks import (
     http,
     load,
     overload,
+    repeated,
     series,
 )
 from tests import engines
@@ -123,6 +124,20 @@ def run_http(
     """Requests per second of both APIs, against FastAPI, Strawberry and bare ASGI."""
     with databases(folder, on_postgres=on_postgres) as (where, url_of):
         rows = uvloop.run(http.measure(where, url_of(size), size))
+    show(rows, json_file)
+
+
+@app.command("repeated")
+def run_repeated(
+    size: Size = 1_000_000,
+    folder: Folder = None,
+    json_file: Json = None,
+    *,
+    on_postgres: OnPostgres = False,
+) -> None:
+    """Latency of a repeated dashboard while another process loads sessions."""
+    with databases(folder, on_postgres=on_postgres) as (where, url_of):
+        rows = uvloop.run(repeated.measure(where, url_of(size), size))
     show(rows, json_file)
 
 
