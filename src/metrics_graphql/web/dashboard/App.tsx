@@ -54,8 +54,8 @@ export function App() {
         {!problem && <FilterBar />}
         {problem && (
           <ErrorNotice>
-            {problem}{" "}
-            <button className="quiet" onClick={() => changeView({ period: DEFAULT_PRESET })}>
+            {problem}
+            <button className="apply" onClick={() => changeView({ period: DEFAULT_PRESET })}>
               Show the last {PRESETS[DEFAULT_PRESET]}
             </button>
           </ErrorNotice>

@@ -11,7 +11,7 @@ import { closing, Popover } from "./Popover";
 interface CardProps {
   id: CardId;
   title: string;
-  subtitle: string;
+  subtitle: ReactNode;
   buildTable: () => Table;
   /** Loads the table of all rows, if not all are loaded. */
   loadTable?: () => Promise<Table>;

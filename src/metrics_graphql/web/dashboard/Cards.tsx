@@ -7,9 +7,9 @@ import { type Measure, MEASURES } from "./measures";
 import { RANKINGS } from "./metricsQuery";
 import { addDays, formatDate } from "./period";
 import { useNewestDate } from "./queries";
-import { BreakdownCard } from "./Ranking";
+import { BreakdownCard, MergedKey } from "./Ranking";
 import { TotalsCard } from "./TotalsCard";
-import { countFilters, ENTERPRISE, NO_FILTERS } from "./view";
+import { countFilters, DEFAULT_ORDER, ENTERPRISE, NO_FILTERS } from "./view";
 
 /** `isStale`: whether a newer result is loading, or has failed to load. */
 export function Cards({ isStale }: { isStale: boolean }) {
@@ -35,6 +35,7 @@ export function Cards({ isStale }: { isStale: boolean }) {
           </div>
           <div className="section-head">
             <h2>Rankings</h2>
+            <p>{view.order === DEFAULT_ORDER && <MergedKey />}</p>
             <label>
               Ranked by{" "}
               <select value={view.order} onChange={(event) => changeView({ order: event.target.value as Measure })}>
@@ -68,8 +69,8 @@ function NoSessions() {
   const date = newest.data;
   return (
     <section className="card no-sessions">
-      <h2>No sessions</h2>
-      <p>No sessions match in this period. {date && `The newest that matches was created on ${formatDate(date)}.`}</p>
+      <h2>No sessions in this period</h2>
+      {date && <p>The newest that matches was created on {formatDate(date)}.</p>}
       {date && (
         <button className="primary" onClick={() => changeView({ period: { from: addDays(date, 1 - DAYS_SHOWN), to: date } })}>
           Show the {DAYS_SHOWN} days up to it

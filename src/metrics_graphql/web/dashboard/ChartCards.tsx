@@ -5,7 +5,7 @@ import type { EChartsCoreOption } from "echarts/core";
 import { Card } from "./Card";
 import { Chart, type Colors } from "./Chart";
 import { useResult } from "./context";
-import { formatNumber, ORIGIN_NAMES, SIZE_NAMES } from "./measures";
+import { formatAverage, formatNumber, ORIGIN_NAMES, SIZE_NAMES } from "./measures";
 import type { Bucket } from "./metricsQuery";
 import { bucketFormat, bucketStart, DAY, formatShortRange, HOUR, type Interval, isMaturing, MATURING_DAYS } from "./period";
 import { Swatch } from "./Swatch";
@@ -171,7 +171,7 @@ export function AcusCard() {
     ...timeAxis(buckets, bucketFormat(interval, view.zone), colors, (items) => {
       const bucket = buckets[items[0]!.dataIndex]!;
       return [
-        `ACUs per session: ${formatNumber(averageOf(bucket))}`,
+        `ACUs per session: ${formatAverage(averageOf(bucket))}`,
         `ACUs: ${formatNumber(bucket.acusConsumed)}`,
         `Sessions: ${formatNumber(bucket.sessionsCreatedCount)}`,
       ];
@@ -180,7 +180,7 @@ export function AcusCard() {
     series: [{ ...line("ACUs per session", colors.accent!, buckets.map(averageOf)), areaStyle: { color: colors.accent, opacity: 0.12 } }],
   });
   return (
-    <Card id="acus" title="ACUs per session" subtitle={`Average by ${interval.toLowerCase()}`} buildTable={buildTable}>
+    <Card id="acus" title="ACUs per session" subtitle={`Average agent compute units (ACUs) by ${interval.toLowerCase()}`} buildTable={buildTable}>
       <Chart data={result} label="Average ACUs per session over time." buildOption={buildOption} height={240} />
     </Card>
   );
@@ -216,9 +216,10 @@ function seriesOf(split: Split, buckets: Bucket[]): Series[] {
 }
 
 function line(name: string, color: string, data: (number | null)[], style: object = {}) {
-  // A line of a single value is not visible without a symbol.
-  const symbol = data.filter((value) => value !== null).length === 1 ? "circle" : "none";
-  return { name, type: "line", symbol, data, lineStyle: { width: 2.5, color, ...style }, itemStyle: { color } };
+  // A value between two gaps has no line, and is not visible without a symbol.
+  const isAlone = (index: number) => (data[index - 1] ?? data[index + 1] ?? null) === null;
+  const points = data.map((value, index) => ({ value, symbol: value !== null && isAlone(index) ? "circle" : "none" }));
+  return { name, type: "line", data: points, lineStyle: { width: 2.5, color, ...style }, itemStyle: { color } };
 }
 
 function timeAxis(buckets: Bucket[], format: Intl.DateTimeFormat, colors: Colors, describe: (items: TooltipItem[]) => string[]): EChartsCoreOption {
@@ -233,7 +234,7 @@ function timeAxis(buckets: Bucket[], format: Intl.DateTimeFormat, colors: Colors
       backgroundColor: colors.card,
       borderColor: colors.line,
       textStyle: { color: colors.text },
-      formatter: (items: TooltipItem[]) => [labels[items[0]!.dataIndex], ...describe(items)].join("\n"),
+      formatter: (items: TooltipItem[]) => [describePeriod(buckets[items[0]!.dataIndex]!, format), ...describe(items)].join("\n"),
     },
     xAxis: {
       type: "category",
@@ -243,6 +244,11 @@ function timeAxis(buckets: Bucket[], format: Intl.DateTimeFormat, colors: Colors
       axisLabel: { color: colors.muted, hideOverlap: true },
     },
   };
+}
+
+/** Returns the days of a bucket: the first and the last week of a period may have fewer than seven. */
+function describePeriod({ period }: Bucket, format: Intl.DateTimeFormat): string {
+  return format.formatRange(new Date(period.startsAt), new Date(Date.parse(period.endsAt) - 1));
 }
 
 function valueAxis(colors: Colors) {

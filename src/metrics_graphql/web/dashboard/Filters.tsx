@@ -1,4 +1,4 @@
-/** The filter bar: a row of pickers, or a sheet on a phone. */
+/** The filter bar: a row of pickers, or a sheet on a small screen. */
 
 import { type ReactNode, useEffect, useState } from "react";
 

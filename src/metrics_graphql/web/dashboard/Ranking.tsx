@@ -5,8 +5,9 @@ import { useState } from "react";
 import { Card } from "./Card";
 import { storeNames, useResult } from "./context";
 import type { Table } from "./export";
-import { capitalize, formatNumber, formatPercent, type Measure, MEASURES, ORIGIN_NAMES, ratio, SIZE_NAMES } from "./measures";
+import { capitalize, formatMeasure, formatNumber, formatPercent, type Measure, MEASURES, ORIGIN_NAMES, ratio, SIZE_NAMES } from "./measures";
 import { BREAKDOWNS, type BreakdownId, isEnumBreakdown, type MetricsQuery, type Named, type Row } from "./metricsQuery";
+import { isMaturing } from "./period";
 import { fetchRows } from "./queries";
 import { Swatch } from "./Swatch";
 import { DEFAULT_ORDER, toggleFilter } from "./view";
@@ -64,7 +65,7 @@ export function BreakdownCard({ id }: { id: BreakdownId }) {
     <Card
       id={id}
       title={title}
-      subtitle={isEnum ? "Sessions, the part of them with merged pull requests, and ACUs" : count}
+      subtitle={isEnum ? <MergedKey /> : count}
       buildTable={() => toTable(id, rows)}
       {...(isPartial && { loadTable: async () => toTable(id, await loadRows()) })}
     >
@@ -75,6 +76,17 @@ export function BreakdownCard({ id }: { id: BreakdownId }) {
         </button>
       )}
     </Card>
+  );
+}
+
+/** The key to the colors of bars of sessions. */
+export function MergedKey() {
+  const { query, fetchedAt } = useResult().result;
+  return (
+    <>
+      <i className="swatch merged" />
+      with merged pull requests{isMaturing(query.current.before, fetchedAt) && " so far"}
+    </>
   );
 }
 
@@ -108,7 +120,7 @@ function Rows({ id, rows, order, onSelect }: { id: BreakdownId; rows: Row[]; ord
                   {isEnumBreakdown(id) && <Swatch split={BREAKDOWNS[id].node} id={subject.id} />}
                   <span>{subject.name ?? subject.id}</span>
                 </span>
-                <span className="value">{formatNumber(row[order])}</span>
+                <span className="value">{formatMeasure(order, row[order])}</span>
               </span>
               <span className="row">
                 <Bar row={row} order={order} max={max} />

@@ -2,13 +2,15 @@
 
 import { Card } from "./Card";
 import { useResult } from "./context";
-import { formatChange, formatNumber, formatPercent, ratio } from "./measures";
+import { formatAverage, formatChange, formatNumber, formatPercent, ratio } from "./measures";
 import type { Totals } from "./metricsQuery";
 import { formatDate, formatRange, formatShortRange, isMaturing, MATURING_DAYS } from "./period";
 
 interface Total {
   label: string;
   valueIn: (totals: Totals) => number | null;
+  /** The format of the value; by default, that of a number. */
+  format?: (value: number | null) => string;
   /** Whether to show the share of all sessions. */
   isShare?: boolean;
   /** Whether it changes when pull requests are merged. */
@@ -19,9 +21,9 @@ const TOTALS: Total[] = [
   { label: "Sessions", valueIn: (totals) => totals.sessionsCreatedCount },
   { label: "With merged pull requests", valueIn: (totals) => totals.sessionsWithMergedPrsCount, isShare: true, matures: true },
   { label: "ACUs", valueIn: (totals) => totals.acusConsumed },
-  { label: "ACUs per merged session", valueIn: (totals) => ratio(totals.acusConsumed, totals.sessionsWithMergedPrsCount), matures: true },
+  { label: "ACUs per merged session", valueIn: (totals) => ratio(totals.acusConsumed, totals.sessionsWithMergedPrsCount), format: formatAverage, matures: true },
   { label: "Active users", valueIn: (totals) => totals.activeUsers?.totalCount ?? null },
-  { label: "ACUs per session", valueIn: (totals) => ratio(totals.acusConsumed, totals.sessionsCreatedCount) },
+  { label: "ACUs per session", valueIn: (totals) => ratio(totals.acusConsumed, totals.sessionsCreatedCount), format: formatAverage },
   { label: "From a playbook", valueIn: (totals) => totals.sessionsCreatedWithPlaybookCount, isShare: true },
   { label: "With search", valueIn: (totals) => totals.sessionsCreatedWithSearchCount, isShare: true },
 ];
@@ -33,12 +35,13 @@ export function TotalsCard() {
   const isPeriodMaturing = isMaturing(query.current.before, result.fetchedAt);
   // Without sessions before the previous period, its totals may be incomplete, and are not compared.
   const isComparable = data.earlier?.sessionsCreatedCount !== 0;
-  const totals = TOTALS.map(({ label, valueIn, isShare, matures }) => {
+  const totals = TOTALS.map(({ label, valueIn, format = formatNumber, isShare, matures }) => {
     const value = valueIn(metrics);
     const previousValue = isComparable && previous ? valueIn(previous) : null;
     return {
       label,
       value,
+      format,
       previousValue,
       change: changeFrom(previousValue, value),
       share: isShare ? ratio(value ?? 0, metrics.sessionsCreatedCount) : null,
@@ -50,19 +53,20 @@ export function TotalsCard() {
     rows: totals.map(({ label, value, previousValue, change }) => [label, value ?? "", previousValue ?? "", change ?? ""]),
     percentColumn: 3,
   });
+  const comparison = `${isComparable ? "Compared" : "Not compared"} with ${formatRange(query.previous, view.zone)}`;
   const previousRange = formatShortRange(query.previous, view.zone);
   return (
-    <Card id="totals" title="Totals" subtitle={`Compared with ${formatRange(query.previous, view.zone)}`} buildTable={buildTable}>
+    <Card id="totals" title="Totals" subtitle={comparison} buildTable={buildTable}>
       <dl className="totals">
-        {totals.map(({ label, value, previousValue, change, share, isDimmed }) => (
+        {totals.map(({ label, value, format, previousValue, change, share, isDimmed }) => (
           <div key={label} className={isDimmed ? "maturing" : ""}>
             <dt>{label}</dt>
-            <dd className="total">{formatNumber(value)}</dd>
+            <dd className="total">{format(value)}</dd>
             {isComparable ? (
               <>
                 <dd className={`change ${directionOf(change)}`}>{change === null ? "–" : formatChange(change)}</dd>
                 <dd className="note">
-                  {previousValue === null ? "none" : `from ${formatNumber(previousValue)}`}, {previousRange}
+                  {previousValue === null ? "none" : `from ${format(previousValue)}`}, {previousRange}
                 </dd>
               </>
             ) : (

@@ -38,6 +38,7 @@ export function ratio(numerator: number, denominator: number): number | null {
 
 // Formats are created once, because their creation takes longer than formatting.
 const NUMBER = new Intl.NumberFormat(undefined, { maximumFractionDigits: 2 });
+const AVERAGE = new Intl.NumberFormat(undefined, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const LARGE_NUMBER = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 });
 const PERCENT = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0 });
 const SMALL_PERCENT = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 });
@@ -48,6 +49,16 @@ const LARGE_CHANGE = new Intl.NumberFormat(undefined, { style: "percent", maximu
 export function formatNumber(value: number | null): string {
   if (value === null) return "–";
   return (Math.abs(value) >= 100 ? LARGE_NUMBER : NUMBER).format(value);
+}
+
+/** Formats an average, with as many decimals as others of its list. */
+export function formatAverage(value: number | null): string {
+  return value !== null && value < 100 ? AVERAGE.format(value) : formatNumber(value);
+}
+
+/** Formats the value of a measure. */
+export function formatMeasure(measure: Measure, value: number): string {
+  return measure === "avgAcusPerSession" ? formatAverage(value) : formatNumber(value);
 }
 
 /** Formats a ratio as a percentage. */

@@ -241,8 +241,8 @@ export function bucketStart(startsAt: string, interval: Interval, zone: string):
 }
 
 const BUCKET_FORMATS: Record<Interval, Intl.DateTimeFormatOptions> = {
-  HOUR: { weekday: "short", hour: "2-digit", minute: "2-digit" },
+  HOUR: { weekday: "short", hour: "numeric", minute: "2-digit" },
   DAY: { weekday: "short", day: "numeric", month: "short" },
-  WEEK: { day: "numeric", month: "short", year: "2-digit" },
+  WEEK: { day: "numeric", month: "short", year: "numeric" },
   MONTH: { month: "short", year: "numeric" },
 };
