@@ -2,6 +2,7 @@
 
 import csv
 import random
+import re
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -18,7 +19,7 @@ from metrics_graphql.storage.names import store_names
 from tests.conftest import Gateway, only_sqlite
 from tests.serving import Server, served
 from tests.web.browser import browsing, needs_browser
-from tests.web.conftest import SCRIPT
+from tests.web.conftest import NEWEST, SCRIPT
 from tests.web.test_dashboard import choose, shown, total
 
 pytestmark = [needs_browser, only_sqlite]
@@ -102,14 +103,12 @@ def api_totals(
     return totals
 
 
-@pytest.mark.parametrize("zone", ["Europe/Berlin", "America/Los_Angeles", "Pacific/Kiritimati"])
-def test_numbers_are_those_of_the_api_for_the_same_address(
-    token: str, server: Server, zone: str
-) -> None:
+def test_numbers_are_those_of_the_api_for_the_same_address(token: str, server: Server) -> None:
     """In every zone, whichever the browser is in."""
-    rng = random.Random(zone)  # noqa: S311 - chooses addresses
+    rng = random.Random(0)  # noqa: S311 - chooses addresses
+    zones = ("Europe/Berlin", "America/Los_Angeles", "Pacific/Kiritimati")
     with browsing(server.url, timezone_id="Asia/Kolkata") as browser:
-        for _ in range(4):
+        for zone in zones * 4:
             view, start, end = random_view(rng, zone)
             page = browser.open(f"/?{urlencode(view, doseq=True)}", token)
             shown(page)
@@ -212,6 +211,7 @@ def test_a_comparison_has_its_period_under_it(gateway: Gateway, tmp_path: Path) 
 
         page = browser.open("/?period=30d&tz=Europe/Berlin", token)
         assert "no data back to Jan 9, 2026" in note(page, "Sessions")
+        expect(page.get_by_text("Not compared with Jan 9")).to_be_visible()
         expect(page.locator(".change")).to_have_count(0)
 
         # A range is shown with its days, and those of weeks ago are not maturing.
@@ -356,6 +356,8 @@ def test_the_enterprise_is_ranked_to_the_last_row(gateway: Gateway, tmp_path: Pa
         page.get_by_label("Ranked by").select_option("ACUs per session")
         page.wait_for_url("**order=avgAcusPerSession*")
         shown(page)
+        averages = users.locator(".value").all_inner_texts()
+        assert all(re.fullmatch(r"\d+\.\d\d", average) for average in averages)
         users.get_by_role("button", name="Ada Lovelace").click()
         expect(page.get_by_role("heading", name="Ada Lovelace")).to_be_visible()
         assert shown(page)["Sessions"] == "1"
@@ -364,6 +366,63 @@ def test_the_enterprise_is_ranked_to_the_last_row(gateway: Gateway, tmp_path: Pa
         expect(page.get_by_role("alert")).to_contain_text("There is no organization “org-9” here")
         expect(page.get_by_role("alert")).to_contain_text("Acme")
         assert browser.problems == []
+
+
+def test_every_value_of_a_chart_can_be_seen(token: str, server: Server) -> None:
+    """Hours between hours without sessions are points. Tooltips have the days of a bucket."""
+    with browsing(server.url, viewport={"width": 1280, "height": 900}) as browser:
+        day = NEWEST.date() - timedelta(2)
+        page = browser.open(f"/?from={day}&to={day}&tz=UTC", token)
+        assert shown(page)["Sessions"] == "6"
+        points = page.get_by_role("region", name="ACUs per session").locator("path[d^='M1 0A1']")
+        expect(points).to_have_count(6)
+        expect(page.get_by_text("with merged pull requests so far")).to_have_count(3)
+
+        page = browser.open("/?period=365d&tz=UTC&split=size", "")
+        shown(page)
+        # By week: the last one ends today, and has both days in its tooltip.
+        chart = page.locator(".chart").first
+        today = datetime.now(UTC)
+        monday = today - timedelta(today.weekday())
+        expect(chart.locator("svg")).to_be_visible()
+        box = chart.bounding_box()
+        assert box
+        chart.hover(position={"x": box["width"] - 45, "y": 100})
+        expect(chart).to_contain_text(f"{monday:%b} {monday.day}")
+        expect(chart).to_contain_text(f"{today.day}, {today.year}Sessions:")
+
+        page = browser.open("/?from=2001-01-01&to=2001-02-01&tz=UTC", "")
+        expect(page.get_by_role("heading", name="No sessions in this period")).to_be_visible()
+        assert browser.problems == []
+
+
+def test_every_window_fits_the_page(token: str, server: Server) -> None:
+    """With all filters in use. Bars of a list are of one scale, and dates are not cut."""
+    address = (
+        "/?tz=UTC&from=2020-11-01&to=2026-12-31&user=email%7C0&service_user=service-user-1"
+        "&playbook=none&playbook=" + SCRIPT + "&origin=webapp&size=xs&merged=no"
+    )
+    with browsing(server.url) as browser:
+        page = browser.open(address, token)
+        for width in (390, 768, 901, 1024, 1440):
+            page.set_viewport_size({"width": width, "height": 900})
+            shown(page)
+            page.locator(".period > summary").click()
+            for date_input in page.locator("input[type=date]").all():
+                assert date_input.evaluate("input => input.offsetWidth") >= 138
+            page.keyboard.press("Escape")
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            height = page.locator(".filters").evaluate("bar => bar.offsetHeight")
+            assert height < 50
+
+        page = browser.open("/?tz=UTC", "")
+        shown(page)
+        for card in page.locator(".ranking").all():
+            widths = card.locator(".track").evaluate_all(
+                "tracks => tracks.map(track => Math.round(track.getBoundingClientRect().width))"
+            )
+            assert len(set(widths)) == 1
+            assert widths[0] > 50
 
 
 def test_a_visible_page_is_refreshed_every_minute(

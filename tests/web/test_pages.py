@@ -34,6 +34,8 @@ def test_a_page_is_revalidated_and_loads_from_its_origin_only(
     assert response.status_code == 200
     assert f"<title>{title}" in response.text
     assert response.headers["cache-control"] == "no-cache"
+    policy = response.headers["content-security-policy"].split("; ")
+    assert {"default-src 'none'", "script-src 'self'", "connect-src 'self'"} <= set(policy)
     assert "http" not in response.headers["content-security-policy"]
     assert re.findall(r'(?:src|href)="(?!\./)', response.text) == []
     assert (again.status_code, again.content) == (304, b"")

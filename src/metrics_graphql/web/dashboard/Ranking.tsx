@@ -139,15 +139,16 @@ function Bar({ row, order, max }: { row: Row; order: Measure; max: number }) {
   return (
     <span className="track" aria-hidden="true">
       <span style={{ width: `${(row[order] / max) * 100}%` }}>
-        {order === "sessionsCreatedCount" && <span style={{ width: `${mergedShare(row) * 100}%` }} />}
+        {order === DEFAULT_ORDER && <span style={{ width: `${mergedShare(row) * 100}%` }} />}
       </span>
     </span>
   );
 }
 
 function detail(row: Row, order: Measure): string {
-  const sessions = order === "sessionsCreatedCount" ? "" : `${formatNumber(row.sessionsCreatedCount)} sessions · `;
-  return `${sessions}${formatPercent(mergedShare(row))} merged · ${formatNumber(Math.round(row.acusConsumed))} ACUs`;
+  const [sessions, acus] = [row.sessionsCreatedCount, Math.round(row.acusConsumed)].map(formatNumber);
+  const merged = `${formatPercent(mergedShare(row))} merged`;
+  return order === DEFAULT_ORDER ? `${merged} · ${acus} ACUs` : `${sessions} sessions · ${merged}`;
 }
 
 function mergedShare(row: Row): number {

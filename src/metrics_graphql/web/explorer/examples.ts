@@ -4,7 +4,8 @@
 export const ORGANIZATION_DOCUMENT = "{ viewer { organizations(first: 1) { id } } }";
 
 export const EXAMPLES = [
-  `# The caller, and the organizations it may read. Use one of them in the variables of the other tabs.
+  `# The caller, and the organizations that it may read.
+# Use one of them in the variables of the other tabs.
 query Viewer {
   viewer {
     name
@@ -14,7 +15,8 @@ query Viewer {
   }
 }
 `,
-  `# Totals of the last 30 days, and their change from the 30 days before.
+  `# Totals of the last 30 days,
+# and their change from the 30 days before.
 query Totals($org: ID!, $filters: SessionMetricsFilters!) {
   sessionMetrics(orgId: $org, filters: $filters) {
     sessionsCreatedCount
@@ -46,7 +48,8 @@ query Days($org: ID!, $filters: SessionMetricsFilters!) {
   }
 }
 `,
-  `# The users with the most sessions, and the playbooks with the most sessions with merged pull requests.
+  `# The users with the most sessions, and the playbooks
+# with the most sessions with merged pull requests.
 query Top($org: ID!, $filters: SessionMetricsFilters!) {
   sessionMetrics(orgId: $org, filters: $filters) {
     byUser(first: 5) {

@@ -130,7 +130,6 @@ const page = document.getElementById("page")!;
 fixTabRoles(page);
 createRoot(page).render(
   <>
-    <p className="notice narrow">GraphiQL has three panes side by side. It needs a wider window: turn the phone, or open it on a computer.</p>
     {TRUSTED_DOCUMENTS_ONLY && (
       <p className="notice" role="note">
         This server executes trusted documents only: the examples, the documents of the dashboard, and those of its operator. It rejects other documents and
