@@ -387,7 +387,7 @@ def test_every_value_of_a_chart_can_be_seen(token: str, server: Server) -> None:
         expect(chart.locator("svg")).to_be_visible()
         box = chart.bounding_box()
         assert box
-        chart.hover(position={"x": box["width"] - 45, "y": 100})
+        chart.hover(position={"x": box["width"] - 40, "y": 100})
         expect(chart).to_contain_text(f"{monday:%b} {monday.day}")
         expect(chart).to_contain_text(f"{today.day}, {today.year}Sessions:")
 

@@ -4,8 +4,8 @@
 export const ORGANIZATION_DOCUMENT = "{ viewer { organizations(first: 1) { id } } }";
 
 export const EXAMPLES = [
-  `# The caller, and the organizations that it may read.
-# Use one of them in the variables of the other tabs.
+  `# The caller and the organizations it may read.
+# Use one of them in the variables of other tabs.
 query Viewer {
   viewer {
     name
@@ -32,7 +32,7 @@ query Totals($org: ID!, $filters: SessionMetricsFilters!) {
   }
 }
 `,
-  `# The same period by day, in a time zone of your choice.
+  `# The same period by day, in any time zone.
 query Days($org: ID!, $filters: SessionMetricsFilters!) {
   sessionMetrics(orgId: $org, filters: $filters) {
     timeSeries(interval: DAY, timeZone: "Europe/Berlin") {
@@ -48,8 +48,9 @@ query Days($org: ID!, $filters: SessionMetricsFilters!) {
   }
 }
 `,
-  `# The users with the most sessions, and the playbooks
-# with the most sessions with merged pull requests.
+  `# The users and service users with the most
+# sessions, and the playbooks with the most
+# sessions with merged pull requests.
 query Top($org: ID!, $filters: SessionMetricsFilters!) {
   sessionMetrics(orgId: $org, filters: $filters) {
     byUser(first: 5) {
