@@ -12,6 +12,7 @@ import httpx
 from metrics_graphql.ingestion.demo_data import DEMO_ORGANIZATIONS
 from tests.serving import free_port
 from tests.web.browser import browsing
+from tests.web.test_explorer import run_until
 
 DOCS = Path(__file__).parents[1] / "docs"
 CONNECTION_RETRIES = 12
@@ -52,10 +53,7 @@ def main() -> None:
                 page.screenshot(path=DOCS / f"dashboard-{scheme}.png")
                 page.goto(f"{url}/graphql")
                 page.get_by_role("button", name="Top", exact=True).click()
-                # The editor needs some time to read the content of the tab.
-                page.wait_for_timeout(1000)
-                page.get_by_role("button", name="Execute query").click()
-                page.locator(".result-window", has_text="totalCount").wait_for()
+                run_until(page, "totalCount")
                 page.wait_for_load_state("networkidle")
                 page.screenshot(path=DOCS / f"graphiql-{scheme}.png")
 
