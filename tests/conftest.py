@@ -215,7 +215,7 @@ on_every_engine = pytest.mark.engines("sqlite", "postgresql", "clickhouse")
 only_clickhouse = pytest.mark.engines("clickhouse")
 
 only_sqlite = pytest.mark.engines("sqlite")
-"""For tests of SQLite's files, locks and settings."""
+"""For tests of SQLite's files, locks and settings, and of what does not depend on the engine."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

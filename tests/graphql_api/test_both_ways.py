@@ -15,10 +15,12 @@ from hypothesis_graphql import queries
 from metrics_graphql.core.measures import SESSIONS_CREATED
 from metrics_graphql.core.results import SessionMetrics
 from tests import strategies
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 from tests.graphql_api.both_ways import BothWays
 from tests.graphql_api.operations import Request, requests
 from tests.graphql_api.test_schema import PRINTED
+
+pytestmark = only_sqlite
 
 random_requests = settings(
     max_examples=int(os.environ.get("METRICS_TEST_EXAMPLES", settings().max_examples))

@@ -3,8 +3,10 @@
 import httpx
 import pytest
 
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 from tests.graphql_api.client import JSON_TYPE, RESPONSE_TYPE, TYPENAME, error_of, post, post_body
+
+pytestmark = only_sqlite
 
 
 @pytest.mark.parametrize(

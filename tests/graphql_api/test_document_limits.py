@@ -25,11 +25,13 @@ from metrics_graphql.graphql_api.document_limits import (
 )
 from metrics_graphql.graphql_api.schema import COSTS, graphql_schema
 from metrics_graphql.settings import Settings
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 from tests.graphql_api.both_ways import BothWays
 from tests.graphql_api.client import error_of, post
 from tests.graphql_api.conftest import Execute
 from tests.graphql_api.selections import DASHBOARD, METRICS
+
+pytestmark = only_sqlite
 
 
 def complexity(text: str) -> Complexity:

@@ -16,7 +16,9 @@ from metrics_graphql.graphql_api.errors import InvalidDocument, QueryTooExpensiv
 from metrics_graphql.graphql_api.request import GraphQLRequest
 from metrics_graphql.settings import Settings
 from metrics_graphql.web import pages
-from tests.conftest import Gateway, needs_pages
+from tests.conftest import Gateway, needs_pages, only_sqlite
+
+pytestmark = only_sqlite
 
 QUERY = "query Who { viewer { __typename } }"
 HASH = sha256(QUERY.encode()).hexdigest()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from metrics_graphql.graphql_api.document_store import Operation
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 from tests.graphql_api.both_ways import BothWays
 from tests.graphql_api.selections import (
     DASHBOARD,
@@ -15,6 +15,8 @@ from tests.graphql_api.selections import (
     metrics_query,
     metrics_statements,
 )
+
+pytestmark = only_sqlite
 
 FILTERED = """
   query ($f: SessionMetricsFilters!) { sessionMetrics(orgId: "org-1", filters: $f) { __typename } }

@@ -16,8 +16,11 @@ from hypothesis import strategies as st
 from metrics_graphql.graphql_api.document_store import Document
 from metrics_graphql.graphql_api.fast_path import CompiledOperation
 from metrics_graphql.graphql_api.schema import graphql_schema
+from tests.conftest import only_sqlite
 from tests.graphql_api.both_ways import BothWays
 from tests.graphql_api.selections import DASHBOARD, METRICS, SUPPORTED
+
+pytestmark = only_sqlite
 
 WEB = Path(__file__).parents[2] / "src/metrics_graphql/web"
 FILTERED = """

@@ -17,10 +17,12 @@ from metrics_graphql.graphql_api.breakdown_fields import BreakdownField
 from metrics_graphql.graphql_api.root_fields import RootField
 from metrics_graphql.graphql_api.series import TimeSeries
 from metrics_graphql.storage import totals
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 from tests.graphql_api.both_ways import ERROR_ID, BothWays
 from tests.graphql_api.client import error_of
 from tests.graphql_api.selections import METRICS, OTHER_METRICS, metrics_query, metrics_statements
+
+pytestmark = only_sqlite
 
 SECRET = "SELECT password FROM secrets"
 QUERY = f"""{{

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 from tests.graphql_api.client import (
     COUNT,
     JSON_TYPE,
@@ -15,6 +15,8 @@ from tests.graphql_api.client import (
     post_body,
 )
 from tests.graphql_api.conftest import Execute
+
+pytestmark = only_sqlite
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,11 @@ from metrics_graphql.graphql_api.document_limits import Fragments
 from metrics_graphql.graphql_api.document_store import Operation
 from metrics_graphql.graphql_api.lookahead import NAMES, TOTAL_COUNT, look_ahead, values_read
 from metrics_graphql.graphql_api.schema import graphql_schema
+from tests.conftest import only_sqlite
 from tests.graphql_api.conftest import Execute
 from tests.graphql_api.selections import ALL_MEASURES, metrics_statements
+
+pytestmark = only_sqlite
 
 SIZES = {f"sessions_created_by_size_{size}" for size in ("xs", "s", "m", "l", "xl")}
 EVERY_MEASURE = {measure.name for measure in MEASURES}

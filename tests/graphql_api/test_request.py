@@ -8,8 +8,10 @@ import httpx
 import pytest
 
 from metrics_graphql.graphql_api.request import MAX_BODY_BYTES, MAX_NESTING
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 from tests.graphql_api.client import TYPENAME, error_of, post_body
+
+pytestmark = only_sqlite
 
 JSON = {"content-type": "application/json"}
 MEDIA_TYPES = ["application/json", "application/graphql-response+json"]

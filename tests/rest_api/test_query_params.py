@@ -7,8 +7,10 @@ import pytest
 from starlette.datastructures import QueryParams
 
 from metrics_graphql.rest_api.query_params import Parameters
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 from tests.rest_api.recorded import CASES
+
+pytestmark = only_sqlite
 
 PERIOD = {"time_after": 10, "time_before": 20}
 

@@ -10,8 +10,10 @@ import pytest
 
 from metrics_graphql.core.tokens import generate_token, hash_token
 from metrics_graphql.storage.database import Database
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 from tests.serving import served
+
+pytestmark = only_sqlite
 
 PERIOD = "filters: {timeAfter: 0, timeBefore: 10}"
 THEIRS = f'sessionMetrics(orgId: "org-2", {PERIOD}) {{ sessionsCreatedCount }}'

@@ -5,8 +5,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 from tests.serving import served
+
+pytestmark = only_sqlite
 
 PATHS = ["/graphql", "/openapi.json", "/livez", "/readyz", "/nowhere",
          "/v3/organizations/org-1/metrics/sessions"]  # fmt: skip
