@@ -52,7 +52,7 @@ async def fetch_breakdown(reader: StatementReader, query: BreakdownQuery) -> Bre
         query.query, has_rollups=dialect.has_rollups, grouped_by=[query.dimension.value]
     )
     measures = in_order({SESSIONS_CREATED, *ranking.measures, *query.measures})
-    ranges = plan.ranges(0, query.query.period)
+    ranges = plan.ranges([query.query.period])
     statement = ranked_sums(
         dialect,
         query.dimension,
