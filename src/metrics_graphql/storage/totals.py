@@ -123,7 +123,8 @@ def session_sums(
         )
     ]
     if (dimension := plan.rollup_dimension) is not None:
-        rows = matching_rollups(dialect, plan, dimension, rollup_columns(dimension, measures))
+        columns = rollup_columns(dimension, measures)
+        rows = matching_rollups(dialect, plan, dimension, columns, single_query=single_query)
         sums = [rollup_sum(dialect, dimension, measure, rows.columns) for measure in measures]
         parts.append(select_sums(rows.select, sums, single_query=single_query))
     statement = dialect.compile(sa.union_all(*parts))

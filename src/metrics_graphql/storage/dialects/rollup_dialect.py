@@ -42,7 +42,6 @@ class RollupDialect(ABC):
 
     def read_ranges(self, read: RangeRead, *, single_query: bool) -> RangeRows:
         """Look up each range. The group key is the index of the query: see `merge_ranges`."""
-        del single_query
         ranges = bound_ranges(self, read.parameter)
         conditions = list(read.conditions)
         outer: sa.FromClause | None = None
@@ -57,6 +56,8 @@ class RollupDialect(ABC):
             conditions.append(read.table.c.grain == ranges.c.grain)
         conditions += [read.instant >= ranges.c.start, read.instant < ranges.c.end]
         rows = self.join_rows(outer, read, conditions)
+        if single_query:
+            return rows._replace(select=rows.select.with_only_columns(ranges.c.query_index))
         offset = rows.columns[read.instant.name] - ranges.c.start
         query_index = ranges.c.query_index + self.floor_divide(offset, ranges.c.step)
         return rows._replace(select=rows.select.with_only_columns(query_index))
