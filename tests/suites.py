@@ -40,6 +40,7 @@ SMOKE: Final = (
 CONTRACTS: Final = (
     "storage/test_clickhouse.py",
     "storage/test_ingest.py",
+    "storage/test_plans.py",
     "storage/test_sql.py",
     "storage/test_totals.py",
     "test_oracle.py",

@@ -69,7 +69,7 @@ async def fetch_body(session: AsyncSession, query: SessionMetricsQuery) -> dict[
     """Return the REST response, from the statement that metrics-graphql executes."""
     plan = plan_query(query, has_rollups=True)
     statement = session_sums(DIALECT, plan, MEASURES, single_query=True)
-    ranges = plan.ranges(0, query.period)
+    ranges = plan.ranges([query.period])
     values = statement.bind(statement_parameters(query, ranges, DIALECT))
     connection = await session.connection()
     rows = (await connection.exec_driver_sql(statement.sql, values)).all()

@@ -242,7 +242,7 @@ def bare_driver(engines: Engines, settings: dict[str, Any]) -> Execute:
     async def execute(query: SessionMetricsQuery) -> object:
         plan, dialect = plan_query(query, has_rollups=False), engines.clickhouse.dialect
         statement = session_sums(dialect, plan, MEASURES, single_query=True)
-        values = statement_parameters(query, plan.ranges(0, query.period), dialect)
+        values = statement_parameters(query, plan.ranges([query.period]), dialect)
         return engines.driver.query(
             statement.sql,
             parameters=statement.bind_by_name(values),

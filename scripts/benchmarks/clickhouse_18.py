@@ -168,7 +168,7 @@ def query_statement(query: SessionMetricsQuery) -> str:
     """Return the product's statement for a query, for 18.16 and with its values."""
     plan = plan_query(query, has_rollups=False)
     statement = session_sums(DIALECT, plan, MEASURES, single_query=True)
-    ranges = plan.ranges(0, query.period)
+    ranges = plan.ranges([query.period])
     values = statement.bind_by_name(statement_parameters(query, ranges, DIALECT))
     values |= {"start": query.period.start, "end": query.period.end}
     return substitute(rewrite(statement.sql), values)

@@ -99,7 +99,7 @@ async def time_driver(
         for query in timed:
             plan = plan_query(query, has_rollups=has_rollups)
             statement = session_sums(dialect, plan, MEASURES, single_query=True)
-            ranges = plan.ranges(0, query.period)
+            ranges = plan.ranges([query.period])
             values = statement.bind(statement_parameters(query, ranges, dialect))
             started = time.perf_counter()
             await execute(statement.sql, values)

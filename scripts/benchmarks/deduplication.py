@@ -66,7 +66,7 @@ def measure(
     """
     plan, dialect = plan_query(query, has_rollups=False), ClickHouse()
     statement = session_sums(dialect, plan, MEASURES, single_query=True)
-    ranges = plan.ranges(0, query.period)
+    ranges = plan.ranges([query.period])
     parameters = statement.bind_by_name(statement_parameters(query, ranges, dialect))
     order = deque(variants(statement.sql, all_variants=expected <= MAX_SORTED))
     times: dict[str, list[float]] = {name: [] for name, *_ in order}

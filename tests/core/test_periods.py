@@ -1,5 +1,8 @@
 """Periods: half-open, ordered, and within the range of every engine."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +14,7 @@ from metrics_graphql.core.periods import (
     MAX_INSTANT,
     MIN_INSTANT,
     THIRTY_DAYS,
+    Segment,
     TimePeriod,
 )
 
@@ -86,7 +90,7 @@ def test_segments_are_few_and_of_whole_buckets(
     segments = list(TimePeriod(min(bounds), max(bounds)).segments(grains))
 
     assert len(segments) <= 2 * len(grains) + 1
-    for grain, start, end in segments:
+    for grain, start, end, _ in segments:
         if grain is not None:
             assert start % grain == end % grain == 0
         elif grains:
@@ -98,7 +102,8 @@ def test_segments_of_an_unaligned_year() -> None:
     start, end = 100 * THIRTY_DAYS - DAY - HOUR - 1, 112 * THIRTY_DAYS + 2 * DAY + HOUR + 1
     first, last = 100 * THIRTY_DAYS, 112 * THIRTY_DAYS
 
-    assert list(TimePeriod(start, end).segments(GRAINS)) == [
+    segments = TimePeriod(start, end).segments(GRAINS)
+    assert [(each.grain, each.start, each.end) for each in segments] == [
         (None, start, start + 1),
         (HOUR, start + 1, first - DAY),
         (DAY, first - DAY, first),
@@ -106,4 +111,51 @@ def test_segments_of_an_unaligned_year() -> None:
         (DAY, last, last + 2 * DAY),
         (HOUR, last + 2 * DAY, end - 1),
         (None, end - 1, end),
+    ]
+
+
+@given(st.tuples(INSTANTS, INSTANTS), st.sampled_from([GRAINS, GRAINS[:2], ()]))
+def test_signed_segments_add_up_to_the_period(
+    bounds: tuple[int, int], grains: tuple[int, ...]
+) -> None:
+    """Each instant of it is in one segment more than is subtracted; others are in as many."""
+    period = TimePeriod(min(bounds), max(bounds))
+    segments = period.signed_segments(grains)
+
+    edges = Counter[int]()
+    for _, start, end, is_subtracted in segments:
+        assert start < end
+        sign = -1 if is_subtracted else 1
+        edges.update({start: sign})
+        edges.update({end: -sign})
+    expected = {period.start: 1, period.end: -1} if period.start < period.end else {}
+    assert {instant: sign for instant, sign in edges.items() if sign} == expected
+
+
+@given(st.tuples(INSTANTS, INSTANTS), st.sampled_from([GRAINS, GRAINS[:2]]))
+def test_signed_segments_have_no_more_buckets(
+    bounds: tuple[int, int], grains: tuple[int, ...]
+) -> None:
+    """They are whole buckets, and raw sessions are only those that `segments` has."""
+    period = TimePeriod(min(bounds), max(bounds))
+    signed, unsigned = period.signed_segments(grains), period.segments(grains)
+
+    for grain, start, end, _ in signed:
+        assert grain is None or start % grain == end % grain == 0
+    assert bucket_count(signed) <= bucket_count(unsigned)
+    raw = [{each for each in segments if each.grain is None} for segments in (signed, unsigned)]
+    assert raw[0] == raw[1]
+
+
+def bucket_count(segments: Sequence[Segment]) -> int:
+    """Return the number of buckets in some segments."""
+    return sum((each.end - each.start) // each.grain for each in segments if each.grain)
+
+
+def test_a_day_of_berlin_is_a_day_of_utc_with_an_hour_more_and_one_less() -> None:
+    """It begins an hour before that of UTC."""
+    assert TimePeriod(-HOUR, DAY - HOUR).signed_segments(GRAINS) == [
+        Segment(HOUR, -HOUR, 0),
+        Segment(HOUR, DAY - HOUR, DAY, is_subtracted=True),
+        Segment(DAY, 0, DAY),
     ]

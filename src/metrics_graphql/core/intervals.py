@@ -2,10 +2,11 @@
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, time, timedelta
 from enum import Enum
 from functools import lru_cache, partial
-from itertools import islice
+from itertools import count, islice
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -96,14 +97,28 @@ def hour_starts(start: int, zone: ZoneInfo) -> Iterator[int]:
 
 def day_starts(start: int, interval: TimeInterval, zone: ZoneInfo) -> Iterator[int]:
     """Yield the instants at which a day, week or month begins, from about a start on."""
-    day = first_day(datetime.fromtimestamp(start, zone).date(), interval)
     before = start
-    while True:
-        day = next_day(day, interval)
-        instant = midnight(day, zone)
-        if instant > before:
-            yield instant
-            before = instant
+    for year in count(datetime.fromtimestamp(start, zone).year):
+        for instant in starts_of_year(year, interval, zone):
+            if instant > before:
+                yield instant
+                before = instant
+
+
+@lru_cache(maxsize=256)
+def starts_of_year(year: int, interval: TimeInterval, zone: ZoneInfo) -> tuple[int, ...]:
+    """Return the instants at which the days, weeks or months of a year begin.
+
+    The first week may begin in the year before. Finding midnight takes longer than everything else
+    about a bucket, so that the instants are kept: at most 366 for each entry.
+    """
+    day = first_day(date(year, 1, 1), interval)
+    instants = []
+    with suppress(OverflowError):  # The calendar ends with the year 9999.
+        while day.year <= year:
+            instants.append(midnight(day, zone))
+            day = next_day(day, interval)
+    return tuple(instants)
 
 
 def first_day(day: date, interval: TimeInterval) -> date:

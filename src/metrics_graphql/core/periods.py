@@ -1,7 +1,6 @@
 """Periods: half-open spans of time, in whole Unix seconds, UTC."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple, Self
 
 from metrics_graphql.core.errors import BadUserInput
@@ -26,6 +25,8 @@ class Segment(NamedTuple):
     grain: int | None
     start: int
     end: int
+    is_subtracted: bool = False
+    """Whether it is not in the period, but in buckets that reach beyond it."""
 
 
 def clamp_instant(instant: int) -> int:
@@ -37,8 +38,7 @@ def clamp_instant(instant: int) -> int:
     return max(MIN_INSTANT, min(instant, MAX_INSTANT))
 
 
-@dataclass(frozen=True, slots=True)
-class TimePeriod:
+class TimePeriod(NamedTuple):
     """The span `[start, end)`. Adjacent periods have no session in common.
 
     `between` makes one; both bounds are from `MIN_INSTANT` to `MAX_INSTANT`.
@@ -93,3 +93,40 @@ class TimePeriod:
         if start < end:
             before.append(Segment(finer, start, end))
         return before + after[::-1]
+
+    def signed_segments(self, grains: Sequence[int]) -> list[Segment]:
+        """Cut the period like `segments`, with buckets that reach beyond it if they are fewer.
+
+        The surplus is subtracted. So a day of Berlin is a day of UTC, with an hour more and one
+        less, and not 24 hours. The sum of the segments is that of the period.
+        """
+        segments: list[Segment] = []
+        start, end, finer = self.start, self.end, None
+        for grain in reversed(grains):
+            if finer is None:
+                first, last = -(-start // grain) * grain, end // grain * grain
+            else:
+                first, last = round_up(start, grain), -round_up(-end, grain)
+                ends = abs(start - first) + abs(end - last)
+                if ends // finer + (last - first) // grain >= (end - start) // finer:
+                    break
+            if first >= last:
+                break
+            segments += (signed_segment(finer, start, first), signed_segment(finer, last, end))
+            start, end, finer = first, last, grain
+        segments.append(Segment(finer, start, end))
+        return [each for each in segments if each.start < each.end]
+
+
+def round_up(instant: int, grain: int) -> int:
+    """Return the multiple of a grain that is nearest to an instant, of two the later one."""
+    return (instant + grain // 2) // grain * grain
+
+
+def signed_segment(grain: int | None, start: int, end: int) -> Segment:
+    """Return what lies between two instants: to be subtracted if the second one is earlier."""
+    return (
+        Segment(grain, start, end)
+        if start <= end
+        else Segment(grain, end, start, is_subtracted=True)
+    )

@@ -1,7 +1,6 @@
 """Queries of session metrics: immutable values, validated by `from_params`."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from metrics_graphql.core.errors import BadUserInput, FieldPath
@@ -14,8 +13,7 @@ MAX_FILTER_IDS: Final = 1_000
 """Ids in one filter."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
+class Filters(NamedTuple):
     """Which sessions of a tenant are counted: those that every filter matches.
 
     None restricts nothing, an empty set matches nothing. `user_ids` and `service_user_ids` are one
@@ -37,8 +35,7 @@ class Filters:
 NO_FILTERS: Final = Filters()
 
 
-@dataclass(frozen=True, slots=True)
-class SessionMetricsQuery:
+class SessionMetricsQuery(NamedTuple):
     """Counts the sessions that a tenant created in a period and that the filters match."""
 
     tenant: Tenant

@@ -35,10 +35,7 @@ class RankedQuery(NamedTuple):
             str(self.query.tenant),
             self.query.period.start,
             self.query.period.end,
-            *(
-                sorted(value) if isinstance(value, frozenset) else value
-                for value in (getattr(filters, name) for name in filters.__slots__)
-            ),
+            *(sorted(value) if isinstance(value, frozenset) else value for value in filters),
             self.dimension.value,
             self.field,
             self.direction.value,

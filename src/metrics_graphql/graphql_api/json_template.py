@@ -36,6 +36,8 @@ class ObjectTemplate:
 
     def write(self, value: object, fetched: Sequence[str] = ()) -> str:
         """Write an object, given the JSON of its fields that fetch."""
+        if not self.writers and not fetched:
+            return self.text % self.in_order(self.read_measures(value))
         return self.text % self.in_order(
             (*self.read_measures(value), *[write(value) for write in self.writers], *fetched)
         )

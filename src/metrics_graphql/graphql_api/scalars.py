@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final, NewType
 
 import strawberry
@@ -21,8 +22,12 @@ MAX_DIGITS: Final = 20
 """A longer number lies far outside the instants that are stored."""
 
 
+@lru_cache(maxsize=4096)
 def serialize_instant(instant: int) -> str:
-    """Return an instant as ISO 8601 in UTC, to the second."""
+    """Return an instant as ISO 8601 in UTC, to the second.
+
+    Cached, because series of a year have the same days.
+    """
     moment = EPOCH + timedelta(seconds=clamp_instant(instant))
     # strftime would write the year 1 without its leading zeros on some systems.
     return f"{moment.replace(tzinfo=None).isoformat()}Z"

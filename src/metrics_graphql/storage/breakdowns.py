@@ -52,7 +52,7 @@ async def fetch_breakdown(reader: StatementReader, query: BreakdownQuery) -> Bre
         query.query, has_rollups=dialect.has_rollups, grouped_by=[query.dimension.value]
     )
     measures = in_order({SESSIONS_CREATED, *ranking.measures, *query.measures})
-    ranges = plan.ranges(0, query.query.period)
+    ranges = plan.ranges([query.query.period])
     statement = ranked_sums(
         dialect,
         query.dimension,
@@ -169,6 +169,7 @@ def sums_of_ranked(
         rollup_dimension,
         rollup_columns(rollup_dimension, measures),
         Key(rollups.c.scope_id, ranked.c.id),
+        single_query=True,
     )
     raw = dialect.read_ranges(
         sessions_read(plan, session_columns(measures), Key(sessions.c[field], ranked.c.id)),
@@ -224,9 +225,8 @@ def rollup_sums_by_id(
     """Return the sums of roll-ups for each id of a dimension."""
     is_id = dimension.value == rollup_dimension.id_field
     name = "scope_id" if is_id else dimension.value
-    rows = matching_rollups(
-        dialect, plan, rollup_dimension, rollup_columns(rollup_dimension, measures) | {name}
-    )
+    columns = rollup_columns(rollup_dimension, measures) | {name}
+    rows = matching_rollups(dialect, plan, rollup_dimension, columns, single_query=True)
     row_id = rows.columns[name]
     sums = (rollup_sum(dialect, rollup_dimension, each, rows.columns) for each in measures)
     return rows.select.with_only_columns(row_id.label("id"), *sums).group_by(row_id)

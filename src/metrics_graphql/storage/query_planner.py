@@ -1,10 +1,10 @@
 """Which rows answer a query: roll-ups where they are exact, raw sessions elsewhere."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
-from metrics_graphql.core.periods import TimePeriod
+from metrics_graphql.core.periods import Segment, TimePeriod
 from metrics_graphql.core.queries import Filters, SessionMetricsQuery
 from metrics_graphql.core.tenants import ENTERPRISE
 from metrics_graphql.storage.dialects import TimeRange
@@ -44,13 +44,36 @@ class QueryPlan(NamedTuple):
         """What the request record shows as the source of the sums."""
         return "rollups" if self.rollup_dimension else "raw"
 
-    def ranges(self, query_index: int, period: TimePeriod) -> list[TimeRange]:
-        """Cut the period of a query into ranges of buckets and of raw sessions."""
+    def ranges(self, periods: Sequence[TimePeriod]) -> list[TimeRange]:
+        """Cut the period of each query into ranges of buckets and of raw sessions.
+
+        The index of a query counts from 0, or, for what is subtracted from it, from minus the
+        number of queries: an index of the same element of a list.
+        """
         grains = self.rollup_dimension.grains if self.rollup_dimension else ()
-        return [
-            TimeRange(query_index, segment.grain or 0, segment.start, segment.end)
-            for segment in period.segments(grains)
-        ]
+        cuts: dict[tuple[int, int], list[Segment]] = {}
+        ranges = []
+        for index, period in enumerate(periods):
+            # Periods of one length are cut alike if they begin at the same offset in the coarsest
+            # buckets: of a series by day, 30 are cut.
+            length = period.end - period.start
+            offset = period.start % grains[0] if grains else 0
+            if (length, offset) not in cuts:
+                cut = TimePeriod(offset, offset + length)
+                # Only a statement for several queries groups its rows.
+                is_single = len(periods) == 1
+                cuts[length, offset] = (cut.segments if is_single else cut.signed_segments)(grains)
+            moved = period.start - offset
+            ranges += [
+                TimeRange(
+                    index - len(periods) if is_subtracted else index,
+                    grain or 0,
+                    start + moved,
+                    end + moved,
+                )
+                for grain, start, end, is_subtracted in cuts[length, offset]
+            ]
+        return ranges
 
 
 def plan_query(

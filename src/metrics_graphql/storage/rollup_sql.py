@@ -1,6 +1,6 @@
 """SQL that reads and sums roll-ups, derived from `core.measures`."""
 
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -24,12 +24,18 @@ ROLLUPS_BY_TIME: Final = "ix_rollups_org_id_scope_grain_bucket_scope_id"
 
 
 def matching_rollups(
-    dialect: Dialect, plan: QueryPlan, dimension: RollupDimension, columns: frozenset[str]
+    dialect: Dialect,
+    plan: QueryPlan,
+    dimension: RollupDimension,
+    columns: frozenset[str],
+    *,
+    single_query: bool,
 ) -> RangeRows:
     """Return the matching roll-ups of a dimension in the ranges `rolled_up`."""
+    read = partial(read_rollups, dialect, plan, dimension, single_query=single_query)
     if dimension is CATEGORY:
         fields = {FILTERED_FIELDS[name] for name in plan.filters}
-        rows = read_rollups(dialect, plan, dimension, columns | fields)
+        rows = read(columns | fields)
         conditions = (
             column_condition(dialect, rows.columns[FILTERED_FIELDS[name]], name)
             for name in sorted(plan.filters)
@@ -37,10 +43,10 @@ def matching_rollups(
         return rows._replace(select=rows.select.where(*conditions))
     if plan.filters:
         (name,) = plan.filters
-        return read_rollups(dialect, plan, dimension, columns, Key(rollups.c.scope_id, name))
+        return read(columns, Key(rollups.c.scope_id, name))
     if dimension.id_field is None:
-        return read_rollups(dialect, plan, dimension, columns, rollups.c.scope_id == "")
-    return read_rollups(dialect, plan, dimension, columns, ALL_IDS, index=ROLLUPS_BY_TIME)
+        return read(columns, rollups.c.scope_id == "")
+    return read(columns, ALL_IDS, index=ROLLUPS_BY_TIME)
 
 
 def read_rollups(  # noqa: PLR0913 - what to read
@@ -50,6 +56,7 @@ def read_rollups(  # noqa: PLR0913 - what to read
     columns: frozenset[str],
     ids: "Key | sa.ColumnElement[bool] | None" = None,
     *,
+    single_query: bool,
     index: str | None = None,
 ) -> RangeRows:
     """Return the roll-ups of a dimension in the ranges `rolled_up`.
@@ -67,7 +74,7 @@ def read_rollups(  # noqa: PLR0913 - what to read
     elif ids is not None:
         conditions = (*conditions, ids)
     read = RangeRead("rolled_up", table.c.bucket, columns, conditions, keys, index)
-    return dialect.read_ranges(read, single_query=False)
+    return dialect.read_ranges(read, single_query=single_query)
 
 
 def rollup_columns(dimension: RollupDimension, measures: tuple[Measure, ...]) -> frozenset[str]:

@@ -147,7 +147,10 @@ def measure_sum(dialect: Dialect, measure: Measure, columns: Columns) -> sa.Colu
         else (dialect.sum, columns[measure.adds])
     )
     condition = measure_condition(measure.condition, columns)
-    counted = amount if condition is None else sa.case((condition, amount))
+    if condition is None:
+        return add_up(amount).label(measure.name)
+    # COUNT leaves nulls out; a sum of nothing but nulls would be null.
+    counted = sa.case((condition, amount), else_=None if measure.adds is None else 0)
     return add_up(counted).label(measure.name)
 
 

@@ -1,11 +1,11 @@
 """Totals of queries. Queries that differ only in their period share one statement."""
 
 import asyncio
-import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from operator import add, neg
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -26,8 +26,6 @@ from metrics_graphql.storage.session_sql import (
     session_columns,
 )
 from metrics_graphql.storage.session_store import StatementReader
-
-FILTER_NAMES: Final = tuple(field.name for field in dataclasses.fields(Filters))
 
 
 class GroupKey(NamedTuple):
@@ -57,7 +55,8 @@ async def execute_group(
 ) -> dict[SessionMetricsQuery, MetricsResult]:
     """Return the result of each query of a group, from one statement."""
     queries = list(dict.fromkeys(request.query for request in requests))
-    measures = {measure for request in requests for measure in request.measures}
+    # Of the usual series, all requests have the same measures.
+    measures = {each for some in {request.measures for request in requests} for each in some}
     try:
         results: Sequence[MetricsResult] = await fetch_totals(
             reader, queries[0], [query.period for query in queries], in_order(measures)
@@ -85,17 +84,20 @@ async def fetch_totals(
         return [SessionMetrics({}) for _ in periods]
     dialect = reader.dialect
     plan = plan_query(query, has_rollups=dialect.has_rollups)
-    ranges = [each for index, period in enumerate(periods) for each in plan.ranges(index, period)]
+    ranges = plan.ranges(periods)
     statement = session_sums(dialect, plan, measures, single_query=len(periods) == 1)
     rows = await reader.fetch(statement, statement_parameters(query, ranges, dialect))
-    sums = [[0] * len(measures) for _ in periods]
+    sums: list[Sequence[int]] = [()] * len(periods)
     queries_of = dialect.group_queries(ranges)
     for group, *values in rows:
+        if group is None:
+            continue  # No row matched.
         for index in queries_of(group):
-            total = sums[index]
-            total[:] = [left + int(right or 0) for left, right in zip(total, values, strict=True)]
+            before, signed = sums[index], values if index >= 0 else map(neg, values)
+            sums[index] = list(map(add, before, signed) if before else signed)
     names = [measure.name for measure in measures]
-    return [SessionMetrics(dict(zip(names, total, strict=True))) for total in sums]
+    zeros = [0] * len(names)
+    return [SessionMetrics(dict(zip(names, each or zeros, strict=True))) for each in sums]
 
 
 @lru_cache(maxsize=1024)
@@ -105,7 +107,7 @@ def session_sums(
     """Return the statement that sums measures for the queries of a plan.
 
     A row is a group key (see `Dialect.group_queries`) and a sum for each measure. A group may have
-    several rows, from raw sessions and from roll-ups; the caller adds them up, with null as 0.
+    several rows, from raw sessions and from roll-ups; the caller adds them up.
 
     The parameters are `org_id` or `org_ids`, the ranges `raw` and `rolled_up`, and those of the
     filters, by their names.
@@ -121,7 +123,8 @@ def session_sums(
         )
     ]
     if (dimension := plan.rollup_dimension) is not None:
-        rows = matching_rollups(dialect, plan, dimension, rollup_columns(dimension, measures))
+        columns = rollup_columns(dimension, measures)
+        rows = matching_rollups(dialect, plan, dimension, columns, single_query=single_query)
         sums = [rollup_sum(dialect, dimension, measure, rows.columns) for measure in measures]
         parts.append(select_sums(rows.select, sums, single_query=single_query))
     statement = dialect.compile(sa.union_all(*parts))
@@ -131,9 +134,10 @@ def session_sums(
 def select_sums(rows: Select, sums: list[sa.ColumnElement[int]], *, single_query: bool) -> Select:
     """Return the sums over rows, of which the only selected column is the group key."""
     (group,) = rows.selected_columns
-    statement = rows.with_only_columns(sa.func.min(group), *sums)
     # For a single query, GROUP BY would sort all rows only to find one group.
-    return statement if single_query else statement.group_by(group)
+    if single_query:
+        return rows.with_only_columns(sa.func.min(group), *sums)
+    return rows.with_only_columns(group, *sums).group_by(group)
 
 
 def statement_parameters(
@@ -146,8 +150,7 @@ def statement_parameters(
         "rolled_up": dialect.bind_ranges([each for each in ranges if each.grain]),
         "raw": dialect.bind_ranges([each for each in ranges if not each.grain]),
     }
-    for name in FILTER_NAMES:
-        value: object = getattr(filters, name)
+    for name, value in zip(Filters._fields, filters, strict=True):
         if value is not None:
             parameters[name] = dialect.bind_ids(value) if isinstance(value, frozenset) else value
     return parameters

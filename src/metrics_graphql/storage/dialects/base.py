@@ -44,6 +44,7 @@ class TimeRange(NamedTuple):
     """A range of roll-up buckets, or of raw sessions, that is summed for one query of a group."""
 
     query_index: int
+    """Negative, counted from the end, if the range is subtracted from the query."""
     grain: int
     """Length of the buckets in seconds; 0 for raw sessions."""
     start: int

@@ -27,7 +27,12 @@ from metrics_graphql.storage.dialects.pooled_reader import (
     PooledReader,
 )
 from metrics_graphql.storage.dialects.postgresql_url import read_options
-from metrics_graphql.storage.dialects.rollup_dialect import CrossJoin, RollupDialect
+from metrics_graphql.storage.dialects.rollup_dialect import (
+    RANGE_COLUMNS,
+    CrossJoin,
+    RollupDialect,
+    merge_ranges,
+)
 
 COMPILER: Final = sa.make_url("postgresql+asyncpg://").get_dialect()()
 CONNECTION_ERRORS: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)
@@ -179,6 +184,7 @@ class PostgreSQL(RollupDialect):
             sa.column("grain", sa.Integer),
             sa.column("start", sa.BigInteger),
             sa.column("end", sa.BigInteger),
+            sa.column("step", sa.BigInteger),
         )
         columns = ranges.render_derived(name=f"each_{parameter}", with_types=True).c
         return sa.select(*columns).cte(parameter).prefix_with("MATERIALIZED")
@@ -199,7 +205,7 @@ class PostgreSQL(RollupDialect):
         OFFSET 0 keeps it separate, so that the values it compares with are parameters to the
         planner. In a join, it would estimate that a range has a ninth of all rows, and read them.
         """
-        names = read.columns or {read.instant.name}
+        names = read.columns | {read.instant.name}
         rows = (
             sa.select(*(read.table.c[name] for name in sorted(names)))
             .where(*conditions)
@@ -213,7 +219,9 @@ class PostgreSQL(RollupDialect):
 
     def bind_ranges(self, ranges: Iterable[TimeRange]) -> str:
         """Return the ranges as a JSON array of objects."""
-        return json.dumps([time_range._asdict() for time_range in ranges])
+        return json.dumps(
+            [dict(zip(RANGE_COLUMNS, row, strict=True)) for row in merge_ranges(ranges)]
+        )
 
     def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """Cast the sum, which PostgreSQL makes NUMERIC."""

@@ -11,6 +11,9 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from metrics_graphql.storage.dialects.base import RangeRead, RangeRows, TimeRange
 
+RANGE_COLUMNS: Final = (*TimeRange._fields, "step")
+"""The columns of the table of bound ranges."""
+
 
 class RollupDialect(ABC):
     """Base class of the databases' dialects. Bound time ranges and ids are tables to join with."""
@@ -19,7 +22,7 @@ class RollupDialect(ABC):
 
     @abstractmethod
     def ranges_table(self, parameter: str) -> sa.CTE:
-        """Return the ranges bound to `parameter`, as a table with the columns of `TimeRange`."""
+        """Return the ranges bound to `parameter`, as a table with `RANGE_COLUMNS`."""
 
     @abstractmethod
     def ids_table(self, parameter: str) -> sa.FromClause:
@@ -38,8 +41,7 @@ class RollupDialect(ABC):
         """
 
     def read_ranges(self, read: RangeRead, *, single_query: bool) -> RangeRows:
-        """Look up each range. The group key is the index of the query."""
-        del single_query
+        """Look up each range. The group key is the index of the query: see `merge_ranges`."""
         ranges = bound_ranges(self, read.parameter)
         conditions = list(read.conditions)
         outer: sa.FromClause | None = None
@@ -54,7 +56,11 @@ class RollupDialect(ABC):
             conditions.append(read.table.c.grain == ranges.c.grain)
         conditions += [read.instant >= ranges.c.start, read.instant < ranges.c.end]
         rows = self.join_rows(outer, read, conditions)
-        return rows._replace(select=rows.select.with_only_columns(ranges.c.query_index))
+        if single_query:
+            return rows._replace(select=rows.select.with_only_columns(ranges.c.query_index))
+        offset = rows.columns[read.instant.name] - ranges.c.start
+        query_index = ranges.c.query_index + self.floor_divide(offset, ranges.c.step)
+        return rows._replace(select=rows.select.with_only_columns(query_index))
 
     def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int | None], Iterable[int]]:
         """Return the group key itself as the index of a query; 0 where no row matched."""
@@ -66,6 +72,26 @@ class RollupDialect(ABC):
     ) -> sa.ColumnElement[int]:
         """Return a quotient, which is an integer in both databases."""
         return dividend // divisor
+
+
+def merge_ranges(ranges: Iterable[TimeRange]) -> list[list[int]]:
+    """Return the rows of the table of bound ranges.
+
+    Adjacent ranges of equal length that belong to successive queries, as the days of a series, are
+    one row. `step` is their length, so that a row of sessions or roll-ups belongs to the query
+    `query_index + (instant - start) / step`.
+    """
+    merged: list[list[int]] = []
+    growing: dict[TimeRange, list[int]] = {}
+    for query_index, grain, start, end in ranges:
+        length = end - start
+        row = growing.pop(TimeRange(query_index, grain, start, end), None)
+        if row is None:
+            row = [query_index, grain, start, end, length]
+            merged.append(row)
+        row[3] = end
+        growing[TimeRange(query_index + 1, grain, end, end + length)] = row
+    return merged
 
 
 @lru_cache

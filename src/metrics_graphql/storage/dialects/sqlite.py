@@ -25,7 +25,12 @@ from metrics_graphql.storage.dialects.base import (
     compile_statement,
 )
 from metrics_graphql.storage.dialects.pooled_reader import MAX_READERS, READ_LOCK_TIMEOUT
-from metrics_graphql.storage.dialects.rollup_dialect import CrossJoin, RollupDialect
+from metrics_graphql.storage.dialects.rollup_dialect import (
+    RANGE_COLUMNS,
+    CrossJoin,
+    RollupDialect,
+    merge_ranges,
+)
 from metrics_graphql.storage.dialects.sqlite_reader import SQLiteReader
 
 WAL_TIMEOUT: Final = 60.0
@@ -179,8 +184,8 @@ class SQLite(RollupDialect):
         """Unpack a JSON array of arrays."""
         time_range = sa.func.json_each(sa.bindparam(parameter)).table_valued("value").c.value
         columns = [
-            sa.func.json_extract(time_range, f"$[{position}]").label(name)
-            for position, name in enumerate(TimeRange._fields)
+            sa.func.json_extract(time_range, f"$[{position}]", type_=sa.Integer).label(name)
+            for position, name in enumerate(RANGE_COLUMNS)
         ]
         return sa.select(*columns).cte(parameter).prefix_with("MATERIALIZED")
 
@@ -203,7 +208,7 @@ class SQLite(RollupDialect):
 
     def bind_ranges(self, ranges: Iterable[TimeRange]) -> str:
         """Return the ranges as a JSON array of arrays."""
-        return json.dumps(list(ranges))
+        return json.dumps(merge_ranges(ranges))
 
     def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """Return the sum, which is an integer."""

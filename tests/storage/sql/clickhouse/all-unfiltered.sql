@@ -1,3 +1,3 @@
-SELECT min(roundDown(`sessions`.`created_at`, tupleElement({raw:Array(Tuple(Int64, Int64))}, 1))) AS `min_1`, count({param_1:Int32}) AS `sessions_created_count`, sum(`sessions`.`acus`) AS `acus_consumed`
+SELECT roundDown(`sessions`.`created_at`, tupleElement({raw:Array(Tuple(Int64, Int64))}, 1)) AS `roundDown_1`, count({param_1:Int32}) AS `sessions_created_count`, sum(`sessions`.`acus`) AS `acus_consumed`
 FROM `sessions`
 WHERE `sessions`.`created_at` >= arrayElement(tupleElement({raw:Array(Tuple(Int64, Int64))}, 1), 1) AND `sessions`.`created_at` < arrayElement(tupleElement({raw:Array(Tuple(Int64, Int64))}, 2), -1) AND `sessions`.`created_at` < transform(roundDown(`sessions`.`created_at`, tupleElement({raw:Array(Tuple(Int64, Int64))}, 1)), tupleElement({raw:Array(Tuple(Int64, Int64))}, 1), tupleElement({raw:Array(Tuple(Int64, Int64))}, 2), 0) GROUP BY roundDown(`sessions`.`created_at`, tupleElement({raw:Array(Tuple(Int64, Int64))}, 1))

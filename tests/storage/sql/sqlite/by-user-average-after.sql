@@ -1,8 +1,8 @@
 WITH raw AS MATERIALIZED
-(SELECT json_extract(anon_4.value, ?) AS query_index, json_extract(anon_4.value, ?) AS grain, json_extract(anon_4.value, ?) AS start, json_extract(anon_4.value, ?) AS "end"
+(SELECT json_extract(anon_4.value, ?) AS query_index, json_extract(anon_4.value, ?) AS grain, json_extract(anon_4.value, ?) AS start, json_extract(anon_4.value, ?) AS "end", json_extract(anon_4.value, ?) AS step
 FROM json_each(?) AS anon_4),
 rolled_up AS MATERIALIZED
-(SELECT json_extract(anon_5.value, ?) AS query_index, json_extract(anon_5.value, ?) AS grain, json_extract(anon_5.value, ?) AS start, json_extract(anon_5.value, ?) AS "end"
+(SELECT json_extract(anon_5.value, ?) AS query_index, json_extract(anon_5.value, ?) AS grain, json_extract(anon_5.value, ?) AS start, json_extract(anon_5.value, ?) AS "end", json_extract(anon_5.value, ?) AS step
 FROM json_each(?) AS anon_5)
  SELECT anon_1.total_count, anon_1.id, anon_1.sessions_created_count, anon_1.acus_consumed
 FROM (SELECT 0 AS total_count, anon_2.id AS id, anon_2.sessions_created_count AS sessions_created_count, anon_2.acus_consumed AS acus_consumed

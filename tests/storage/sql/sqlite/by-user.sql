@@ -1,8 +1,8 @@
 WITH raw AS MATERIALIZED
-(SELECT json_extract(anon_5.value, ?) AS query_index, json_extract(anon_5.value, ?) AS grain, json_extract(anon_5.value, ?) AS start, json_extract(anon_5.value, ?) AS "end"
+(SELECT json_extract(anon_5.value, ?) AS query_index, json_extract(anon_5.value, ?) AS grain, json_extract(anon_5.value, ?) AS start, json_extract(anon_5.value, ?) AS "end", json_extract(anon_5.value, ?) AS step
 FROM json_each(?) AS anon_5),
 rolled_up AS MATERIALIZED
-(SELECT json_extract(anon_6.value, ?) AS query_index, json_extract(anon_6.value, ?) AS grain, json_extract(anon_6.value, ?) AS start, json_extract(anon_6.value, ?) AS "end"
+(SELECT json_extract(anon_6.value, ?) AS query_index, json_extract(anon_6.value, ?) AS grain, json_extract(anon_6.value, ?) AS start, json_extract(anon_6.value, ?) AS "end", json_extract(anon_6.value, ?) AS step
 FROM json_each(?) AS anon_6),
 ranked AS MATERIALIZED
 (SELECT anon_2.total_count AS total_count, anon_2.id AS id, anon_2.sessions_created_count AS sessions_created_count

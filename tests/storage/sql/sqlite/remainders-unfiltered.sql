@@ -1,8 +1,8 @@
 WITH raw AS MATERIALIZED
-(SELECT json_extract(anon_1.value, ?) AS query_index, json_extract(anon_1.value, ?) AS grain, json_extract(anon_1.value, ?) AS start, json_extract(anon_1.value, ?) AS "end"
+(SELECT json_extract(anon_1.value, ?) AS query_index, json_extract(anon_1.value, ?) AS grain, json_extract(anon_1.value, ?) AS start, json_extract(anon_1.value, ?) AS "end", json_extract(anon_1.value, ?) AS step
 FROM json_each(?) AS anon_1),
 rolled_up AS MATERIALIZED
-(SELECT json_extract(anon_2.value, ?) AS query_index, json_extract(anon_2.value, ?) AS grain, json_extract(anon_2.value, ?) AS start, json_extract(anon_2.value, ?) AS "end"
+(SELECT json_extract(anon_2.value, ?) AS query_index, json_extract(anon_2.value, ?) AS grain, json_extract(anon_2.value, ?) AS start, json_extract(anon_2.value, ?) AS "end", json_extract(anon_2.value, ?) AS step
 FROM json_each(?) AS anon_2)
  SELECT min(raw.query_index) AS min_1, count(CASE WHEN (sessions.size IS NULL OR sessions.size != ? AND sessions.size != ? AND sessions.size != ? AND sessions.size != ? AND sessions.size != ?) THEN ? END) AS sessions_created_by_size_other, count(CASE WHEN (sessions.origin IS NULL OR sessions.origin != ? AND sessions.origin != ? AND sessions.origin != ? AND sessions.origin != ? AND sessions.origin != ? AND sessions.origin != ? AND sessions.origin != ? AND sessions.origin != ? AND sessions.origin != ?) THEN ? END) AS sessions_created_by_origin_other, count(CASE WHEN (sessions.has_merged_pr = 1 AND (sessions.size IS NULL OR sessions.size != ? AND sessions.size != ? AND sessions.size != ? AND sessions.size != ? AND sessions.size != ?)) THEN ? END) AS sessions_with_merged_prs_by_size_other
 FROM raw CROSS JOIN sessions
