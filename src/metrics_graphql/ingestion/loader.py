@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from metrics_graphql.core.sessions import SessionUpdate
+from metrics_graphql.ingestion.read_ahead import read_ahead
 from metrics_graphql.ingestion.rows import ParsedRow, RejectedRow, Row
 from metrics_graphql.storage.session_store import SessionStore, Upsert
 
@@ -52,13 +53,13 @@ class Loader:
     async def load(self, rows: Iterable[Row[SessionUpdate]]) -> None:
         """Load rows, skipping those that are rejected.
 
-        A batch stays stored once it is committed, so an interrupted load is resumed by running it
-        again.
+        The next batch is read while one is stored. A batch stays stored once it is committed, so an
+        interrupted load is resumed by running it again.
 
         Raises:
             Unavailable: the database cannot be written to; the batches before are stored.
         """
-        for batch in self._batches(rows):
+        async for batch in read_ahead(self._batches(rows)):
             await self.load_batch(batch)
         await self.finish()
 
@@ -107,7 +108,7 @@ class Loader:
 
     async def _upsert_all(self, upsert: Upsert, rows: Iterable[Row[SessionUpdate]]) -> None:
         """Upsert rows, batch by batch."""
-        for batch in self._batches(rows):
+        async for batch in read_ahead(self._batches(rows)):
             await self._upsert(upsert, batch)
             self.on_batch(self.summary)
 

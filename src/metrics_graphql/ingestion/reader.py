@@ -50,11 +50,12 @@ class FileReader(Generic[T]):
 
     @property
     def bytes_read(self) -> int:
-        """Bytes read so far, of `total_bytes`."""
+        """Bytes read so far, of `total_bytes`. Another thread may be reading."""
         stream = self._stream
-        if stream is None or stream.closed or not stream.seekable():
-            return self._bytes_before
-        return self._bytes_before + stream.tell()
+        with suppress(ValueError):  # closed
+            if stream is not None and stream.seekable():
+                return self._bytes_before + stream.tell()
+        return self._bytes_before
 
     def __iter__(self) -> Iterator[Row[T]]:
         """Yield each row; its location begins with the path of its file."""

@@ -16,9 +16,10 @@ from metrics_graphql.ingestion.field_names import PAGE_FIELDS, FieldNames, norma
 from metrics_graphql.ingestion.row_schema import (
     KNOWN_ORIGINS,
     PULL_REQUEST_STATES,
-    SessionRow,
     format_validation_error,
+    to_update,
 )
+from metrics_graphql.ingestion.row_validator import RowValidator
 from metrics_graphql.ingestion.rows import InvalidRow
 from metrics_graphql.ingestion.unknown_input import UnknownInput
 
@@ -103,6 +104,8 @@ class SessionParser(RowParser[SessionUpdate]):
     ) -> None:
         super().__init__(FieldNames(columns=columns), UnknownInput())
         self._default_org_id = default_org_id
+        self._latest_usual = time.time() + DAY
+        self._validator = RowValidator()
         self._pull_request_names = FieldNames({"pr_state": "pr_state"}, unused=["pr_url"])
 
     def parse_values(self, values: dict[str, Any]) -> SessionUpdate:
@@ -114,11 +117,11 @@ class SessionParser(RowParser[SessionUpdate]):
         if values.get("pull_requests"):
             values["pull_requests"] = self._parse_pull_requests(values["pull_requests"])
         try:
-            row = SessionRow.model_validate(values)
+            valid = self._validator.validate(values)
         except ValidationError as error:
             raise InvalidRow(format_validation_error(error)) from None
-        count_unknown_values(row, self.unknown)
-        return row.to_update(self._default_org_id)
+        count_unknown_values(valid, self.unknown, self._latest_usual)
+        return to_update(valid, self._default_org_id)
 
     def items_of_page(self, value: object) -> list[object] | None:
         """Return the items of a page of the v3 API; None if it is no page.
@@ -160,20 +163,24 @@ class SessionParser(RowParser[SessionUpdate]):
         return renamed
 
 
-def count_unknown_values(row: SessionRow, unknown: UnknownInput) -> None:
+def count_unknown_values(
+    row: Mapping[str, Any], unknown: UnknownInput, latest_usual: float
+) -> None:
     """Count what is not known of a row: its origin, its size, the states of its pull requests.
 
-    An instant before 2000 is counted, too: it is rather a number of another kind.
+    An instant before 2000 is counted, too, and one after `latest_usual`: it is rather a number of
+    another kind.
     """
-    if row.origin is not None and row.origin not in KNOWN_ORIGINS:
-        unknown.count_value("origin", row.origin)
-    if row.size is not None and row.size not in PUBLIC_SIZES:
-        unknown.count_value("session_size", row.size)
-    if row.created_at is not None and row.created_at < EARLIEST_USUAL:
+    origin, size, created_at = row.get("origin"), row.get("size"), row.get("created_at")
+    if origin is not None and origin not in KNOWN_ORIGINS:
+        unknown.count_value("origin", origin)
+    if size is not None and size not in PUBLIC_SIZES:
+        unknown.count_value("session_size", size)
+    if created_at is not None and created_at < EARLIEST_USUAL:
         unknown.early_rows += 1
-    if row.created_at is not None and row.created_at > time.time() + DAY:
+    if created_at is not None and created_at > latest_usual:
         unknown.future_rows += 1
-    states = dict.fromkeys(each.pr_state for each in row.pull_requests or ())
+    states = dict.fromkeys(each.pr_state for each in row.get("pull_requests") or ())
     for state in states:
         if state is not None and state not in PULL_REQUEST_STATES:
             unknown.count_value("pr_state", state)

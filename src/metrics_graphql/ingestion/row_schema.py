@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, Any, Final
@@ -101,6 +100,8 @@ def _parse_number(value: object) -> object:
 
 def _parse_instant(value: object) -> object:
     """Convert Unix seconds and ISO 8601 to whole seconds. A fraction is cut off."""
+    if type(value) is int or value is None:
+        return value
     if isinstance(value, str):
         text = value.strip()
         if number := UNIX_SECONDS.fullmatch(text):
@@ -108,11 +109,10 @@ def _parse_instant(value: object) -> object:
             return int(number[1]) if len(number[1]) <= MAX_DIGITS else MAX_INSTANT
         if instant := parse_iso8601(text):
             return instant[0]
-        value = text or None
+        if not text:
+            return None
     elif isinstance(value, float | Decimal) and math.isfinite(value):
         return int(value)
-    if value is None or type(value) is int:
-        return value
     raise PydanticCustomError("instant", EXPECTED_INSTANT)
 
 
@@ -168,57 +168,65 @@ class SessionRow(BaseModel):
     merged_pr_count: PullRequestCount = None
     closed_pr_count: PullRequestCount = None
 
+    def given_values(self) -> dict[str, Any]:
+        """Return the values of the fields that the row gives."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
     def to_update(self, default_org_id: str | None) -> SessionUpdate:
-        """Return the update that the row describes. Only fields that it gives are in it.
+        """Return the update that the row describes: see `to_update`."""
+        return to_update(self.given_values(), default_org_id)
 
-        Raises:
-            InvalidRow: the row has no `org_id`, and there is no default; or its counts of pull
-                requests contradict each other.
-        """
-        org_id = self.org_id or default_org_id
-        if org_id is None:
-            raise InvalidRow("org_id: missing, and no --org is given")
-        return SessionUpdate(org_id, self.session_id, self._values())
 
-    def _values(self) -> dict[str, Any]:
-        given = self.model_fields_set
-        values: dict[str, Any] = {
-            name: getattr(self, name) for name in NULLABLE_FIELDS if name in given
+def to_update(given: Mapping[str, Any], default_org_id: str | None) -> SessionUpdate:
+    """Return the update that valid values of a row describe. Only fields that it gives are in it.
+
+    Raises:
+        InvalidRow: the row has no `org_id`, and there is no default; or its counts of pull requests
+            contradict each other.
+    """
+    org_id = given.get("org_id") or default_org_id
+    if org_id is None:
+        raise InvalidRow("org_id: missing, and no --org is given")
+    values = {name: given[name] for name in NULLABLE_FIELDS if name in given}
+    for name in ("created_at", "used_search"):
+        if given.get(name) is not None:
+            values[name] = given[name]
+    if given.get("acus_consumed") is not None:
+        values["acus"] = to_micros(given["acus_consumed"])
+    values.update(pull_request_counts(given))
+    return SessionUpdate(org_id, given["session_id"], values)
+
+
+def pull_request_counts(given: Mapping[str, Any]) -> dict[str, int | bool]:
+    """Return the counts of pull requests, all of them if the row gives any.
+
+    Raises:
+        InvalidRow: a count contradicts the list, or the other counts.
+    """
+    pull_requests: list[PullRequest] | None = given.get("pull_requests")
+    given_counts = {
+        name: given[name] for name in PULL_REQUEST_COUNTS if given.get(name) is not None
+    }
+    if pull_requests is not None:
+        states = [each.pr_state for each in pull_requests]
+        counts = {
+            "pr_count": len(states),
+            "open_pr_count": states.count("open") + states.count("draft"),
+            "merged_pr_count": states.count("merged"),
+            "closed_pr_count": states.count("closed"),
         }
-        if self.created_at is not None:
-            values["created_at"] = self.created_at
-        if self.used_search is not None:
-            values["used_search"] = self.used_search
-        if self.acus_consumed is not None:
-            values["acus"] = to_micros(self.acus_consumed)
-        return values | self._pull_request_counts()
-
-    def _pull_request_counts(self) -> dict[str, int | bool]:
-        """Return the counts of pull requests, all of them if the row gives any.
-
-        Raises:
-            InvalidRow: a count contradicts the list, or the other counts.
-        """
-        given = {name: getattr(self, name) for name in PULL_REQUEST_COUNTS}
-        if self.pull_requests is None and not any(count is not None for count in given.values()):
-            return {}
-        counts = {name: count or 0 for name, count in given.items()}
-        if self.pull_requests is not None:
-            states = Counter(each.pr_state for each in self.pull_requests)
-            counts |= {
-                "open_pr_count": states["open"] + states["draft"],
-                "merged_pr_count": states["merged"],
-                "closed_pr_count": states["closed"],
-                "pr_count": states.total(),
-            }
-        elif self.pr_count is None:
-            counts["pr_count"] = sum(counts.values())
-        for name, count in given.items():
-            if count is not None and count != counts[name]:
-                raise InvalidRow(f"{name}: {count} contradicts pull_requests")
-        if 2 * counts["pr_count"] < sum(counts.values()):
-            raise InvalidRow("pr_count: must not be less than the sum of the other counts")
-        return {"has_merged_pr": counts["merged_pr_count"] > 0, **counts}
+    elif given_counts:
+        counts = dict.fromkeys(PULL_REQUEST_COUNTS, 0) | given_counts
+        if "pr_count" not in given_counts:
+            counts["pr_count"] = sum(given_counts.values())
+    else:
+        return {}
+    for name, count in given_counts.items():
+        if count != counts[name]:
+            raise InvalidRow(f"{name}: {count} contradicts pull_requests")
+    if 2 * counts["pr_count"] < sum(counts.values()):
+        raise InvalidRow("pr_count: must not be less than the sum of the other counts")
+    return {"has_merged_pr": counts["merged_pr_count"] > 0, **counts}
 
 
 def to_micros(acus: Decimal) -> int:

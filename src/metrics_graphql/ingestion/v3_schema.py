@@ -1,5 +1,6 @@
 """The schema of a page of sessions with their insights, as the v3 API documents it."""
 
+import time
 from typing import Annotated, Final
 
 from pydantic import (
@@ -17,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from metrics_graphql.core.errors import shorten
 from metrics_graphql.core.identifiers import check_id
+from metrics_graphql.core.periods import DAY
 from metrics_graphql.ingestion.field_names import UNUSED_FIELDS
 from metrics_graphql.ingestion.row_parser import count_unknown_values
 from metrics_graphql.ingestion.row_schema import (
@@ -91,6 +93,7 @@ class SessionPage(BaseModel):
 
 def count_unknown(page: SessionPage, unknown: UnknownInput) -> None:
     """Count the fields and values of a page that the v3 API does not document."""
+    latest_usual = time.time() + DAY
     for session in page.items:
         names = dict.fromkeys(
             f"pull_requests.{name}"
@@ -101,4 +104,4 @@ def count_unknown(page: SessionPage, unknown: UnknownInput) -> None:
         unknown.count_names("field", names)
         extra = session.model_extra or ()
         unknown.count_names("field", [name for name in extra if name not in UNUSED_FIELDS])
-        count_unknown_values(session, unknown)
+        count_unknown_values(session.given_values(), unknown, latest_usual)

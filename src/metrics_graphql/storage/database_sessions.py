@@ -27,7 +27,7 @@ class DatabaseSessionStore:
     """
 
     setting: Final = "METRICS_DATABASE_URL"
-    batch_size: Final = 2_000
+    batch_size: Final = 10_000
     inconsistencies: Final = "roll-ups that differ from their sessions"
 
     def __init__(self, database: Database) -> None:

@@ -103,15 +103,9 @@ async def read_stored(
     connection: AsyncConnection, dialect: DatabaseDialect, updates: Iterable[SessionUpdate]
 ) -> dict[SessionKey, Session]:
     """Return the stored sessions that updates refer to, locked until the transaction ends."""
-    statement = (
-        sa.select(sessions)
-        .where(
-            sessions.c.org_id == sa.bindparam("org_id"),
-            dialect.in_ids(sessions.c.session_id, "session_ids"),
-        )
-        .order_by(sessions.c.session_id)
-        .with_for_update()
-    )
+    same_organization = sessions.c.org_id == sa.bindparam("org_id")
+    statement = dialect.look_up(sessions.c.session_id, "session_ids", same_organization)
+    statement = statement.with_for_update()
     rows = [
         (
             await connection.execute(

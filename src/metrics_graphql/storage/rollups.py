@@ -1,8 +1,9 @@
 """The roll-ups, and what a batch of changed sessions adds to them. Contains no SQL."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
-from operator import itemgetter
+from itertools import pairwise
+from operator import add, itemgetter
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -68,6 +69,11 @@ RollupKey = tuple[str | int, ...]
 RollupRow = tuple[str | int, ...]
 """A key, and a sum for each measure of the table."""
 
+Group = tuple[str | int, ...]
+"""The key of roll-ups without their time: the organization, and an id or categories."""
+Buckets = dict[tuple[Group, int], Sequence[int]]
+"""What to add to the roll-ups of one dimension and one grain, by group and bucket."""
+
 
 class RollupDeltas(NamedTuple):
     """The rows to add to `rollups`, and those to add to `category_rollups` after them.
@@ -87,64 +93,70 @@ def rollup_deltas(changes: Iterable[SessionChange]) -> RollupDeltas:
     An update subtracts the old session and adds the new one, so that it costs what an insert does.
     Rows without a difference are left out.
     """
-    by_id: dict[RollupKey, list[int]] = {}
-    by_category: dict[RollupKey, list[int]] = {}
+    by_id: list[Buckets] = [{} for _ in ID_DIMENSIONS]
+    by_category: Buckets = {}
     for before, after in changes:
         if before is not None:
-            _add(by_id, by_category, before, -1)
-        _add(by_id, by_category, after, 1)
-    id_keys = sorted(sorted(by_id), key=itemgetter(1), reverse=True)
+            _add_session(by_id, by_category, before, -1)
+        _add_session(by_id, by_category, after, 1)
     return RollupDeltas(
-        by_id=[(*key, *by_id[key]) for key in id_keys if any(by_id[key])],
-        by_category=[
-            (*key, *by_category[key]) for key in sorted(by_category) if any(by_category[key])
+        by_id=[
+            (org_id, code, dimension_id, grain, bucket, *deltas)
+            for code, dimension in reversed(list(enumerate(ID_DIMENSIONS)))
+            for (org_id, dimension_id), grain, bucket, deltas in _rows(dimension, by_id[code])
         ],
+        by_category=sorted(
+            (org_id, grain, bucket, *categories, *deltas)
+            for (org_id, *categories), grain, bucket, deltas in _rows(CATEGORY, by_category)
+        ),
     )
 
 
-def _add(
-    by_id: dict[RollupKey, list[int]],
-    by_category: dict[RollupKey, list[int]],
-    session: Session,
-    sign: int,
-) -> None:
-    # The innermost loop of ingest: tuples indexed by position take a third of the time of names.
-    matching = _matching_measures(
-        *_COMPARED_VALUES(session), *[session[position] is not None for position in _PRESENCE]
+def _add_session(by_id: list[Buckets], by_category: Buckets, session: Session, sign: int) -> None:
+    """Add a session to its bucket of the finest grain in each dimension, or subtract it."""
+    # The innermost loop of ingest: fields are read by position, which takes a third of the time.
+    counts, categories = _counts(
+        *_COMPARED_VALUES(session), *[session[field] is not None for field in _PRESENCE]
     )
+    values: tuple[Any, ...] = session
+    deltas = [sign * count for count in counts]
+    for measure, field in _SUMS:
+        deltas[measure] *= values[field]
     org_id, created_at = session.org_id, session.created_at
-    amounts = _amounts(matching.by_id, session, sign)
-    key: RollupKey
-    for code, field, grains in _POSITIONS_OF_DIMENSIONS:
-        dimension_id = "" if field is None else session[field]
-        if not isinstance(dimension_id, str):
-            continue
-        for grain in grains:
-            key = (org_id, code, dimension_id, grain, created_at // grain * grain)
-            row = by_id.get(key)
-            if row is None:
-                row = by_id[key] = [0] * len(STORED_MEASURES)
-            for position, amount in amounts:
-                row[position] += amount
-    amounts = _amounts(matching.by_category, session, sign)
-    for grain in CATEGORY.grains:
-        key = (org_id, grain, created_at // grain * grain, *matching.categories)
-        row = by_category.get(key)
-        if row is None:
-            row = by_category[key] = [0] * len(BASE_MEASURES)
-        for position, amount in amounts:
-            row[position] += amount
+    for buckets, (id_field, grain) in zip(by_id, _FINEST_GRAINS, strict=True):
+        dimension_id = "" if id_field is None else values[id_field]
+        if dimension_id is not None:
+            _add(buckets, (org_id, dimension_id), created_at // grain * grain, deltas)
+    grain = CATEGORY.grains[-1]
+    group = org_id, *categories
+    _add(by_category, group, created_at // grain * grain, _BASE_VALUES(deltas))
 
 
-def _amounts(
-    adds: tuple[tuple[int, int | None], ...], session: tuple[Any, ...], sign: int
-) -> list[tuple[int, int]]:
-    """Return the positions of measures in a row, and what a session adds to each."""
-    return [
-        (position, sign if field is None else sign * session[field])
-        for position, field in adds
-        if field is None or session[field]
+def _add(buckets: Buckets, group: Group, bucket: int, deltas: Sequence[int]) -> None:
+    key = group, bucket
+    before = buckets.get(key)
+    buckets[key] = deltas if before is None else [*map(add, before, deltas)]
+
+
+def _rows(
+    dimension: RollupDimension, finest: Buckets
+) -> Iterator[tuple[Group, int, int, Sequence[int]]]:
+    """Yield group, grain, bucket and deltas of all grains. The coarser ones are sums of the finer.
+
+    They are in the order of group, grain and bucket. Deltas of zero are left out.
+    """
+    by_grain = {dimension.grains[-1]: finest}
+    for finer, grain in pairwise(reversed(dimension.grains)):
+        buckets = by_grain[grain] = {}
+        for (group, bucket), deltas in by_grain[finer].items():
+            _add(buckets, group, bucket // grain * grain, deltas)
+    rows = [
+        (group, grain, bucket, deltas)
+        for grain, buckets in by_grain.items()
+        for (group, bucket), deltas in buckets.items()
+        if any(deltas)
     ]
+    return iter(sorted(rows))
 
 
 def _fields_compared_with(*types: type) -> tuple[int, ...]:
@@ -161,31 +173,26 @@ def _fields_compared_with(*types: type) -> tuple[int, ...]:
 _PRESENCE: Final = _fields_compared_with(Present)
 _COMPARED: Final = _fields_compared_with(tuple, bool)
 _COMPARED_VALUES: Final = itemgetter(*_COMPARED)
-_POSITIONS_OF_DIMENSIONS: Final = tuple(
-    (
-        code,
-        Session._fields.index(dimension.id_field) if dimension.id_field else None,
-        dimension.grains,
-    )
-    for code, dimension in enumerate(ID_DIMENSIONS)
+_SUMS: Final = tuple(
+    (position, Session._fields.index(measure.adds))
+    for position, measure in enumerate(STORED_MEASURES)
+    if measure.adds is not None
 )
-
-
-class _Matching(NamedTuple):
-    """The measures that count a session, each as its position in a row and what it adds.
-
-    That is the position of a session field, or None for a measure that counts sessions.
-    """
-
-    by_id: tuple[tuple[int, int | None], ...]
-    by_category: tuple[tuple[int, int | None], ...]
-    categories: tuple[str | int, ...]
-    """The key of the category roll-up."""
+"""The measures that add up a field, as their position in a row and that of the field."""
+_BASE_VALUES: Final = itemgetter(*map(STORED_MEASURES.index, BASE_MEASURES))
+_FINEST_GRAINS: Final = tuple(
+    (
+        Session._fields.index(dimension.id_field) if dimension.id_field else None,
+        dimension.grains[-1],
+    )
+    for dimension in ID_DIMENSIONS
+)
+"""The position of the field with the id, and the finest grain, of each dimension with a code."""
 
 
 @lru_cache(maxsize=4096)
-def _matching_measures(*values: Any) -> _Matching:  # noqa: ANN401 - of several types
-    """Return the measures that count a session.
+def _counts(*values: Any) -> tuple[tuple[int, ...], tuple[str | int, ...]]:  # noqa: ANN401 - of several types
+    """Return for each measure whether it counts a session (1 or 0), and the session's categories.
 
     `values` are those that conditions compare, then whether others are present. Few combinations
     occur, so that a small cache holds them.
@@ -197,15 +204,12 @@ def _matching_measures(*values: Any) -> _Matching:  # noqa: ANN401 - of several 
         value = by_name[name]
         return value in expected if isinstance(expected, tuple) else value is True
 
-    def matching(measures: tuple[Measure, ...]) -> tuple[tuple[int, int | None], ...]:
-        return tuple(
-            (position, None if measure.adds is None else Session._fields.index(measure.adds))
-            for position, measure in enumerate(measures)
-            if all(is_met(name, expected) for name, expected in measure.condition.items())
-        )
-
-    categories: Iterable[str | int] = (
+    counts = (
+        int(all(is_met(name, expected) for name, expected in measure.condition.items()))
+        for measure in STORED_MEASURES
+    )
+    categories = (
         category_of(name, by_name[name]) if name in CATEGORIES else by_name[name]
         for name in CATEGORY_FIELDS
     )
-    return _Matching(matching(STORED_MEASURES), matching(BASE_MEASURES), tuple(categories))
+    return tuple(counts), tuple(categories)

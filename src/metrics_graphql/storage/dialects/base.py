@@ -67,7 +67,7 @@ class RangeRead(NamedTuple):
 
     parameter: str
     """The parameter that the time ranges are bound to."""
-    instant: sa.Column[int]
+    instant: sa.Column[Any]
     columns: frozenset[str]
     """The columns that the statement uses."""
     conditions: tuple[sa.ColumnElement[bool], ...] = ()
@@ -196,6 +196,14 @@ class DatabaseDialect(Dialect, Protocol):
 
     async def analyze(self, connection: AsyncConnection) -> None:
         """Update the planner's statistics after a bulk load, if the planner depends on them."""
+
+    def look_up(
+        self, column: sa.Column[Any], parameter: str, *conditions: sa.ColumnElement[bool]
+    ) -> sa.Select[*tuple[Any, ...]]:
+        """Return the select of all columns of the rows in which a column is one of the bound ids.
+
+        It reads an index, whatever the planner knows or assumes about the table.
+        """
 
     def compile_insert(
         self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict

@@ -62,6 +62,15 @@ class RollupDialect(ABC):
         query_index = ranges.c.query_index + self.floor_divide(offset, ranges.c.step)
         return rows._replace(select=rows.select.with_only_columns(query_index))
 
+    def look_up(
+        self, column: sa.Column[Any], parameter: str, *conditions: sa.ColumnElement[bool]
+    ) -> sa.Select[*tuple[Any, ...]]:
+        """Look up each id, in the order in which they are bound."""
+        ids = self.ids_table(parameter)
+        read = RangeRead(parameter, column, frozenset(column.table.c.keys()))
+        rows = self.join_rows(ids, read, [*conditions, column == ids.c.id])
+        return rows.select.with_only_columns(*(rows.columns[each.name] for each in column.table.c))
+
     def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int | None], Iterable[int]]:
         """Return the group key itself as the index of a query; 0 where no row matched."""
         del ranges
