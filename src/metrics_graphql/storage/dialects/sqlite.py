@@ -6,6 +6,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -33,6 +34,8 @@ from metrics_graphql.storage.dialects.rollup_dialect import (
 )
 from metrics_graphql.storage.dialects.sqlite_reader import SQLiteReader
 
+ROWS_PER_STATEMENT: Final = 500
+"""Rows of an insert. SQLite allows 32,766 parameters, and a row has at most thirty."""
 WAL_TIMEOUT: Final = 60.0
 """Seconds that opening a file waits for other processes to switch it to WAL mode."""
 
@@ -229,11 +232,16 @@ class SQLite(RollupDialect):
     async def insert_rows(
         self, connection: AsyncConnection, insert: CompiledStatement, rows: Rows
     ) -> int:
-        """Execute the insert for each row.
+        """Insert as many rows per statement as SQLite has parameters for, at most.
 
-        Rows are plain tuples: SQLAlchemy would take longer to name their values than SQLite to
-        store them.
+        Within a statement, another thread can parse the next rows. Between two, the driver waits
+        for that thread. Rows are plain tuples: SQLAlchemy would take longer to name their values
+        than SQLite to store them.
         """
-        if not rows:
-            return 0
-        return (await connection.exec_driver_sql(insert.sql, list(rows))).rowcount
+        row = f"({', '.join('?' * len(insert.parameter_names))})"
+        remaining, count = iter(rows), 0
+        while values := [*chain.from_iterable(islice(remaining, ROWS_PER_STATEMENT))]:
+            repeated = ", ".join([row] * (len(values) // len(insert.parameter_names)))
+            statement = insert.sql.replace(row, repeated, 1)
+            count += (await connection.exec_driver_sql(statement, tuple(values))).rowcount
+        return count
