@@ -1,10 +1,9 @@
 """The roll-ups, and what a batch of changed sessions adds to them. Contains no SQL."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import pairwise
-from operator import itemgetter
-from struct import Struct
+from operator import add, itemgetter
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
@@ -72,8 +71,8 @@ RollupRow = tuple[str | int, ...]
 
 Group = tuple[str | int, ...]
 """The key of roll-ups without their time: the organization, and an id or categories."""
-Buckets = dict[tuple[Group, int], int]
-"""What to add to the roll-ups of one dimension and one grain, by group and bucket: see `_LANES`."""
+Buckets = dict[tuple[Group, int], Sequence[int]]
+"""What to add to the roll-ups of one dimension and one grain, by group and bucket."""
 
 
 class RollupDeltas(NamedTuple):
@@ -107,7 +106,7 @@ def rollup_deltas(changes: Iterable[SessionChange]) -> RollupDeltas:
             for (org_id, dimension_id), grain, bucket, deltas in _rows(dimension, by_id[code])
         ],
         by_category=sorted(
-            (org_id, grain, bucket, *categories, *_BASE_VALUES(deltas))
+            (org_id, grain, bucket, *categories, *deltas)
             for (org_id, *categories), grain, bucket, deltas in _rows(CATEGORY, by_category)
         ),
     )
@@ -116,26 +115,32 @@ def rollup_deltas(changes: Iterable[SessionChange]) -> RollupDeltas:
 def _add_session(by_id: list[Buckets], by_category: Buckets, session: Session, sign: int) -> None:
     """Add a session to its bucket of the finest grain in each dimension, or subtract it."""
     # The innermost loop of ingest: fields are read by position, which takes a third of the time.
-    values: tuple[Any, ...] = session
-    deltas, sums, categories = _matching_measures(
-        *_COMPARED_VALUES(session), *[values[field] is not None for field in _PRESENCE]
+    counts, categories = _counts(
+        *_COMPARED_VALUES(session), *[session[field] is not None for field in _PRESENCE]
     )
-    for shift, field in sums:
-        deltas += values[field] << shift
-    deltas *= sign
+    values: tuple[Any, ...] = session
+    deltas = [sign * count for count in counts]
+    for measure, field in _SUMS:
+        deltas[measure] *= values[field]
     org_id, created_at = session.org_id, session.created_at
     for buckets, (id_field, grain) in zip(by_id, _FINEST_GRAINS, strict=True):
         dimension_id = "" if id_field is None else values[id_field]
         if dimension_id is not None:
-            key = (org_id, dimension_id), created_at // grain * grain
-            buckets[key] = buckets.get(key, 0) + deltas
-    category_key = (org_id, *categories), created_at // _CATEGORY_GRAIN * _CATEGORY_GRAIN
-    by_category[category_key] = by_category.get(category_key, 0) + deltas
+            _add(buckets, (org_id, dimension_id), created_at // grain * grain, deltas)
+    grain = CATEGORY.grains[-1]
+    group = org_id, *categories
+    _add(by_category, group, created_at // grain * grain, _BASE_VALUES(deltas))
+
+
+def _add(buckets: Buckets, group: Group, bucket: int, deltas: Sequence[int]) -> None:
+    key = group, bucket
+    before = buckets.get(key)
+    buckets[key] = deltas if before is None else [*map(add, before, deltas)]
 
 
 def _rows(
     dimension: RollupDimension, finest: Buckets
-) -> Iterator[tuple[Group, int, int, tuple[int, ...]]]:
+) -> Iterator[tuple[Group, int, int, Sequence[int]]]:
     """Yield group, grain, bucket and deltas of all grains. The coarser ones are sums of the finer.
 
     They are in the order of group, grain and bucket. Deltas of zero are left out.
@@ -144,25 +149,14 @@ def _rows(
     for finer, grain in pairwise(reversed(dimension.grains)):
         buckets = by_grain[grain] = {}
         for (group, bucket), deltas in by_grain[finer].items():
-            key = group, bucket // grain * grain
-            buckets[key] = buckets.get(key, 0) + deltas
-    rows = sorted(
+            _add(buckets, group, bucket // grain * grain, deltas)
+    rows = [
         (group, grain, bucket, deltas)
         for grain, buckets in by_grain.items()
         for (group, bucket), deltas in buckets.items()
-        if deltas
-    )
-    for group, grain, bucket, deltas in rows:
-        sums = _LANES.unpack(((deltas + _SIGNS) ^ _SIGNS).to_bytes(_LANES.size, "little"))
-        yield group, grain, bucket, sums
-
-
-_LANE_BITS: Final = 64
-_LANES: Final = Struct(f"<{len(STORED_MEASURES)}q")
-"""The deltas of all measures are one integer, with 64 bits for each, until they are written. So one
-addition adds all of them."""
-_SIGNS: Final = sum(1 << _LANE_BITS * lane + _LANE_BITS - 1 for lane in range(len(STORED_MEASURES)))
-"""The sign bit of each measure. Added and flipped, they undo the borrows of negative deltas."""
+        if any(deltas)
+    ]
+    return iter(sorted(rows))
 
 
 def _fields_compared_with(*types: type) -> tuple[int, ...]:
@@ -179,8 +173,13 @@ def _fields_compared_with(*types: type) -> tuple[int, ...]:
 _PRESENCE: Final = _fields_compared_with(Present)
 _COMPARED: Final = _fields_compared_with(tuple, bool)
 _COMPARED_VALUES: Final = itemgetter(*_COMPARED)
+_SUMS: Final = tuple(
+    (position, Session._fields.index(measure.adds))
+    for position, measure in enumerate(STORED_MEASURES)
+    if measure.adds is not None
+)
+"""The measures that add up a field, as their position in a row and that of the field."""
 _BASE_VALUES: Final = itemgetter(*map(STORED_MEASURES.index, BASE_MEASURES))
-_CATEGORY_GRAIN: Final = CATEGORY.grains[-1]
 _FINEST_GRAINS: Final = tuple(
     (
         Session._fields.index(dimension.id_field) if dimension.id_field else None,
@@ -191,19 +190,9 @@ _FINEST_GRAINS: Final = tuple(
 """The position of the field with the id, and the finest grain, of each dimension with a code."""
 
 
-class _Matching(NamedTuple):
-    """The measures that count a session."""
-
-    counts: int
-    """1 for each measure that counts sessions, in its lane."""
-    sums: tuple[tuple[int, int], ...]
-    """The measures that add up a field: the position of the lane's first bit, and of the field."""
-    categories: tuple[str | int, ...]
-
-
 @lru_cache(maxsize=4096)
-def _matching_measures(*values: Any) -> _Matching:  # noqa: ANN401 - of several types
-    """Return the measures that count a session.
+def _counts(*values: Any) -> tuple[tuple[int, ...], tuple[str | int, ...]]:  # noqa: ANN401 - of several types
+    """Return for each measure whether it counts a session (1 or 0), and the session's categories.
 
     `values` are those that conditions compare, then whether others are present. Few combinations
     occur, so that a small cache holds them.
@@ -215,17 +204,12 @@ def _matching_measures(*values: Any) -> _Matching:  # noqa: ANN401 - of several 
         value = by_name[name]
         return value in expected if isinstance(expected, tuple) else value is True
 
-    matching = [
-        (_LANE_BITS * lane, measure.adds)
-        for lane, measure in enumerate(STORED_MEASURES)
-        if all(is_met(name, expected) for name, expected in measure.condition.items())
-    ]
+    counts = (
+        int(all(is_met(name, expected) for name, expected in measure.condition.items()))
+        for measure in STORED_MEASURES
+    )
     categories = (
         category_of(name, by_name[name]) if name in CATEGORIES else by_name[name]
         for name in CATEGORY_FIELDS
     )
-    return _Matching(
-        sum(1 << shift for shift, field in matching if field is None),
-        tuple((shift, Session._fields.index(field)) for shift, field in matching if field),
-        tuple(categories),
-    )
+    return tuple(counts), tuple(categories)
