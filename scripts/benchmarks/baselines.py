@@ -23,7 +23,7 @@ from metrics_graphql.core.measures import ACUS_CONSUMED, AVERAGE_ACUS, SESSION_M
 from metrics_graphql.core.queries import SessionMetricsQuery
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.tokens import hash_token
-from metrics_graphql.storage.dialects import dialect_for
+from metrics_graphql.storage.dialects.from_url import dialect_for
 from metrics_graphql.storage.dialects.postgresql import PLANNER_SETTINGS
 from metrics_graphql.storage.query_planner import plan_query
 from metrics_graphql.storage.tables import service_users, tokens
@@ -67,7 +67,7 @@ async def is_authorized(session: AsyncSession, authorization: str, org_id: str) 
 
 async def fetch_body(session: AsyncSession, query: SessionMetricsQuery) -> dict[str, Any]:
     """Return the REST response, from the statement that metrics-graphql executes."""
-    plan = plan_query(query, has_rollups=True)
+    plan = plan_query(query, DIALECT.rollup_dimensions)
     statement = session_sums(DIALECT, plan, MEASURES, single_query=True)
     ranges = plan.ranges([query.period])
     values = statement.bind(statement_parameters(query, ranges, DIALECT))

@@ -97,7 +97,7 @@ async def time_driver(
     times: list[float] = []
     async with bare_driver(url) as execute:
         for query in timed:
-            plan = plan_query(query, has_rollups=has_rollups)
+            plan = plan_query(query, dialect.rollup_dimensions if has_rollups else ())
             statement = session_sums(dialect, plan, MEASURES, single_query=True)
             ranges = plan.ranges([query.period])
             values = statement.bind(statement_parameters(query, ranges, dialect))

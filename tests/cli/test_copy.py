@@ -16,7 +16,7 @@ from typer.testing import Result
 
 from metrics_graphql.storage.clickhouse import copy as clickhouse_copy
 from metrics_graphql.storage.clickhouse.client import ClickHouseClient
-from metrics_graphql.storage.clickhouse.session_store import create_sessions
+from metrics_graphql.storage.clickhouse.migration import migrate
 from tests import oracle
 from tests.cli.commands import invoke
 from tests.conftest import Gateway
@@ -204,7 +204,7 @@ def test_pages_split_sessions_of_the_same_second(
     async def copy_pages() -> list[int]:
         source = gateway.database
         async with ClickHouseClient(clickhouse.new_sessions()) as target:
-            await create_sessions(target)
+            await migrate(target)
             pages = clickhouse_copy.copy_organization(source, target, "org-0")
             sizes = [size async for size in pages]
             periods = (await clickhouse_copy.copied_periods(source))["org-0"]

@@ -104,7 +104,7 @@ def explain(
     single_query: bool,
 ) -> list[str]:
     """Return SQLite's plan for a query."""
-    plan = plan_query(query_with(filters, organizations), has_rollups=True)
+    plan = plan_query(query_with(filters, organizations), rollups.ROLLUP_DIMENSIONS)
     statement = session_sums(gateway.database.dialect, plan, MEASURES, single_query=single_query)
     return explain_statement(gateway, statement)
 
@@ -134,7 +134,7 @@ def test_the_sql_is_the_committed_one(
     """`UPDATE_SQL=1 scripts/test tests/storage` writes the files, for a review to show changes."""
     organizations, filters = kind
     dialect = gateway.storage.sessions.dialect
-    plan = plan_query(query_with(filters, organizations), has_rollups=dialect.has_rollups)
+    plan = plan_query(query_with(filters, organizations), dialect.rollup_dimensions)
     measures = (SESSIONS_CREATED, ACUS_CONSUMED)
     statement = session_sums(dialect, plan, measures, single_query=False)
 
@@ -165,9 +165,7 @@ def breakdown_statement(
 ) -> CompiledStatement:
     """Return the statement of a breakdown, whose first page also has the number of all rows."""
     dialect = gateway.storage.sessions.dialect
-    plan = plan_query(
-        query_with(filters), has_rollups=dialect.has_rollups, grouped_by=[dimension.value]
-    )
+    plan = plan_query(query_with(filters), dialect.rollup_dimensions, grouped_by=[dimension.value])
     return ranked_sums(
         dialect,
         dimension,
@@ -186,7 +184,7 @@ def test_the_sql_of_the_remainders_is_the_committed_one(
 ) -> None:
     """Of raw sessions, their condition; of roll-ups, the difference of others or some rows."""
     measures = tuple(measure for measure in MEASURES if measure.is_remainder)
-    plan = plan_query(query_with(filters), has_rollups=True)
+    plan = plan_query(query_with(filters), rollups.ROLLUP_DIMENSIONS)
     statement = session_sums(gateway.storage.sessions.dialect, plan, measures, single_query=True)
 
     check_committed(engine, f"remainders-{shape_name(filters)}", statement)
@@ -195,7 +193,7 @@ def test_the_sql_of_the_remainders_is_the_committed_one(
 def test_a_statement_reads_only_requested_measures(gateway: Gateway) -> None:
     """A query for the number of sessions reads no other column, raw or rolled up."""
     dialect = gateway.storage.sessions.dialect
-    plan = plan_query(query_with(()), has_rollups=dialect.has_rollups)
+    plan = plan_query(query_with(()), dialect.rollup_dimensions)
     statement = session_sums(dialect, plan, (SESSIONS_CREATED,), single_query=True)
 
     for column in ("origin", "size", "acus", "search", "merged", "playbook"):
@@ -265,14 +263,14 @@ def test_queries_are_answered_from_the_roll_ups_with_their_filters(
 ) -> None:
     """No filter, one filter by id, and any by origin, size and outcome; others from raw sessions.
 
-    Raw sessions at the ends of roll-ups count as roll-ups. ClickHouse has none.
+    Raw sessions at the ends of roll-ups count as roll-ups.
     """
     dialect = gateway.storage.sessions.dialect
-    plan = plan_query(query_with(filters), has_rollups=dialect.has_rollups)
+    plan = plan_query(query_with(filters), dialect.rollup_dimensions)
     statement = session_sums(dialect, plan, MEASURES, single_query=True)
     expected = getattr(rollups, ROLLED_UP[filters]) if filters in ROLLED_UP else None
 
-    assert plan.rollup_dimension is (expected if dialect.has_rollups else None)
+    assert getattr(plan.rollup_dimension, "fields", None) == getattr(expected, "fields", None)
     assert statement.data_source == ("rollups" if plan.rollup_dimension else "raw")
 
 
@@ -294,14 +292,13 @@ def test_breakdowns_are_answered_from_the_roll_ups_with_their_fields(
     gateway: Gateway, dimension: Dimension
 ) -> None:
     """Those that have all fields of the filters and of the rows."""
-    has_rollups = gateway.storage.sessions.dialect.has_rollups
     rolled_up = [
         filters
         for filters in PAIRS
         if breakdown_statement(gateway, dimension, filters).data_source == "rollups"
     ]
 
-    assert rolled_up == (BREAKDOWNS[dimension] if has_rollups else [])
+    assert rolled_up == BREAKDOWNS[dimension]
 
 
 def test_a_statement_is_compiled_once_per_shape(gateway: Gateway) -> None:
@@ -314,7 +311,7 @@ def test_a_statement_is_compiled_once_per_shape(gateway: Gateway) -> None:
                 SessionMetricsQuery.from_params(
                     tenant=org_id, time_after=start, time_before=9, user_ids=[org_id]
                 ),
-                has_rollups=dialect.has_rollups,
+                dialect.rollup_dimensions,
             ),
             MEASURES,
             single_query=True,

@@ -44,14 +44,12 @@ async def copy_sessions(source: Database, target_url: str, *, as_json: bool) -> 
     except ValueError as error:
         raise fail(f"--to: {error}", status=2) from None
     from metrics_graphql.storage.clickhouse import copy as clickhouse_copy  # noqa: PLC0415 - an extra
-    from metrics_graphql.storage.clickhouse.session_store import (  # noqa: PLC0415 - an extra
-        create_sessions,
-    )
+    from metrics_graphql.storage.clickhouse import migration  # noqa: PLC0415 - an extra
 
     copied = 0
     differences: list[str] = []
     async with target:
-        await create_sessions(target)
+        await migration.migrate(target)
         with progress_bar() as bar:
             sizes = {
                 org_id: await clickhouse_copy.count_sessions(source, org_id)

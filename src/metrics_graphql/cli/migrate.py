@@ -61,14 +61,10 @@ async def migrate_cluster(sessions_url: str, cluster: str, *, print_only: bool) 
     """
     from metrics_graphql.storage.clickhouse.tables import (  # noqa: PLC0415 - an extra
         create_cluster_tables,
-        upgrade_cluster_tables,
     )
 
     async with open_client(sessions_url) as client:
-        statements = [
-            *create_cluster_tables(cluster, client.database),
-            *upgrade_cluster_tables(cluster),
-        ]
+        statements = create_cluster_tables(cluster, client.database)
         for statement in () if print_only else statements:
             await client.execute(statement)
     return statements

@@ -1,7 +1,6 @@
 """Breakdowns: sums by user, playbook, origin..., ranked in one statement."""
 
 import dataclasses
-from collections.abc import Sequence
 from functools import lru_cache
 
 import sqlalchemy as sa
@@ -16,27 +15,10 @@ from metrics_graphql.core.breakdowns import (
 )
 from metrics_graphql.core.measures import SESSIONS_CREATED, Measure, in_order
 from metrics_graphql.core.results import SessionMetrics
-from metrics_graphql.core.sessions import CATEGORIES
-from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Key
+from metrics_graphql.storage.dialects import CompiledStatement, Dialect, SumsRead
 from metrics_graphql.storage.keyset import comes_after, order_keys, ordering, page_parameters
 from metrics_graphql.storage.query_planner import QueryPlan, plan_query
-from metrics_graphql.storage.rollup_sql import (
-    matching_rollups,
-    read_rollups,
-    rollup_columns,
-    rollup_sum,
-)
-from metrics_graphql.storage.rollups import RollupDimension
-from metrics_graphql.storage.session_sql import (
-    Select,
-    category_expression,
-    measure_sum,
-    raw_sessions,
-    session_columns,
-    sessions_read,
-)
 from metrics_graphql.storage.session_store import StatementReader
-from metrics_graphql.storage.tables import rollups, sessions
 from metrics_graphql.storage.totals import statement_parameters
 
 
@@ -48,9 +30,7 @@ async def fetch_breakdown(reader: StatementReader, query: BreakdownQuery) -> Bre
         TimedOut: the request passed its deadline.
     """
     dialect, ranking = reader.dialect, query.ranking
-    plan = plan_query(
-        query.query, has_rollups=dialect.has_rollups, grouped_by=[query.dimension.value]
-    )
+    plan = plan_query(query.query, dialect.rollup_dimensions, grouped_by=[query.dimension.value])
     measures = in_order({SESSIONS_CREATED, *ranking.measures, *query.measures})
     ranges = plan.ranges([query.query.period])
     statement = ranked_sums(
@@ -123,8 +103,11 @@ def ranked_sums(  # noqa: PLR0913 - everything that the statement depends on
     if continues:
         page = page.where(comes_after(keys, counted.c.id, is_descending=is_descending))
     if rollup_dimension is not None and not set(measures) <= set(ranked_by):
-        ranked = page.cte("ranked").prefix_with("MATERIALIZED")
-        sums = sums_of_ranked(dialect, plan, rollup_dimension, measures, ranked)
+        ranked = page.cte("ranked")
+        for name in ("sqlite", "postgresql"):
+            # Others evaluate it at each reference, or do not know the word.
+            ranked = ranked.prefix_with("MATERIALIZED", dialect=name)
+        sums = add_up(dialect, SumsRead(plan, measures, grouped_by=dimension.value, ranked=ranked))
         page = (
             sa.select(ranked.c.total_count, *sums.c)
             .select_from(ranked.join(sums, sums.c.id == ranked.c.id))
@@ -146,50 +129,19 @@ def sums_by_id(
     with_total_count: bool,
 ) -> sa.Subquery:
     """Return the sums for each id of a dimension, and the number of ids."""
-    parts = raw_sums_by_id(dialect, plan, dimension, measures)
-    if plan.rollup_dimension is not None:
-        parts.append(rollup_sums_by_id(dialect, plan, plan.rollup_dimension, dimension, measures))
-    rows = add_up(dialect, parts, measures)
+    rows = add_up(dialect, SumsRead(plan, measures, grouped_by=dimension.value))
     count = sa.func.count().over() if with_total_count else sa.literal_column("0", sa.Integer)
     return sa.select(count.label("total_count"), *rows.c).subquery()
 
 
-def sums_of_ranked(
-    dialect: Dialect,
-    plan: QueryPlan,
-    rollup_dimension: RollupDimension,
-    measures: tuple[Measure, ...],
-    ranked: sa.CTE,
-) -> sa.Subquery:
-    """Return the sums for each id of a ranking, looked up in roll-ups and raw sessions."""
-    (field,) = rollup_dimension.fields
-    rolled_up = read_rollups(
-        dialect,
-        plan,
-        rollup_dimension,
-        rollup_columns(rollup_dimension, measures),
-        Key(rollups.c.scope_id, ranked.c.id),
-        single_query=True,
+def add_up(dialect: Dialect, read: SumsRead) -> sa.Subquery:
+    """Return the sums of all parts by id: an id and a sum for each measure."""
+    parts = (
+        each.select.with_only_columns(each.row_id.label("id"), *each.sums).group_by(each.row_id)
+        for each in dialect.sums_parts(read)
     )
-    raw = dialect.read_ranges(
-        sessions_read(plan, session_columns(measures), Key(sessions.c[field], ranked.c.id)),
-        single_query=True,
-    )
-    rollup_sums = [
-        rollup_sum(dialect, rollup_dimension, measure, rolled_up.columns) for measure in measures
-    ]
-    raw_sums = [measure_sum(dialect, measure, raw.columns) for measure in measures]
-    parts = [
-        rows.select.with_only_columns(ranked.c.id.label("id"), *sums).group_by(ranked.c.id)
-        for rows, sums in ((rolled_up, rollup_sums), (raw, raw_sums))
-    ]
-    return add_up(dialect, parts, measures)
-
-
-def add_up(dialect: Dialect, parts: Sequence[Select], measures: tuple[Measure, ...]) -> sa.Subquery:
-    """Return the sums of parts, which have an id and a sum for each measure, by id."""
     part = sa.union_all(*parts).subquery()
-    sums = {measure.name: dialect.sum(part.c[measure.name]) for measure in measures}
+    sums = {measure.name: dialect.sum(part.c[measure.name]) for measure in read.measures}
     return (
         sa.select(part.c.id, *(sums[name].label(name) for name in sums))
         .group_by(part.c.id)
@@ -197,36 +149,3 @@ def add_up(dialect: Dialect, parts: Sequence[Select], measures: tuple[Measure, .
         .having(sums[SESSIONS_CREATED.name] > 0)
         .subquery()
     )
-
-
-def raw_sums_by_id(
-    dialect: Dialect, plan: QueryPlan, dimension: Dimension, measures: tuple[Measure, ...]
-) -> list[Select]:
-    """Return the sums of raw sessions for each id of a dimension, in disjoint parts."""
-    field = dimension.value
-    parts = []
-    for rows in raw_sessions(dialect, plan, session_columns(measures) | {field}, single_query=True):
-        column = rows.columns[field]
-        row_id = category_expression(field, column) if field in CATEGORIES else column
-        sums = (measure_sum(dialect, measure, rows.columns) for measure in measures)
-        part = rows.select.with_only_columns(row_id.label("id"), *sums).group_by(row_id)
-        # Not `IS NOT NULL`: SQLite would read all sessions in the index of the field for it.
-        parts.append(part if field in CATEGORIES else part.where(sa.func.length(column) > 0))
-    return parts
-
-
-def rollup_sums_by_id(
-    dialect: Dialect,
-    plan: QueryPlan,
-    rollup_dimension: RollupDimension,
-    dimension: Dimension,
-    measures: tuple[Measure, ...],
-) -> Select:
-    """Return the sums of roll-ups for each id of a dimension."""
-    is_id = dimension.value == rollup_dimension.id_field
-    name = "scope_id" if is_id else dimension.value
-    columns = rollup_columns(rollup_dimension, measures) | {name}
-    rows = matching_rollups(dialect, plan, rollup_dimension, columns, single_query=True)
-    row_id = rows.columns[name]
-    sums = (rollup_sum(dialect, rollup_dimension, each, rows.columns) for each in measures)
-    return rows.select.with_only_columns(row_id.label("id"), *sums).group_by(row_id)

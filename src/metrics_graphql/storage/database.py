@@ -17,8 +17,8 @@ from metrics_graphql.storage.dialects import (
     CompiledStatement,
     DatabaseDialect,
     Rows,
-    dialect_for,
 )
+from metrics_graphql.storage.dialects.from_url import dialect_for
 from metrics_graphql.storage.tables import organizations
 from metrics_graphql.telemetry.request_record import Statement, StatementObserver
 

@@ -6,21 +6,17 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from metrics_graphql.core.names import NamedKind, NameUpdate
+from metrics_graphql.core.measures import SESSIONS_CREATED
+from metrics_graphql.core.names import KIND_OF_DIMENSION, NamedKind, NameUpdate
 from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.dialects import CompiledStatement, DatabaseDialect, Dialect
 from metrics_graphql.storage.organizations import bump_data_versions, list_organizations
-from metrics_graphql.storage.rollups import PLAYBOOK, SERVICE_USER, USER
 from metrics_graphql.storage.session_store import StatementReader
-from metrics_graphql.storage.tables import names, organizations, rollups, sessions
+from metrics_graphql.storage.tables import names, organizations
 
-DIMENSIONS: Final = {
-    NamedKind.USER: USER,
-    NamedKind.SERVICE_USER: SERVICE_USER,
-    NamedKind.PLAYBOOK: PLAYBOOK,
-}
-"""The roll-ups that have the ids of each kind."""
+FIELDS: Final = {kind: dimension.value for dimension, kind in KIND_OF_DIMENSION.items()}
+"""The field of a session that has the ids of each kind."""
 
 
 async def fetch_names(
@@ -110,19 +106,17 @@ def replace_name(dialect: DatabaseDialect) -> CompiledStatement:
 
 @lru_cache
 def select_ids(dialect: Dialect, kind: NamedKind, *, of_enterprise: bool) -> CompiledStatement:
-    """Return the statement for the distinct ids of a kind: in roll-ups, where there are any."""
-    dimension = DIMENSIONS[kind]
-    if dialect.has_rollups:
-        column, org_id = rollups.c.scope_id, rollups.c.org_id
-        conditions = [
-            rollups.c.scope == dimension.code,
-            rollups.c.grain == dimension.grains[0],
-            # A roll-up of sessions that moved or were deleted is left with zeros.
-            rollups.c.sessions_created_count > 0,
-        ]
-    else:
-        column, org_id = sessions.c[dimension.id_field or ""], sessions.c.org_id
-        conditions = [column.is_not(None)]
+    """Return the statement for the distinct ids of a kind, which roll-ups have."""
+    field = FIELDS[kind]
+    dimension = next(each for each in dialect.rollup_dimensions if each.id_field == field)
+    rollups = dimension.table.c
+    conditions = [rollups.scope == dimension.code, rollups.grain == dimension.grains[0]]
     if not of_enterprise:
-        conditions.append(org_id == sa.bindparam("org_id"))
-    return dialect.compile(sa.select(column).distinct().where(*conditions))
+        conditions.append(rollups.org_id == sa.bindparam("org_id"))
+    return dialect.compile(
+        sa.select(rollups.scope_id)
+        .where(*conditions)
+        .group_by(rollups.scope_id)
+        # A roll-up of sessions that moved or were deleted is left with zeros.
+        .having(dialect.sum(rollups[SESSIONS_CREATED.name]) > 0)
+    )

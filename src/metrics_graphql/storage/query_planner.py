@@ -8,7 +8,7 @@ from metrics_graphql.core.periods import Segment, TimePeriod
 from metrics_graphql.core.queries import Filters, SessionMetricsQuery
 from metrics_graphql.core.tenants import ENTERPRISE
 from metrics_graphql.storage.dialects import TimeRange
-from metrics_graphql.storage.rollups import ROLLUP_DIMENSIONS, RollupDimension
+from metrics_graphql.storage.rollups import RollupDimension
 from metrics_graphql.telemetry.request_record import DataSource
 
 FILTERED_FIELDS: Final = {
@@ -77,19 +77,21 @@ class QueryPlan(NamedTuple):
 
 
 def plan_query(
-    query: SessionMetricsQuery, *, has_rollups: bool, grouped_by: Iterable[str] = ()
+    query: SessionMetricsQuery,
+    dimensions: Iterable[RollupDimension],
+    *,
+    grouped_by: Iterable[str] = (),
 ) -> QueryPlan:
     """Return the plan with the fewest rows to read that answers a query exactly.
 
-    Roll-ups answer it if they have all fields that it filters and groups by. A session created by
-    a user and a service user is in a roll-up of each, so that filters by both need raw sessions.
-    So do other fields that no roll-up combines. Raw sessions are read through the index of a
-    filter.
+    The roll-ups of the first of the dimensions answer it that has all fields that it filters and
+    groups by. A session created by a user and a service user is in a roll-up of each, so that
+    filters by both need raw sessions. So do other fields that no roll-up combines.
     """
     filters = given_filters(query.filters)
     fields = {FILTERED_FIELDS[name] for name in filters}.union(grouped_by) - {"org_id"}
-    dimension = next((each for each in ROLLUP_DIMENSIONS if fields <= each.fields), None)
-    return QueryPlan(filters, organization_filter(query), dimension if has_rollups else None)
+    dimension = next((each for each in dimensions if fields <= each.fields), None)
+    return QueryPlan(filters, organization_filter(query), dimension)
 
 
 def given_filters(filters: Filters) -> frozenset[str]:

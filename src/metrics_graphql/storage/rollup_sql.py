@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from metrics_graphql.core.measures import Measure, NoneOf, whole_and_parts
 from metrics_graphql.core.sessions import OTHER, category_of
-from metrics_graphql.storage.dialects import Dialect, Key, RangeRead, RangeRows
+from metrics_graphql.storage.dialects import Dialect, Key, RangeDialect, RangeRead, RangeRows
 from metrics_graphql.storage.query_planner import FILTERED_FIELDS, QueryPlan
 from metrics_graphql.storage.rollups import CATEGORY, RollupDimension
 from metrics_graphql.storage.session_sql import (
@@ -24,7 +24,7 @@ ROLLUPS_BY_TIME: Final = "ix_rollups_org_id_scope_grain_bucket_scope_id"
 
 
 def matching_rollups(
-    dialect: Dialect,
+    dialect: RangeDialect,
     plan: QueryPlan,
     dimension: RollupDimension,
     columns: frozenset[str],
@@ -50,7 +50,7 @@ def matching_rollups(
 
 
 def read_rollups(  # noqa: PLR0913 - what to read
-    dialect: Dialect,
+    dialect: RangeDialect,
     plan: QueryPlan,
     dimension: RollupDimension,
     columns: frozenset[str],

@@ -35,8 +35,8 @@ class RollupDimension(NamedTuple):
 
     @property
     def id_field(self) -> str | None:
-        """The field that `rollups.scope_id` has; None for all sessions of an organization."""
-        return next(iter(self.fields), None) if self.code is not None else None
+        """The field that `scope_id` has; None for all sessions, and for several fields."""
+        return next(iter(self.fields)) if len(self.fields) == 1 else None
 
 
 def id_dimension(code: int, field: str | None, *grains: int) -> RollupDimension:

@@ -7,7 +7,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from metrics_graphql.core.measures import Condition, Measure, NoneOf, Present
 from metrics_graphql.core.sessions import CATEGORIES, OTHER
-from metrics_graphql.storage.dialects import Dialect, Key, RangeRead, RangeRows
+from metrics_graphql.storage.dialects import Dialect, Key, RangeDialect, RangeRead, RangeRows
 from metrics_graphql.storage.query_planner import FILTERED_FIELDS, OrganizationFilter, QueryPlan
 from metrics_graphql.storage.tables import organizations, sessions
 
@@ -19,14 +19,14 @@ CREATOR_FILTERS: Final = ("user_ids", "service_user_ids")
 
 
 def raw_sessions(
-    dialect: Dialect, plan: QueryPlan, columns: frozenset[str], *, single_query: bool
+    dialect: RangeDialect, plan: QueryPlan, columns: frozenset[str], *, single_query: bool
 ) -> list[RangeRows]:
     """Return the matching sessions in the ranges `raw`, in disjoint parts.
 
-    Each part is read through the index of one filter, if the engine has them. With filters by user
+    Each part is read through the index of one filter. With filters by user
     and by service user, the second part leaves out what the first one has.
     """
-    indexed = indexed_filters(plan.filters) if dialect.has_rollups else ()
+    indexed = indexed_filters(plan.filters)
     residual = plan.filters - set(indexed)
     columns |= {FILTERED_FIELDS[name] for name in residual}
     parts = []

@@ -16,15 +16,15 @@ from metrics_graphql.core.queries import Filters, MetricsRequest, SessionMetrics
 from metrics_graphql.core.repository import MetricsResult
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.tenants import ENTERPRISE, Tenant
-from metrics_graphql.storage.dialects import CompiledStatement, Dialect, TimeRange
-from metrics_graphql.storage.query_planner import QueryPlan, plan_query
-from metrics_graphql.storage.rollup_sql import matching_rollups, rollup_columns, rollup_sum
-from metrics_graphql.storage.session_sql import (
-    Select,
-    measure_sum,
-    raw_sessions,
-    session_columns,
+from metrics_graphql.storage.dialects import (
+    CompiledStatement,
+    Dialect,
+    SumsPart,
+    SumsRead,
+    TimeRange,
 )
+from metrics_graphql.storage.query_planner import QueryPlan, plan_query
+from metrics_graphql.storage.session_sql import Select
 from metrics_graphql.storage.session_store import StatementReader
 
 
@@ -83,7 +83,7 @@ async def fetch_totals(
     if not measures:
         return [SessionMetrics({}) for _ in periods]
     dialect = reader.dialect
-    plan = plan_query(query, has_rollups=dialect.has_rollups)
+    plan = plan_query(query, dialect.rollup_dimensions)
     ranges = plan.ranges(periods)
     statement = session_sums(dialect, plan, measures, single_query=len(periods) == 1)
     rows = await reader.fetch(statement, statement_parameters(query, ranges, dialect))
@@ -109,35 +109,22 @@ def session_sums(
     A row is a group key (see `Dialect.group_queries`) and a sum for each measure. A group may have
     several rows, from raw sessions and from roll-ups; the caller adds them up.
 
-    The parameters are `org_id` or `org_ids`, the ranges `raw` and `rolled_up`, and those of the
-    filters, by their names.
+    The parameters are those of `Dialect.sums_parts`.
     """
-    parts = [
-        select_sums(
-            rows.select,
-            [measure_sum(dialect, measure, rows.columns) for measure in measures],
-            single_query=single_query,
-        )
-        for rows in raw_sessions(
-            dialect, plan, session_columns(measures), single_query=single_query
-        )
-    ]
-    if (dimension := plan.rollup_dimension) is not None:
-        columns = rollup_columns(dimension, measures)
-        rows = matching_rollups(dialect, plan, dimension, columns, single_query=single_query)
-        sums = [rollup_sum(dialect, dimension, measure, rows.columns) for measure in measures]
-        parts.append(select_sums(rows.select, sums, single_query=single_query))
-    statement = dialect.compile(sa.union_all(*parts))
+    parts = dialect.sums_parts(SumsRead(plan, measures, single_query=single_query))
+    statement = dialect.compile(
+        sa.union_all(*(select_sums(part, single_query=single_query) for part in parts))
+    )
     return statement._replace(data_source=plan.data_source)
 
 
-def select_sums(rows: Select, sums: list[sa.ColumnElement[int]], *, single_query: bool) -> Select:
-    """Return the sums over rows, of which the only selected column is the group key."""
-    (group,) = rows.selected_columns
+def select_sums(part: SumsPart, *, single_query: bool) -> Select:
+    """Return the sums of a part, by query."""
+    (group,) = part.select.selected_columns
     # For a single query, GROUP BY would sort all rows only to find one group.
     if single_query:
-        return rows.with_only_columns(sa.func.min(group), *sums)
-    return rows.with_only_columns(group, *sums).group_by(group)
+        return part.select.with_only_columns(sa.func.min(group), *part.sums)
+    return part.select.with_only_columns(group, *part.sums).group_by(group)
 
 
 def statement_parameters(
@@ -147,8 +134,7 @@ def statement_parameters(
     filters = query.filters
     parameters = {
         "org_id": None if query.tenant is ENTERPRISE else query.tenant,
-        "rolled_up": dialect.bind_ranges([each for each in ranges if each.grain]),
-        "raw": dialect.bind_ranges([each for each in ranges if not each.grain]),
+        **dialect.bind_ranges(ranges),
     }
     for name, value in zip(Filters._fields, filters, strict=True):
         if value is not None:

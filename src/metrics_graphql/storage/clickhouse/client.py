@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
@@ -15,11 +15,10 @@ from urllib3 import Timeout
 
 from metrics_graphql.core.deadline import enforce_deadline, time_remaining
 from metrics_graphql.core.errors import TimedOut, Unavailable
-from metrics_graphql.storage.clickhouse.tables import COLUMNS, TYPES
+from metrics_graphql.storage.clickhouse.facts import facts
 from metrics_graphql.storage.clickhouse.url import parse_url
 from metrics_graphql.storage.dialects import CompiledStatement, Rows
 from metrics_graphql.storage.dialects.clickhouse import ClickHouse
-from metrics_graphql.storage.tables import sessions
 from metrics_graphql.telemetry.request_record import Statement, StatementObserver
 
 MAX_THREADS: Final = 16
@@ -38,17 +37,26 @@ READ_SETTINGS: Final = {
     "handshake_timeout_ms": 1_000,
     # A replica that lacks acknowledged inserts does not answer. No effect without replication.
     "select_sequential_consistency": 1,
-    # A key contains the time and so the month: all its rows are in one partition.
-    "do_not_merge_across_partitions_select_final": 1,
+    # The ids of a ranking are those of all shards.
+    "distributed_product_mode": "global",
 }
 INSERT_SETTINGS: Final = {
-    # An acknowledged insert is stored, on its shard and on most of its replicas.
+    # One insert is one block, one call of the view and one part, which is atomic.
     "async_insert": 0,
+    "min_insert_block_size_rows": 10**9,
+    "min_insert_block_size_bytes": 0,
+    "max_insert_threads": 1,
+    "materialized_views_ignore_errors": 0,
+    # The token of a block is a compare-and-swap: the server takes one block with it.
+    "deduplicate_insert": "enable",
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+    # Merging rows before they are stored would cost time: the view has added them up.
+    "optimize_on_insert": 0,
+    # An acknowledged insert is stored, on its shard and on most of its replicas.
     "distributed_foreground_insert": 1,
     "insert_quorum": "auto",
     "insert_quorum_parallel": 0,
-    # One insert may have sessions of any number of months.
-    "max_partitions_per_insert_block": 0,
 }
 
 TIMEOUT_EXCEEDED: Final = 159
@@ -97,15 +105,10 @@ class ClickHouseClient:
             else {name: value for name, value in http_options.items() if name not in parsed.query},
         )
         self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="clickhouse")
-        self._ping = self.dialect.compile(sa.select(sessions.c.created_at).limit(1))
+        self._ping = self.dialect.compile(sa.select(facts.c.bucket).limit(1))
 
-    async def fetch(
-        self, statement: CompiledStatement, values: dict[str, Any], *, final: bool = True
-    ) -> Rows:
+    async def fetch(self, statement: CompiledStatement, values: dict[str, Any]) -> Rows:
         """Return the rows of a statement, which the server cancels at the deadline.
-
-        With `final`, tables have one row per key, the newest, and no tombstones. Without, they
-        have every row that was not merged yet.
 
         Raises:
             Unavailable: ClickHouse, or a shard of it, is unavailable.
@@ -113,7 +116,7 @@ class ClickHouseClient:
         """
         started_at = time.perf_counter()
         try:
-            return await self._query(statement, values, final=final)
+            return await self._query(statement, values)
         finally:
             self._on_statement(
                 Statement(
@@ -135,16 +138,12 @@ class ClickHouseClient:
         explained = statement._replace(sql=f"EXPLAIN {statement.sql}")
         return [str(row[0]) for row in await self._query(explained, values)]
 
-    async def _query(
-        self, statement: CompiledStatement, values: dict[str, Any], *, final: bool = True
-    ) -> Rows:
+    async def _query(self, statement: CompiledStatement, values: dict[str, Any]) -> Rows:
         parameters = statement.bind_by_name(values)
 
         def query(client: Any, settings: QuerySettings) -> Rows:  # noqa: ANN401 - the driver's class
-            # As a setting, FINAL applies to a table wherever a statement names it.
-            settings = READ_SETTINGS | settings | {"final": int(final)}
             rows: Rows = client.query(
-                statement.sql, parameters=parameters, settings=settings
+                statement.sql, parameters=parameters, settings=READ_SETTINGS | settings
             ).result_rows
             return rows
 
@@ -168,33 +167,42 @@ class ClickHouseClient:
         """
         await self.fetch(self._ping, {})
 
-    async def insert(self, rows: Rows) -> None:
-        """Insert rows of all `COLUMNS`, in one block per month.
+    async def insert(
+        self, table: str, types: Mapping[str, str], rows: Rows, settings: QuerySettings
+    ) -> None:
+        """Insert rows of columns with these types, as one block if `INSERT_SETTINGS` are given.
 
         Raises:
-            Unavailable: ClickHouse cannot be reached or cannot insert them. Some blocks may be
-                stored; inserting the same rows again has no further effect.
+            Unavailable: ClickHouse cannot be reached or cannot insert them. They may be stored
+                all the same, also later; never some of them.
         """
-        if not rows:
-            return
 
         def insert(client: Any, _settings: QuerySettings) -> None:  # noqa: ANN401 - the driver's class
             client.insert(
-                sessions.name, rows, COLUMNS, column_type_names=TYPES, settings=INSERT_SETTINGS
+                table,
+                rows,
+                tuple(types),
+                column_type_names=tuple(types.values()),
+                settings=settings,
             )
 
         await self._run_in_thread(insert)
 
-    async def execute(self, statement: str) -> None:
-        """Execute a statement without values or rows, such as DDL.
+    async def execute(self, statement: str, settings: QuerySettings | None = None) -> Rows:
+        """Execute a statement without values, such as DDL, and return its rows.
 
         Raises:
             Unavailable: ClickHouse cannot be reached or cannot execute it.
         """
-        await self._run_in_thread(lambda client, _settings: client.command(statement))
 
-    async def describe_sessions(self) -> Sequence[str]:
-        """Return the names of the columns of the sessions table; none if there is no table.
+        def run(client: Any, _settings: QuerySettings) -> Rows:  # noqa: ANN401 - the driver's class
+            rows: Rows = client.query(statement, settings=settings or {}).result_rows
+            return rows
+
+        return await self._run_in_thread(run)
+
+    async def describe(self, table: str) -> Sequence[str]:
+        """Return the names of the columns of a table; none if there is no table.
 
         Raises:
             Unavailable: ClickHouse is unavailable.
@@ -202,7 +210,7 @@ class ClickHouseClient:
 
         def describe(client: Any, _settings: QuerySettings) -> list[str]:  # noqa: ANN401 - the driver's class
             try:
-                rows = client.query(f"DESCRIBE TABLE {sessions.name}").result_rows
+                rows = client.query(f"DESCRIBE TABLE {table}").result_rows
             except Error as error:
                 if error.code == UNKNOWN_TABLE:
                     return []
@@ -210,19 +218,6 @@ class ClickHouseClient:
             return [row[0] for row in rows]
 
         return await self._run_in_thread(describe)
-
-    async def sessions_engine(self) -> str:
-        """Return the name of the table engine of the sessions table: `Distributed` on a cluster.
-
-        Raises:
-            Unavailable: ClickHouse is unavailable.
-        """
-        names = ("database", "name", "engine")
-        tables = sa.table("tables", *(sa.column(each, sa.Text) for each in names), schema="system")
-        statement = sa.select(tables.c.engine).where(
-            tables.c.name == sessions.name, tables.c.database == sa.func.currentDatabase()
-        )
-        return str((await self.fetch(self.dialect.compile(statement), {}))[0][0])
 
     async def close(self) -> None:
         """Close every connection, after the statements that run."""

@@ -14,8 +14,10 @@ from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.sessions import Session
 from metrics_graphql.storage import verification
+from metrics_graphql.storage.clickhouse.chain import Chain, Change, select_versions
 from metrics_graphql.storage.clickhouse.client import ClickHouseClient
-from metrics_graphql.storage.clickhouse.tables import VERSION, next_version
+from metrics_graphql.storage.clickhouse.facts import facts
+from metrics_graphql.storage.clickhouse.ingest import has_bound_id, split_ids
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect
 from metrics_graphql.storage.organizations import bump_data_versions
@@ -65,27 +67,39 @@ async def copy_organization(
     Raises:
         Unavailable: an engine is unavailable; the pages before are copied.
     """
+    chain = await Chain.open(target)
     after, is_complete = FIRST, False
     while not is_complete:
-        expected = await read_page(source, org_id, after, LAST, PAGE_SIZE)
-        is_complete = len(expected) < PAGE_SIZE
-        before = LAST if is_complete else max(expected)
-        # Without a limit: the target may have sessions between the two that the source has not.
-        actual = await read_page(target, org_id, after, before)
-        version = next_version(max((version for _, version in actual.values()), default=0))
-        changed = [
-            (*session, version, 0)
-            for cursor, (session, _) in expected.items()
-            if cursor not in actual or actual[cursor][0] != session
+        page = await read_page(source, org_id, after)
+        is_complete = len(page) < PAGE_SIZE
+        last = LAST if is_complete else (page[-1].created_at, page[-1].session_id)
+        await copy_page(chain, target.dialect, org_id, page, page_bounds(after, last))
+        yield len(page)
+        after = last
+
+
+async def copy_page(
+    chain: Chain, dialect: Dialect, org_id: str, page: list[Session], bounds: dict[str, Any]
+) -> None:
+    """Make the sessions between the bounds of a page equal to those of the page."""
+    expected = {session.session_id: session for session in page}
+    id_parameters = split_ids(expected)
+    statement = select_target_page(dialect, len(id_parameters))
+    while True:
+        # The target may have sessions in this page that the source has not, and sessions of this
+        # page at another time.
+        snapshot = await chain.read(statement, {**bounds, **id_parameters}, org_id)
+        actual = {session_id: each for (_, session_id), each in snapshot.stored.items()}
+        changes = [
+            Change(actual.get(session_id), session)
+            for session_id, session in expected.items()
+            if session_id not in actual or actual[session_id].session != session
         ]
-        tombstones = [
-            (*session, version, 1)
-            for cursor, (session, _) in actual.items()
-            if cursor not in expected
+        changes += [
+            Change(each, None) for session_id, each in actual.items() if session_id not in expected
         ]
-        await target.insert(changed + tombstones)
-        yield len(expected)
-        after = before
+        if await chain.append(snapshot, changes):
+            return
 
 
 async def compare_organization(
@@ -134,59 +148,62 @@ async def fetch_results(
     return results
 
 
-async def read_page(
-    reader: StatementReader,
-    org_id: str,
-    after: PageCursor,
-    before: PageCursor,
-    limit: int = 2**62,
-) -> dict[PageCursor, tuple[Session, int]]:
-    """Return the first sessions after a cursor and up to another, with their versions, in order.
+async def read_page(source: Database, org_id: str, after: PageCursor) -> list[Session]:
+    """Return the first sessions after a cursor, in order.
 
     Raises:
-        Unavailable: the engine is unavailable.
+        Unavailable: the database is unavailable.
     """
-    values = {
-        "org_id": org_id,
-        "after": after[0],
-        "after_id": after[1],
-        "before": before[0],
-        "before_id": before[1],
-        "limit": limit,
-    }
-    page = {}
-    for *fields, version in await reader.fetch(select_page(reader.dialect), values):
-        session = Session._make(fields)
-        # SQLite returns 0 and 1.
-        session = session._replace(
+    values = {"org_id": org_id, **page_bounds(after, LAST), "limit": PAGE_SIZE}
+    rows = await source.fetch(select_page(source.dialect), values)
+    # SQLite returns 0 and 1.
+    return [
+        session._replace(
             used_search=bool(session.used_search), has_merged_pr=bool(session.has_merged_pr)
         )
-        page[session.created_at, session.session_id] = (session, version)
-    return page
+        for session in map(Session._make, rows)
+    ]
 
 
-@lru_cache
-def select_page(dialect: Dialect) -> CompiledStatement:
-    """Return the statement for a page. In a database, which has no versions, they are 0."""
-    created_at, session_id = sessions.c.created_at, sessions.c.session_id
+def page_bounds(after: PageCursor, last: PageCursor) -> dict[str, Any]:
+    """Return the parameters of `is_in_page`."""
+    return {"after": after[0], "after_id": after[1], "last": last[0], "last_id": last[1]}
+
+
+def is_in_page(created_at: sa.Column[Any], session_id: sa.Column[Any]) -> sa.ColumnElement[bool]:
+    """Return the condition that a session is after one cursor and not after another."""
 
     def parameter(name: str, type_: Any) -> sa.BindParameter[Any]:  # noqa: ANN401 - a type of SQL
         return sa.bindparam(name, type_=type_)
 
     after, after_id = parameter("after", sa.BigInteger), parameter("after_id", sa.Text)
-    before, before_id = parameter("before", sa.BigInteger), parameter("before_id", sa.Text)
-    version: Any = sa.literal_column("0") if dialect.has_rollups else sa.column(VERSION)
-    statement = (
-        sa.select(*sessions.c, version)
-        .where(
-            sessions.c.org_id == sa.bindparam("org_id"),
-            # On the time alone as well: the engines search their indexes with these.
-            created_at >= after,
-            created_at <= before,
-            sa.or_(created_at > after, session_id > after_id),
-            sa.or_(created_at < before, session_id <= before_id),
-        )
-        .order_by(created_at, session_id)
-        .limit(parameter("limit", sa.BigInteger))
+    last, last_id = parameter("last", sa.BigInteger), parameter("last_id", sa.Text)
+    return sa.and_(
+        # On the time alone as well: the engines search their indexes with these.
+        created_at >= after,
+        created_at <= last,
+        sa.or_(created_at > after, session_id > after_id),
+        sa.or_(created_at < last, session_id <= last_id),
     )
-    return dialect.compile(statement)
+
+
+@lru_cache
+def select_page(dialect: Dialect) -> CompiledStatement:
+    """Return the statement for a page of the database."""
+    key = sessions.c.created_at, sessions.c.session_id
+    return dialect.compile(
+        sa.select(*sessions.c)
+        .where(sessions.c.org_id == sa.bindparam("org_id"), is_in_page(*key))
+        .order_by(*key)
+        .limit(sa.bindparam("limit", type_=sa.BigInteger))
+    )
+
+
+@lru_cache
+def select_target_page(dialect: Dialect, parameter_count: int) -> CompiledStatement:
+    """Return the statement for the sessions in a page, and those with the ids of the page."""
+    in_page = is_in_page(facts.c.bucket, facts.c.session_id)
+    condition = sa.or_(in_page, has_bound_id(parameter_count)) if parameter_count else in_page
+    return dialect.compile(
+        select_versions(sa.and_(facts.c.org_id == sa.bindparam("org_id"), condition))
+    )

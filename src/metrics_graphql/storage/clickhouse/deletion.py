@@ -1,4 +1,4 @@
-"""Deletes sessions from ClickHouse: tombstones hide rows at once, and merges remove them."""
+"""Deletes sessions from ClickHouse: takes their versions back, and what these added to roll-ups."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -7,68 +7,66 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from metrics_graphql.core.sessions import Session
-from metrics_graphql.storage.clickhouse.client import ClickHouseClient
-from metrics_graphql.storage.clickhouse.ingest import all_columns
-from metrics_graphql.storage.clickhouse.tables import next_version
+from metrics_graphql.storage.clickhouse.chain import Chain, Change, select_versions
+from metrics_graphql.storage.clickhouse.facts import facts
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect
+from metrics_graphql.storage.dialects.clickhouse import ClickHouse
 from metrics_graphql.storage.session_store import Deletion
-from metrics_graphql.storage.tables import sessions
 
-BATCH_SIZE: Final = 100_000
-"""Sessions that are read and replaced together."""
-
-Replacement = Callable[[Session, int], tuple[Any, ...]]
-"""Makes the row that replaces a session, with a new version."""
-
-
-async def delete_sessions(client: ClickHouseClient, deletion: Deletion) -> int:
-    """Insert a tombstone for each session to delete; return how many."""
-    given = frozenset(
-        name for name in ("session_id", "before") if getattr(deletion, name) is not None
-    )
-    return await replace_rows(
-        client,
-        select_rows(client.dialect, given),
-        deletion._asdict(),
-        lambda session, version: (*session, version, 1),
-    )
+BATCH_SIZE: Final = 50_000
+"""Sessions that are read and taken back together."""
+CONDITIONS: Final[dict[str, Callable[[sa.ColumnElement[Any]], sa.ColumnElement[bool]]]] = {
+    "session_id": lambda value: facts.c.session_id == value,
+    "user_id": lambda value: facts.c.user_id == value,
+    "before": lambda value: facts.c.bucket < value,
+}
 
 
-async def erase_user(client: ClickHouseClient, org_id: str, user_id: str) -> int:
-    """Insert a row without the id for each session of a user; return how many."""
-    return await replace_rows(
-        client,
-        select_rows(client.dialect, frozenset(["user_id"])),
-        {"org_id": org_id, "user_id": user_id},
-        lambda session, version: (*session._replace(user_id=None), version, 0),
+async def delete_sessions(chain: Chain, deletion: Deletion) -> int:
+    """Take back each session to delete; return how many."""
+    values = {
+        name: value
+        for name, value in deletion._asdict().items()
+        if name in CONDITIONS and value is not None
+    }
+    return await replace_sessions(chain, deletion.org_id, values, lambda _: None)
+
+
+async def erase_user(chain: Chain, org_id: str, user_id: str) -> int:
+    """Replace each session of a user by one without the id; return how many."""
+    return await replace_sessions(
+        chain, org_id, {"user_id": user_id}, lambda session: session._replace(user_id=None)
     )
 
 
-async def replace_rows(
-    client: ClickHouseClient,
-    statement: CompiledStatement,
+async def replace_sessions(
+    chain: Chain,
+    org_id: str,
     values: dict[str, Any],
-    replacement: Replacement,
+    replacement: Callable[[Session], Session | None],
 ) -> int:
-    """Replace the rows of a statement, batch by batch, until it has none; return how many."""
+    """Replace the sessions that have some values, batch by batch, until there are none.
+
+    Returns how many they were.
+    """
+    statement = select_matching(ClickHouse(), frozenset(values))
     replaced = 0
-    while rows := await client.fetch(statement, {**values, "limit": BATCH_SIZE}):
-        version = next_version(max(row[-2] for row in rows))
-        fields = len(Session._fields)
-        await client.insert([replacement(Session._make(row[:fields]), version) for row in rows])
-        replaced += len(rows)
-    return replaced
+    while True:
+        snapshot = await chain.read(statement, {**values, "limit": BATCH_SIZE}, org_id)
+        changes = [Change(each, replacement(each.session)) for each in snapshot.stored.values()]
+        if not changes:
+            return replaced
+        if await chain.append(snapshot, changes):
+            replaced += len(changes)
 
 
 @lru_cache
-def select_rows(dialect: Dialect, given: frozenset[str]) -> CompiledStatement:
-    """Return the statement for up to `limit` rows of `org_id` that match the given values."""
-    conditions = [sessions.c.org_id == sa.bindparam("org_id")]
-    for name in sorted(given):
-        if name == "before":
-            conditions.append(sessions.c.created_at < sa.bindparam(name))
-        else:
-            conditions.append(sessions.c[name] == sa.bindparam(name))
-    return dialect.compile(
-        sa.select(*all_columns()).where(*conditions).limit(sa.bindparam("limit", type_=sa.Integer))
+def select_matching(dialect: Dialect, given: frozenset[str]) -> CompiledStatement:
+    """Return the statement for about `limit` sessions of `org_id` that have the given values."""
+    conditions = (
+        CONDITIONS[name](sa.bindparam(name, type_=sa.BigInteger if name == "before" else sa.Text))
+        for name in sorted(given)
     )
+    condition = sa.and_(facts.c.org_id == sa.bindparam("org_id"), *conditions)
+    limit = sa.bindparam("limit", type_=sa.Integer)
+    return dialect.compile(select_versions(condition).limit(limit))

@@ -1,174 +1,272 @@
-"""The sessions table in ClickHouse: on one server, or sharded over a cluster."""
+"""The tables in ClickHouse, on one server or sharded: `facts`, and what writes into it.
 
-import time
-from collections.abc import Iterator
-from typing import Any, Final
+A writer inserts old and new versions of sessions into `changes`, which stores nothing. The view
+`folding` turns each block into one part of `facts`: the versions, and what they add to each of
+their roll-ups. ClickHouse has no statement that is atomic over two tables: docs/decisions/0008.
+"""
+
+from typing import Final
 
 import sqlalchemy as sa
-from clickhouse_connect.cc_sqlalchemy.datatypes.sqltypes import (
-    Bool,
-    Int32,
-    Int64,
-    LowCardinality,
-    Nullable,
-    String,
-    UInt8,
-    UInt64,
-)
-from clickhouse_connect.cc_sqlalchemy.ddl.tableengine import (
-    Distributed,
-    ReplacingMergeTree,
-    ReplicatedReplacingMergeTree,
-)
+from clickhouse_connect.cc_sqlalchemy.dialect import ClickHouseDialect
 from clickhouse_connect.driver.binding import quote_identifier
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.schema import CreateTable
-from sqlalchemy.sql.compiler import DDLCompiler
 
-from metrics_graphql.storage.dialects.clickhouse import COMPILER
-from metrics_graphql.storage.tables import sessions
+from metrics_graphql.core.measures import Measure
+from metrics_graphql.core.sessions import CATEGORIES, Session
+from metrics_graphql.storage.clickhouse.facts import (
+    ATTRIBUTES,
+    CATEGORY,
+    DIMENSIONS,
+    KEY,
+    MARKER_SCOPE,
+    SESSION_SCOPE,
+    facts,
+)
+from metrics_graphql.storage.session_sql import category_expression, measure_condition
+from metrics_graphql.storage.tables import CATEGORY_FIELDS, STORED_MEASURES
 
-VERSION: Final = "version"
-"""Of rows with the same key, the one with the highest version counts. It is a time in
-microseconds, later than the versions of all rows before it."""
-IS_DELETED: Final = "is_deleted"
-"""Marks a tombstone: the session with this key has another `created_at` now."""
+CHANGES: Final = "changes"
+FOLDING: Final = "folding"
+FACTS_OF_SHARD: Final = "facts_of_shard"
+CHANGES_OF_SHARD: Final = "changes_of_shard"
 
-DEFAULT_TYPE: Final = LowCardinality(Nullable(String))
-"""The type of columns with few distinct values, or a few frequent ones."""
-COLUMN_TYPES: Final[dict[str, Any]] = {
-    "org_id": LowCardinality(String),
-    "session_id": String,
-    "created_at": Int64,
-    "used_search": Bool,
-    "has_merged_pr": Bool,
-    "acus": Int64,
-    "pr_count": Int32,
-    "open_pr_count": Int32,
-    "merged_pr_count": Int32,
-    "closed_pr_count": Int32,
+OPTIONAL_TEXT: Final = "LowCardinality(Nullable(String))"
+CHANGE_TYPES: Final[dict[str, str]] = {
+    **dict.fromkeys(Session._fields, "Int64"),
+    **dict.fromkeys(("origin", "size"), OPTIONAL_TEXT),
+    **dict.fromkeys(("user_id", "service_user_id", "playbook_id"), OPTIONAL_TEXT),
+    **dict.fromkeys(("used_search", "has_merged_pr"), "Bool"),
+    "org_id": "LowCardinality(String)",
+    "session_id": "String",
+    "version": "UInt64",
+    "n": "Int8",
 }
-ADDED_COLUMNS: Final = ("pr_count", "open_pr_count", "merged_pr_count", "closed_pr_count")
-"""The columns that tables of the previous version lack."""
-SHARD_TABLE: Final = "sessions_of_shard"
-SHARDING_KEY: Final = sa.func.sipHash64(sessions.c.org_id, sessions.c.session_id)
-"""All rows of a session are on one shard, which can merge them; the sessions of an organization are
-on all shards, which share the work of its queries."""
+"""The columns of `changes`: a session, its version, and 1 or -1. A marker has no organization; its
+`acus` are the number of rows in its block."""
 
-
-def columns() -> Iterator[sa.Column[Any]]:
-    """Yield new columns: those of a session, and those of its version."""
-    for column in sessions.c:
-        yield sa.Column(column.name, COLUMN_TYPES.get(column.name, DEFAULT_TYPE))
-    yield sa.Column(VERSION, UInt64)
-    yield sa.Column(IS_DELETED, UInt8)
-
-
-COLUMNS: Final = tuple(column.name for column in columns())
-TYPES: Final = tuple(COMPILER.type_compiler_instance.process(column.type) for column in columns())
-TABLE_OPTIONS: Final[dict[str, Any]] = {
-    # A period of one organization is read in one pass, month by month.
-    "order_by": tuple(sessions.primary_key.columns.keys()),
-    "partition_by": sa.func.toYYYYMM(
-        sa.func.toDateTime64(sessions.c.created_at, sa.literal_column("0"), sa.literal("UTC"))
-    ),
+DEDUPLICATION_WINDOW: Final = 10_000
+"""Blocks whose tokens a server remembers."""
+PACKED: Final = "CODEC(T64, ZSTD(1))"
+SORTED: Final = "CODEC(Delta, ZSTD(1))"
+TEXT: Final = "CODEC(ZSTD(1))"
+FACT_TYPES: Final[dict[str, str]] = {
+    "org_id": f"LowCardinality(String) {TEXT}",
+    "scope": f"Int8 {TEXT}",
+    "grain": f"UInt32 {TEXT}",
+    "bucket": f"Int64 {SORTED}",
+    "scope_id": f"LowCardinality(String) {TEXT}",
+    "session_id": f"String {TEXT}",
+    "version": f"UInt64 {SORTED}",
+    "n": f"Int64 {PACKED}",
+    **{name: f"{CHANGE_TYPES[name]} {TEXT}" for name in ATTRIBUTES},
+    **{measure.name: f"Int64 {PACKED}" for measure in STORED_MEASURES},
 }
+FACT_COLUMNS: Final = tuple(FACT_TYPES)
+CHANGE_COLUMNS: Final = tuple(CHANGE_TYPES)
+
+SOURCE: Final = sa.table("source", *(sa.column(name) for name in CHANGE_TYPES))
+LITERALS: Final = ClickHouseDialect()
 
 
-class CreateOnCluster(CreateTable):
-    """CREATE TABLE on every server of a cluster."""
-
-    inherit_cache = False
-
-    def __init__(self, table: sa.Table, cluster: str) -> None:
-        super().__init__(table, if_not_exists=True)
-        self.cluster = cluster
+def to_sql(expression: sa.ClauseElement) -> str:
+    """Return an expression with its values as literals, as DDL needs it."""
+    return str(expression.compile(dialect=LITERALS, compile_kwargs={"literal_binds": True}))
 
 
-@compiles(CreateOnCluster)
-def compile_create_on_cluster(
-    create: CreateOnCluster,
-    compiler: DDLCompiler,
-    **kwargs: Any,  # noqa: ANN401 - SQLAlchemy's
-) -> str:
-    """Add ON CLUSTER after the name of the table."""
-    statement: str = compiler.visit_create_table(create, **kwargs)  # type: ignore[no-untyped-call] # SQLAlchemy's
-    table, rest = statement.split(" (", 1)
-    return f"{table} ON CLUSTER {quote_identifier(create.cluster)} ({rest}"
+def column_list(types: dict[str, str]) -> str:
+    """Return the columns of a table."""
+    return ", ".join(f"{quote_identifier(name)} {type_}" for name, type_ in types.items())
 
 
-def next_version(newest: int) -> int:
-    """Return a version above those of all rows that were read.
+def create_facts(table: str, engine: str, window: str, on_cluster: str = "") -> str:
+    """Return the statement that creates the table of sessions, roll-ups and markers.
 
-    It is also above those of rows that an interrupted writer inserted and that cannot be read yet,
-    unless the clock was set back since.
+    The granularity is smaller than the default, because a query reads a few ranges of the key.
     """
-    return max(time.time_ns() // 1_000, newest + 1)
-
-
-def create_table() -> str:
-    """Return the statement that creates the table on one server, if it does not exist."""
-    table = sa.Table(
-        sessions.name,
-        sa.MetaData(),
-        *columns(),
-        ReplacingMergeTree(version=VERSION, is_deleted=IS_DELETED, **TABLE_OPTIONS),
+    sums = ", ".join(("n", *(measure.name for measure in STORED_MEASURES)))
+    return (
+        f"CREATE TABLE IF NOT EXISTS {table}{on_cluster} ({column_list(FACT_TYPES)})"
+        f" ENGINE = {engine}(({sums}))"
+        f" PRIMARY KEY ({', '.join(KEY[:-2])}) ORDER BY ({', '.join(KEY)})"
+        f" SETTINGS index_granularity = 2048, {window}"
     )
-    return compile_ddl(CreateTable(table, if_not_exists=True))
+
+
+def create_changes(table: str, on_cluster: str = "") -> str:
+    """Return the statement that creates the table that writers insert into."""
+    return (
+        f"CREATE TABLE IF NOT EXISTS {table}{on_cluster} ({column_list(CHANGE_TYPES)})"
+        " ENGINE = Null"
+    )
+
+
+def create_folding(source: str, target: str, on_cluster: str = "") -> str:
+    """Return the statement that creates the view.
+
+    It refuses a block that is not complete, as a server makes them if it splits an insert: each
+    block would be a part, and a crash between two would leave half of it.
+    """
+    expected = f"(SELECT max(if(org_id = '' AND n = 1, acus, 0)) FROM {source})"
+    found = f"(SELECT count() FROM {source})"
+    check = f"throwIf({found} != {expected}, 'not a complete block') = 0"
+    rows = folded(f"{source} AS source", check)
+    return f"CREATE MATERIALIZED VIEW IF NOT EXISTS {FOLDING}{on_cluster} TO {target} AS {rows}"
+
+
+def create_tables() -> list[str]:
+    """Return the statements that create the tables on one server, if they do not exist."""
+    window = f"non_replicated_deduplication_window = {DEDUPLICATION_WINDOW}"
+    return [
+        create_facts(facts.name, "SummingMergeTree", window),
+        create_changes(CHANGES),
+        create_folding(CHANGES, facts.name),
+    ]
 
 
 def create_cluster_tables(cluster: str, database: str) -> list[str]:
     """Return the statements that create the tables of a cluster, if they do not exist.
 
-    Each server gets a replicated table of its shard's sessions, with the ZooKeeper path and replica
-    name from its own configuration, and a distributed table over all shards.
+    Each server gets the tables of its shard, whose `facts_of_shard` is replicated, with the
+    ZooKeeper path and replica name from its own configuration, and distributed tables over all
+    shards. `changes` has no sharding key: each insert names its shard.
     """
-    shard_table = sa.Table(
-        SHARD_TABLE,
-        sa.MetaData(),
-        *columns(),
-        # The engine takes `is_deleted` as well, for which the SQLAlchemy class has no parameter.
-        ReplicatedReplacingMergeTree(ver=f"{VERSION}, {IS_DELETED}", **TABLE_OPTIONS),
+    on_cluster = f" ON CLUSTER {quote_identifier(cluster)}"
+    window = (
+        f"replicated_deduplication_window = {DEDUPLICATION_WINDOW},"
+        " replicated_deduplication_window_seconds = 604800"
     )
-    distributed_table = sa.Table(
-        sessions.name,
-        sa.MetaData(),
-        *columns(),
-        Distributed(
-            quote_identifier(cluster),
-            quote_identifier(database),
-            SHARD_TABLE,
-            str(SHARDING_KEY.compile(dialect=COMPILER, compile_kwargs={"include_table": False})),
-        ),
-    )
+    distributed = [
+        f"CREATE TABLE IF NOT EXISTS {name}{on_cluster} ({column_list(types)}) ENGINE ="
+        f" Distributed({quote_identifier(cluster)}, {quote_identifier(database)}, {shard_table})"
+        for name, types, shard_table in (
+            (facts.name, FACT_TYPES, FACTS_OF_SHARD),
+            (CHANGES, CHANGE_TYPES, CHANGES_OF_SHARD),
+        )
+    ]
     return [
-        compile_ddl(CreateOnCluster(table, cluster)) for table in (shard_table, distributed_table)
+        create_facts(FACTS_OF_SHARD, "ReplicatedSummingMergeTree", window, on_cluster),
+        create_changes(CHANGES_OF_SHARD, on_cluster),
+        create_folding(CHANGES_OF_SHARD, FACTS_OF_SHARD, on_cluster),
+        *distributed,
     ]
 
 
-def add_columns(table: str, cluster: str | None = None) -> str:
-    """Return the statement that adds those of `ADDED_COLUMNS` that a table lacks.
+def folded(source: str, condition: str = "1") -> str:
+    """Return the statement that turns rows like those of `changes` into rows of `facts`.
 
-    Rows that are stored have the default, and are not rewritten.
+    The source has the alias `source`. What a change adds to each measure is computed once, before
+    the change is repeated for each of its roll-ups.
     """
-    on_cluster = "" if cluster is None else f" ON CLUSTER {quote_identifier(cluster)}"
-    definitions = (
-        f"ADD COLUMN IF NOT EXISTS {quote_identifier(name)} {type_} DEFAULT 0"
-        f" AFTER {quote_identifier(previous)}"
-        for previous, name, type_ in zip(COLUMNS, COLUMNS[1:], TYPES[1:], strict=False)
-        if name in ADDED_COLUMNS
+    changed = (
+        "org_id, session_id, created_at, version",
+        "toInt64(source.n) AS n",
+        *ATTRIBUTES,
+        *(f"{category_sql(field)} AS category_{field}" for field in CATEGORIES),
+        *(f"{value_of(each)} AS {each.name}" for each in STORED_MEASURES),
+        f"{keys_of_change()} AS keys",
     )
-    return f"ALTER TABLE {quote_identifier(table)}{on_cluster} {', '.join(definitions)}"
+    attributes = (
+        f"any(if(scope = {SESSION_SCOPE}, changed.{name}, {attribute_of_rollup(name)})) AS {name}"
+        for name in ATTRIBUTES
+    )
+    sums = (f"sum(changed.{each.name}) AS {each.name}" for each in STORED_MEASURES)
+    bucket = "changed.created_at - positiveModulo(changed.created_at, greatest(grain, 1))"
+    return (
+        "SELECT changed.org_id AS org_id, key.1 AS scope, key.2 AS grain,"
+        f" if(scope < 0, changed.created_at, {bucket}) AS bucket, key.3 AS scope_id,"
+        " if(scope < 0, changed.session_id, '') AS session_id,"
+        " if(scope < 0, changed.version, 0) AS version,"
+        " sum(if(scope < 0, changed.n, 0)) AS n,"
+        f" {', '.join(attributes)}, {', '.join(sums)}"
+        f" FROM (SELECT {', '.join(changed)} FROM {source} WHERE {condition}) AS changed"
+        f" ARRAY JOIN keys AS key GROUP BY {', '.join(KEY)}"
+    )
 
 
-def upgrade_cluster_tables(cluster: str) -> list[str]:
-    """Return the statements that upgrade the tables of a cluster: first those that have the rows.
+def recount() -> str:
+    """Return the statement for the roll-ups that differ from the sessions of `org_id`.
 
-    They have no effect on tables of this version.
+    It reads those from `start` to `end`, in one scan: versions of sessions add to the keys of their
+    roll-ups, and roll-ups subtract from their own key. What is left is what a roll-up lacks.
     """
-    return [add_columns(table, cluster) for table in (SHARD_TABLE, sessions.name)]
+    is_session = f"source.scope = {SESSION_SCOPE}"
+    categories = ", ".join(f"{category_sql(each)} AS category_{each}" for each in CATEGORIES)
+    own_key = "[(source.scope, source.grain, source.scope_id::String)]"
+    sums = (
+        f"sum(if({is_session}, {recounted(each)}, -source.{each.name})) AS lacks_{each.name}"
+        for each in STORED_MEASURES
+    )
+    differs = " OR ".join(f"lacks_{each.name} != 0" for each in STORED_MEASURES)
+    return (
+        f"WITH {categories} SELECT key.1 AS key_scope, key.2 AS key_grain,"
+        " source.bucket - positiveModulo(source.bucket, key_grain) AS key_bucket, key.3 AS key_id,"
+        f" {', '.join(sums)} FROM {facts.name} AS source"
+        f" ARRAY JOIN if({is_session}, {rollup_keys()}, {own_key}) AS key"
+        f" WHERE source.org_id = {{org_id:String}} AND source.scope >= {SESSION_SCOPE}"
+        " AND source.bucket >= {start:Int64} AND source.bucket < {end:Int64}"
+        f" GROUP BY key_scope, key_grain, key_bucket, key_id HAVING {differs}"
+        " ORDER BY key_scope, key_grain, key_bucket, key_id"
+    )
 
 
-def compile_ddl(create: CreateTable) -> str:
-    """Return the text of a statement."""
-    return str(create.compile(dialect=COMPILER))
+def recounted(measure: Measure) -> str:
+    """Return the value of a measure for a version of a session in `facts`."""
+    if measure.adds is not None:
+        return f"source.{measure.name}"
+    condition = measure_condition(measure.condition, SOURCE.c)
+    return "source.n" if condition is None else f"if({to_sql(condition)}, source.n, 0)"
+
+
+def key_tuple(scope: int | None, grain: int, scope_id: str = "''") -> str:
+    """Return a scope, a grain and an id."""
+    return f"(toInt8({scope}), toUInt32({grain}), {scope_id})"
+
+
+def keys_of_change() -> str:
+    """Return the array of the scopes, grains and ids of the rows that a change adds to."""
+    of_session = f"arrayConcat([{key_tuple(SESSION_SCOPE, 0)}], {rollup_keys()})"
+    return f"if(source.org_id = '', [{key_tuple(MARKER_SCOPE, 0)}], {of_session})"
+
+
+def rollup_keys() -> str:
+    """Return the array of the scopes, grains and ids of the roll-ups of a session."""
+    arrays = []
+    for dimension in DIMENSIONS:
+        field = dimension.id_field
+        scope_id = f"ifNull(source.{field}, '')::String" if field else "''"
+        if dimension is CATEGORY:
+            texts = ", '/', ".join(map(category_text, CATEGORY_FIELDS))
+            scope_id = f"concat({texts})"
+        keys = [key_tuple(dimension.code, grain, scope_id) for grain in dimension.grains]
+        array = f"[{', '.join(keys)}]"
+        arrays.append(f"if(source.{field} IS NULL, [], {array})" if field else array)
+    return f"arrayConcat({', '.join(arrays)})"
+
+
+def category_text(field: str) -> str:
+    """Return what a roll-up by category has of a field, as text."""
+    if field not in CATEGORIES:
+        return f"toString(toUInt8(source.{field}))"
+    return f"category_{field}::String"
+
+
+def category_sql(field: str) -> str:
+    """Return the public origin or size of a change."""
+    return to_sql(category_expression(field, SOURCE.c[field]))
+
+
+def attribute_of_rollup(field: str) -> str:
+    """Return the value of a column of attributes in a roll-up."""
+    nothing = "false" if CHANGE_TYPES[field] == "Bool" else "NULL"
+    if field not in CATEGORY_FIELDS:
+        return nothing
+    value = f"changed.category_{field}" if field in CATEGORIES else f"changed.{field}"
+    return f"if(scope = {CATEGORY.code}, {value}, {nothing})"
+
+
+def value_of(measure: Measure) -> str:
+    """Return what a change adds to a measure."""
+    condition = measure_condition(measure.condition, SOURCE.c)
+    value = "toInt64(source.n)" if measure.adds is None else f"source.n * source.{measure.adds}"
+    conditions = ["source.org_id != ''"] if condition is None else [to_sql(condition)]
+    return f"if({' AND '.join(conditions)}, {value}, 0)"

@@ -9,7 +9,7 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError
 
-from metrics_graphql.storage.dialects import CONTROL_CHARACTERS
+from metrics_graphql.storage.dialects.from_url import CONTROL_CHARACTERS
 
 BOOLEAN: Final = "true|false"
 NUMBER: Final = "[0-9]{1,9}"

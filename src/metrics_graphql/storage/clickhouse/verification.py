@@ -1,37 +1,244 @@
-"""Finds duplicates: sessions with more than one row after FINAL.
+"""Verifies the chain of blocks, and recounts roll-ups from versions of sessions; repairs both.
 
-An update of `created_at` inserts a row and a tombstone for the one before, in partitions of their
-own. A server that stops between the two leaves both rows: docs/decisions/0008.
+A block that was stored twice, which deduplication prevents, leaves sessions that count twice, and
+a lane without exactly one marker.
 """
 
+import uuid
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import lru_cache
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from metrics_graphql.storage.clickhouse.client import ClickHouseClient
+from metrics_graphql.core.periods import MAX_INSTANT, MIN_INSTANT, THIRTY_DAYS
+from metrics_graphql.storage.clickhouse.chain import (
+    START,
+    Chain,
+    Marker,
+    StoredVersion,
+    parse_versions,
+    select_versions,
+)
+from metrics_graphql.storage.clickhouse.client import INSERT_SETTINGS, ClickHouseClient
+from metrics_graphql.storage.clickhouse.facts import CATEGORY, DIMENSIONS, SESSION_SCOPE, facts
+from metrics_graphql.storage.clickhouse.tables import FACT_COLUMNS, FACT_TYPES, recount
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect
-from metrics_graphql.storage.tables import sessions
+from metrics_graphql.storage.session_store import VerificationUnit
+from metrics_graphql.storage.tables import CATEGORY_FIELDS, STORED_MEASURES
+
+MAX_SAMPLED_SESSIONS: Final = 100_000
+"""Sessions in a unit that takes little time to verify."""
+Lane = tuple[list[StoredVersion], list[tuple[Marker, int]]]
+"""The versions of damaged sessions, and the markers with their counts."""
 
 
-async def find_duplicates(client: ClickHouseClient, org_id: str) -> list[str]:
-    """Return the ids of an organization's sessions that are in the table more than once.
+async def list_units(client: ClickHouseClient) -> list[VerificationUnit]:
+    """Return a unit for each organization, and one for each of its buckets of 30 days after it.
+
+    The first verifies that each session counts once, the others recount roll-ups.
 
     Raises:
-        Unavailable: ClickHouse cannot answer.
+        Unavailable: ClickHouse is unavailable.
     """
-    rows = await client.fetch(select_duplicates(client.dialect), {"org_id": org_id})
-    return [row[0] for row in rows]
+    rows = await client.execute(
+        "SELECT org_id, min(bucket), max(bucket) FROM facts WHERE org_id != ''"
+        f" AND grain IN (0, {THIRTY_DAYS}) GROUP BY org_id ORDER BY org_id"
+    )
+    units = []
+    for org_id, *instants in rows:
+        first, last = (instant // THIRTY_DAYS * THIRTY_DAYS for instant in instants)
+        units.append(VerificationUnit(org_id, MIN_INSTANT, MAX_INSTANT + 1))
+        units += [
+            VerificationUnit(org_id, start, start + THIRTY_DAYS)
+            for start in range(first, last + 1, THIRTY_DAYS)
+        ]
+    return units
+
+
+async def sample_units(client: ClickHouseClient, count: int) -> list[VerificationUnit]:
+    """Return the newest 30 days of the organizations with the newest sessions, if they are few.
+
+    Raises:
+        Unavailable: ClickHouse is unavailable.
+    """
+    rows = await client.execute(
+        "SELECT org_id, max(start), argMax(sessions, start) FROM ("
+        " SELECT org_id, bucket AS start, sum(sessions_created_count) AS sessions FROM facts"
+        f" WHERE scope = 0 AND grain = {THIRTY_DAYS} GROUP BY org_id, start HAVING sessions > 0)"
+        f" GROUP BY org_id ORDER BY 2 DESC, 1 LIMIT {count}"
+    )
+    return [
+        VerificationUnit(org_id, start, start + THIRTY_DAYS)
+        for org_id, start, sessions in rows
+        if sessions <= MAX_SAMPLED_SESSIONS
+    ]
+
+
+def is_of_organization(unit: VerificationUnit) -> bool:
+    """Return whether a unit is that of a whole organization."""
+    return unit.start == MIN_INSTANT
+
+
+async def find_damage(chain: Chain, client: ClickHouseClient, org_id: str) -> dict[int, Lane]:
+    """Return the lanes of an organization where a block was stored twice.
+
+    Raises:
+        Unavailable: ClickHouse is unavailable.
+    """
+    lanes = chain.lanes_of(org_id)
+    rows = await client.fetch(select_damage(client.dialect), {"org_id": org_id, "lanes": lanes})
+    versions, markers = parse_versions(rows)
+    damaged: defaultdict[int, Lane] = defaultdict(lambda: ([], []))
+    for version in versions:
+        session = version.session
+        damaged[chain.lane_of((session.org_id, session.session_id))][0].append(version)
+    for lane, marker, count in markers:
+        damaged[lane][1].append((marker, count))
+    return {
+        lane: (found, counted)
+        for lane, (found, counted) in damaged.items()
+        if found or [count for _, count in counted] != [1]
+    }
+
+
+def describe_damage(org_id: str, damage: dict[int, Lane]) -> list[str]:
+    """Describe each session that does not count once, and each lane without one marker."""
+    sessions = sorted({each.session.session_id for found, _ in damage.values() for each in found})
+    lanes = [lane for lane, (_, counted) in damage.items() if [n for _, n in counted] != [1]]
+    return [
+        *(f"{org_id}, {session_id}: does not count once" for session_id in sessions),
+        *(f"{org_id}: lane {lane} does not have one last block" for lane in lanes),
+    ]
+
+
+async def repair_chain(chain: Chain, client: ClickHouseClient, org_id: str) -> None:
+    """Let the newest version of each damaged session count once, and one marker of each lane.
+
+    The caller must keep writers out.
+
+    Raises:
+        Unavailable: ClickHouse is unavailable.
+    """
+    lost = 0
+    while damage := await find_damage(chain, client, org_id):
+        for lane, (versions, markers) in damage.items():
+            block = max((marker.block for marker, _ in markers), default=0) + 1 + lost
+            newest = {each.session.session_id: each.session for each in versions if each.times > 0}
+            rows: list[Any] = [(*each.session, each.version, -each.times) for each in versions]
+            rows += [(*session, block, 1) for session in newest.values()]
+            taken_back = [(marker, -count) for marker, count in markers if marker != START]
+            new = Marker(block, uuid.uuid4().hex)
+            await chain.insert_block(lane, taken_back, new, rows)
+        # A token may be known although its block is not there.
+        lost += 1
+
+
+async def find_mismatches(
+    client: ClickHouseClient, unit: VerificationUnit
+) -> Sequence[Sequence[Any]]:
+    """Return the roll-ups of a unit that differ from a recount.
+
+    A row is a scope, a grain, a bucket, an id, and what each measure lacks. One scan reads sessions
+    and roll-ups, so that it is right while others write.
+
+    Raises:
+        Unavailable: ClickHouse is unavailable.
+    """
+    return await client.fetch(select_mismatches(), unit._asdict())
+
+
+def describe_mismatch(org_id: str, row: Sequence[Any]) -> str:
+    """Describe a roll-up that differs."""
+    scope, grain, bucket, scope_id, *missing = row
+    start = f"{datetime.fromtimestamp(bucket, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    dimension = next(each for each in DIMENSIONS if each.code == scope)
+    fields = "/".join(CATEGORY_FIELDS) if dimension is CATEGORY else dimension.id_field
+    name = f"{fields} {scope_id}" if fields else "all sessions"
+    sums = ", ".join(
+        f"{measure.name} differs by {-lacking}"
+        for measure, lacking in zip(STORED_MEASURES, missing, strict=True)
+        if lacking
+    )
+    return f"{org_id}, {name}, {grain} seconds from {start}: {sums}"
+
+
+async def repair_rollups(client: ClickHouseClient, shards: int, unit: VerificationUnit) -> None:
+    """Add to the roll-ups of a unit what they lack. The caller must keep writers out.
+
+    Raises:
+        Unavailable: ClickHouse is unavailable.
+    """
+    rows = [rollup_row(unit.org_id, mismatch) for mismatch in await find_mismatches(client, unit)]
+    settings: dict[str, Any] = {
+        **INSERT_SETTINGS,
+        "insert_deduplication_token": uuid.uuid4().hex,
+    }
+    if shards:
+        settings["insert_shard_id"] = 1  # Sums add up over shards.
+    if rows:
+        types = {name: type_.partition(" CODEC")[0] for name, type_ in FACT_TYPES.items()}
+        await client.insert(facts.name, types, rows, settings)
+
+
+def rollup_row(org_id: str, mismatch: Sequence[Any]) -> tuple[Any, ...]:
+    """Return the row of `facts` that adds what a roll-up lacks."""
+    scope, grain, bucket, scope_id, *missing = mismatch
+    values: dict[str, Any] = {
+        **dict.fromkeys(FACT_COLUMNS),
+        "org_id": org_id,
+        "scope": scope,
+        "grain": grain,
+        "bucket": bucket,
+        "scope_id": scope_id,
+        "session_id": "",
+        "version": 0,
+        "n": 0,
+        "used_search": False,
+        "has_merged_pr": False,
+    }
+    if scope == CATEGORY.code:
+        origin, size, has_merged_pr = scope_id.split("/")
+        values |= {"origin": origin, "size": size, "has_merged_pr": has_merged_pr == "1"}
+    names = (measure.name for measure in STORED_MEASURES)
+    values |= dict(zip(names, missing, strict=True))
+    return tuple(values.values())
 
 
 @lru_cache
-def select_duplicates(dialect: Dialect) -> CompiledStatement:
-    """Return the statement for the duplicates of `org_id`."""
-    column = sessions.c.session_id
-    statement = (
-        sa.select(column)
-        .where(sessions.c.org_id == sa.bindparam("org_id"))
-        .group_by(column)
-        .having(sa.func.count() > 1)
-        .order_by(column)
+def select_damage(dialect: Dialect) -> CompiledStatement:
+    """Return the statement for all versions of damaged sessions of `org_id`, and for markers."""
+    of_organization = sa.and_(
+        facts.c.org_id == sa.bindparam("org_id"), facts.c.scope == SESSION_SCOPE
     )
-    return dialect.compile(statement)
+    count = sa.func.sum(facts.c.n)
+    versions = (
+        sa.select(facts.c.session_id, count.label("count"))
+        .where(of_organization)
+        .group_by(facts.c.session_id, facts.c.bucket, facts.c.version)
+        .having(count != 0)
+        .subquery()
+    )
+    damaged = (
+        sa.select(versions.c.session_id)
+        .group_by(versions.c.session_id)
+        .having(
+            sa.or_(
+                sa.func.count() != 1,
+                sa.func.min(versions.c.count) != 1,
+                sa.func.max(versions.c.count) != 1,
+            )
+        )
+    )
+    return dialect.compile(
+        select_versions(sa.and_(of_organization, facts.c.session_id.in_(damaged)))
+    )
+
+
+@lru_cache
+def select_mismatches() -> CompiledStatement:
+    """Return the statement for the roll-ups of a unit that differ."""
+    names = ("org_id", "start", "end")
+    return CompiledStatement(recount(), names, {})

@@ -1,8 +1,8 @@
 """What storage needs from an engine: SQL from each, connections and writes from databases."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -10,7 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from sqlalchemy.sql.compiler import SQLCompiler
 
+from metrics_graphql.core.measures import Measure
 from metrics_graphql.telemetry.request_record import DataSource
+
+if TYPE_CHECKING:
+    from metrics_graphql.storage.query_planner import QueryPlan
+    from metrics_graphql.storage.rollups import RollupDimension
+    from metrics_graphql.storage.session_sql import Select
 
 Rows = Sequence[Sequence[Any]]
 Insert = TypeVar("Insert", sqlite.Insert, postgresql.Insert)
@@ -59,6 +65,30 @@ class Key(NamedTuple):
     """The parameter that ids are bound to, or a column of another relation."""
 
 
+class SumsRead(NamedTuple):
+    """Sums to read: of the rows that answer queries, for each query or for each id."""
+
+    plan: "QueryPlan"
+    measures: tuple[Measure, ...]
+    single_query: bool = True
+    """Whether all ranges belong to one query, so that a statement may be simpler."""
+    grouped_by: str | None = None
+    """The field whose values are the ids; None to sum by query."""
+    ranked: sa.CTE | None = None
+    """The relation whose column `id` has the only ids to sum for. The plan has their roll-ups."""
+
+
+class SumsPart(NamedTuple):
+    """The matching rows of one relation, and the sums over them."""
+
+    select: "Select"
+    """Selects the group key only: see `Dialect.group_queries`."""
+    sums: tuple[sa.ColumnElement[int], ...]
+    """Of each measure, with its name as label."""
+    row_id: sa.ColumnElement[Any] = sa.null()
+    """The id of a row, if sums are by id."""
+
+
 class RangeRead(NamedTuple):
     """Rows to read: for each bound time range, and each value of the keys, one range of an index.
 
@@ -99,8 +129,8 @@ class Dialect(Hashable, Protocol):
         """The name of the engine."""
 
     @property
-    def has_rollups(self) -> bool:
-        """Whether the engine stores roll-ups of the sessions, and an index for each filter."""
+    def rollup_dimensions(self) -> "tuple[RollupDimension, ...]":
+        """The roll-ups that the engine stores, in the order in which queries prefer them."""
 
     def compile(self, statement: sa.ClauseElement) -> CompiledStatement:
         """Return a statement in the form that the driver takes."""
@@ -114,15 +144,15 @@ class Dialect(Hashable, Protocol):
     def bind_ids(self, ids: Iterable[str]) -> object:
         """Return the value for the parameter of `in_ids`."""
 
-    def read_ranges(self, read: RangeRead, *, single_query: bool) -> RangeRows:
-        """Return the rows of a table whose instant is in a bound range, and that match the keys.
+    def sums_parts(self, read: SumsRead) -> list[SumsPart]:
+        """Return disjoint parts whose sums add up to those of the sessions that match a plan.
 
-        With `single_query`, all ranges belong to one query, and the statement may be simpler. If
-        the table has a column `grain`, it must equal that of the range.
+        The parameters are `org_id` or `org_ids`, those of `bind_ranges`, and those of the filters,
+        by their names.
         """
 
-    def bind_ranges(self, ranges: Iterable[TimeRange]) -> object:
-        """Return the value for the parameter of `read_ranges`."""
+    def bind_ranges(self, ranges: Collection[TimeRange]) -> dict[str, object]:
+        """Return the parameters for the time ranges of a statement, by name."""
 
     def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int | None], Iterable[int]]:
         """Return the function from a group key to the indexes of its queries.
@@ -142,6 +172,17 @@ class Dialect(Hashable, Protocol):
         """Return the engine's clock, in Unix seconds."""
 
 
+class RangeDialect(Dialect, Protocol):
+    """The SQL of an engine that looks up ranges of indexes, with an index for each filter."""
+
+    def read_ranges(self, read: RangeRead, *, single_query: bool) -> RangeRows:
+        """Return the rows of a table whose instant is in a bound range, and that match the keys.
+
+        With `single_query`, all ranges belong to one query, and the statement may be simpler. If
+        the table has a column `grain`, it must equal that of the range.
+        """
+
+
 class Reader(Protocol):
     """Executes the reads of requests, as many at once as the engine is given."""
 
@@ -156,7 +197,7 @@ class Reader(Protocol):
         """Close every connection; one that is in use closes when its statement ends."""
 
 
-class DatabaseDialect(Dialect, Protocol):
+class DatabaseDialect(RangeDialect, Protocol):
     """The SQL, connections and transactions of a database."""
 
     @property

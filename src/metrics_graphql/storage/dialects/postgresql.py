@@ -217,7 +217,7 @@ class PostgreSQL(RollupDialect):
             sa.select(sa.literal_column("1")).select_from(CrossJoin(outer, rows)), rows.c
         )
 
-    def bind_ranges(self, ranges: Iterable[TimeRange]) -> str:
+    def ranges_value(self, ranges: Iterable[TimeRange]) -> str:
         """Return the ranges as a JSON array of objects."""
         return json.dumps(
             [dict(zip(RANGE_COLUMNS, row, strict=True)) for row in merge_ranges(ranges)]

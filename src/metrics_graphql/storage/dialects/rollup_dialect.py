@@ -1,7 +1,7 @@
 """What SQLite and PostgreSQL share: roll-ups, and reads of one index range at a time."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
@@ -9,7 +9,16 @@ import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from metrics_graphql.storage.dialects.base import RangeRead, RangeRows, TimeRange
+from metrics_graphql.storage.database_sums import database_sums
+from metrics_graphql.storage.dialects.base import (
+    RangeDialect,
+    RangeRead,
+    RangeRows,
+    SumsPart,
+    SumsRead,
+    TimeRange,
+)
+from metrics_graphql.storage.rollups import ROLLUP_DIMENSIONS
 
 RANGE_COLUMNS: Final = (*TimeRange._fields, "step")
 """The columns of the table of bound ranges."""
@@ -18,7 +27,7 @@ RANGE_COLUMNS: Final = (*TimeRange._fields, "step")
 class RollupDialect(ABC):
     """Base class of the databases' dialects. Bound time ranges and ids are tables to join with."""
 
-    has_rollups: Final = True
+    rollup_dimensions: Final = ROLLUP_DIMENSIONS
 
     @abstractmethod
     def ranges_table(self, parameter: str) -> sa.CTE:
@@ -39,6 +48,21 @@ class RollupDialect(ABC):
 
         The group key is added by the caller.
         """
+
+    @abstractmethod
+    def ranges_value(self, ranges: Iterable[TimeRange]) -> object:
+        """Return the value for the parameter of `ranges_table`."""
+
+    def sums_parts(self: RangeDialect, read: SumsRead) -> list[SumsPart]:
+        """Sum raw sessions and roll-ups, which are in different tables."""
+        return database_sums(self, read)
+
+    def bind_ranges(self, ranges: Collection[TimeRange]) -> dict[str, object]:
+        """Return the ranges of roll-ups and of raw sessions."""
+        return {
+            "rolled_up": self.ranges_value([each for each in ranges if each.grain]),
+            "raw": self.ranges_value([each for each in ranges if not each.grain]),
+        }
 
     def read_ranges(self, read: RangeRead, *, single_query: bool) -> RangeRows:
         """Look up each range. The group key is the index of the query: see `merge_ranges`."""

@@ -209,7 +209,7 @@ class SQLite(RollupDialect):
         )
         return RangeRows(rows.where(*conditions), read.table.c)
 
-    def bind_ranges(self, ranges: Iterable[TimeRange]) -> str:
+    def ranges_value(self, ranges: Iterable[TimeRange]) -> str:
         """Return the ranges as a JSON array of arrays."""
         return json.dumps(merge_ranges(ranges))
 
