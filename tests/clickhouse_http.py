@@ -18,8 +18,10 @@ import sqlalchemy as sa
 from clickhouse_connect.driver._backend.models import QueryRuntime
 from clickhouse_connect.driver.exceptions import Error
 
+from metrics_graphql.storage.clickhouse.client import INSERT_SETTINGS
+
 Fault = Literal["", "cut", "silent", "busy", "shard"]
-SETTINGS = {"max_execution_time", "do_not_merge_across_partitions_select_final"}
+SETTINGS = {"max_execution_time", "insert_deduplication_token", *INSERT_SETTINGS}
 ERRORS = {
     "busy": (202, "TOO_MANY_SIMULTANEOUS_QUERIES"),
     "shard": (279, "ALL_CONNECTION_TRIES_FAILED"),
@@ -97,7 +99,7 @@ class Handler(BaseHTTPRequestHandler):
             statement, _, block = body.partition(b" FORMAT Native\n")
             if statement.startswith(b"INSERT INTO "):
                 table, *columns = re.findall(r"`(\w+)`", statement.decode())
-                client.raw_insert(table, columns, block, fmt="Native")
+                client.raw_insert(table, columns, block, settings=settings, fmt="Native")
                 return b""
             text = parameters.get("query") or body.decode()
             # Below the public methods: the values are in the format of the HTTP interface already.

@@ -14,15 +14,14 @@ from hypothesis import strategies as st
 from metrics_graphql.core.deadline import set_deadline
 from metrics_graphql.core.errors import TimedOut, Unavailable
 from metrics_graphql.core.sessions import SessionUpdate
+from metrics_graphql.storage.clickhouse.chain import Chain
 from metrics_graphql.storage.clickhouse.client import ClickHouseClient
 from metrics_graphql.storage.clickhouse.ingest import UpsertBuffer
 from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionStore
-from metrics_graphql.storage.clickhouse.tables import upgrade_cluster_tables
 from metrics_graphql.storage.dialects import TimeRange
 from metrics_graphql.storage.dialects.clickhouse import disjoint_ranges
 from metrics_graphql.storage.repository import open_storage
 from metrics_graphql.storage.schema import SchemaMismatch, SchemaStatus
-from metrics_graphql.storage.session_store import VerificationUnit
 from tests import oracle, strategies
 from tests.clickhouse_http import Fault, FaultyServer, over_http
 from tests.conftest import Gateway, new_organization, only_clickhouse
@@ -49,13 +48,6 @@ def count(gateway: Gateway, org_id: str, **period: int) -> int:
     """Return the number of an organization's sessions."""
     response = gateway.rest(org_id, gateway.token(org_id), **(period or ALL_TIME))
     return int(response.json()["sessions_created_count"])
-
-
-def verify(gateway: Gateway, org_id: str) -> tuple[VerificationUnit, list[str]]:
-    """Return the verification unit of an organization, and its inconsistencies."""
-    sessions = gateway.storage.sessions
-    units = {unit.org_id: unit for unit in gateway.run(sessions.verification_units())}
-    return units[org_id], gateway.run(sessions.verify(units[org_id]))
 
 
 @settings(max_examples=12)
@@ -95,10 +87,10 @@ def test_metrics_equal_the_oracle_before_and_after_merges(
         assert [row["sessionsCreatedCount"] for row in series] == [
             bucket["sessionsCreatedCount"] for bucket in buckets
         ]
-        gateway.run(client(gateway).execute("OPTIMIZE TABLE sessions FINAL"))
+        gateway.run(client(gateway).execute("OPTIMIZE TABLE facts FINAL"))
 
 
-def test_a_session_that_moves_back_replaces_its_tombstone(gateway: Gateway) -> None:
+def test_a_session_that_moves_and_returns_counts_once(gateway: Gateway) -> None:
     """It counts at its time, and nowhere else."""
     for created_at in (10, 3 * MONTH, 10, 3 * MONTH, 10):
         gateway.load([{"org_id": "o", "session_id": "a", "created_at": created_at}])
@@ -113,7 +105,8 @@ def test_repeating_an_interrupted_upsert_completes_it(gateway: Gateway) -> None:
 
     async def interrupted() -> None:
         async with gateway.database.transaction() as connection:
-            buffer = UpsertBuffer(client(gateway), connection, gateway.database.dialect)
+            chain = await Chain.open(client(gateway))
+            buffer = UpsertBuffer(chain, client(gateway), connection, gateway.database.dialect)
             await buffer.upsert([update])
             await buffer.flush()
             raise ConnectionError
@@ -132,26 +125,6 @@ def test_repeating_an_interrupted_upsert_completes_it(gateway: Gateway) -> None:
     assert result.unchanged == 1
     assert data_version() > before
     assert count(gateway, "o") == 2
-
-
-@pytest.mark.parametrize("repaired_by", ["verify", "upsert"])
-def test_a_duplicate_is_found_and_repaired(gateway: Gateway, repaired_by: str) -> None:
-    """A server that stops between the two months of a move leaves one."""
-    gateway.load([{"org_id": "o", "session_id": "a", "created_at": 10, "acus": 1}])
-    newer = ("o", "a", 3 * MONTH, *[None] * 5, False, False, 1, 0, 0, 0, 0, 2**60, 0)
-    gateway.run(client(gateway).insert([newer]))
-    assert count(gateway, "o") == 2
-    unit, inconsistencies = verify(gateway, "o")
-    assert inconsistencies == ["o, a: stored more than once"]
-
-    if repaired_by == "verify":
-        gateway.run(gateway.storage.sessions.repair(unit))
-    else:
-        gateway.load([{"org_id": "o", "session_id": "a", "size": "xl"}])
-
-    assert verify(gateway, "o") == (unit, [])
-    assert count(gateway, "o") == 1
-    assert count(gateway, "o", time_after=3 * MONTH, time_before=3 * MONTH + 1) == 1
 
 
 def test_concurrent_updates_of_a_session_are_all_applied(gateway: Gateway) -> None:
@@ -196,13 +169,6 @@ def test_a_batch_of_empty_periods_has_zeros(gateway: Gateway) -> None:
     assert response["data"] == {f"a{index}": {"sessionsCreatedCount": 0} for index in range(2)}
 
 
-def test_an_insert_may_have_any_number_of_months(gateway: Gateway) -> None:
-    """By default, ClickHouse refuses one into more than a hundred partitions."""
-    gateway.load({"org_id": "o", "session_id": str(n), "created_at": n * MONTH} for n in range(150))
-
-    assert count(gateway, "o") == 150
-
-
 def test_a_deadline_cancels_the_statement_in_clickhouse(gateway: Gateway) -> None:
     """It does not run any more when its thread ends."""
     dialect = gateway.storage.sessions.dialect
@@ -226,7 +192,7 @@ def test_a_deadline_cancels_the_statement_in_clickhouse(gateway: Gateway) -> Non
 
 def test_a_table_with_other_columns_is_refused(gateway: Gateway) -> None:
     """The cause names them. A table with more columns is that of a newer version."""
-    gateway.run(client(gateway).execute("ALTER TABLE sessions ADD COLUMN mood String"))
+    gateway.run(client(gateway).execute("ALTER TABLE facts ADD COLUMN mood String"))
 
     assert gateway.run(gateway.storage.schema_status()) is SchemaStatus.NEWER
     with pytest.raises(SchemaMismatch) as refused:
@@ -234,83 +200,14 @@ def test_a_table_with_other_columns_is_refused(gateway: Gateway) -> None:
     assert "mood" in str(refused.value.__cause__)
 
 
-ADDED = ("pr_count", "open_pr_count", "merged_pr_count", "closed_pr_count")
-
-
-def downgrade(gateway: Gateway) -> None:
-    """Remove the columns that the previous version did not have."""
-    dropped = ", ".join(f"DROP COLUMN {name}" for name in ADDED)
-    gateway.run(client(gateway).execute(f"ALTER TABLE sessions {dropped}"))
-
-
-@pytest.mark.parametrize("by", ["migrate", "start"])
-def test_a_table_of_the_previous_version_is_upgraded(gateway: Gateway, by: str) -> None:
-    """Stored sessions have no pull requests until they are loaded again; nothing else changes.
-
-    An embedded engine is also upgraded when a process starts.
-    """
-    storage = gateway.storage
-    session = {"org_id": "o", "session_id": "a", "created_at": 10, "size": "xl", "acus": 2_000_000}
-    counts = {"pr_count": 7, "open_pr_count": 1, "merged_pr_count": 2, "closed_pr_count": 3}
-    gateway.load([session])
-    downgrade(gateway)
-
-    assert gateway.run(storage.schema_status()) is SchemaStatus.OUTDATED
-    with pytest.raises(SchemaMismatch, match=r"pending migrations\. Run: metrics-graphql migrate"):
-        gateway.run(storage.ensure_schema(upgrade_embedded=False))
-    for _ in range(2):
-        upgrade = (
-            storage.migrate() if by == "migrate" else storage.ensure_schema(upgrade_embedded=True)
-        )
-        gateway.run(upgrade)
-        assert gateway.run(storage.schema_status()) is SchemaStatus.CURRENT
-
-    def metrics() -> list[Any]:
-        selection = "prsCreatedCount prsOpenedCount prsMergedCount prsClosedCount acusConsumed"
-        found = gateway.metrics(
-            f"{{ {selection} sessionsCreatedBySize {{ xl }} }}",
-            "o",
-            gateway.token("o"),
-            {"timeAfter": 0, "timeBefore": 100},
-        )
-        return list(found.values())
-
-    assert metrics() == [0, 0, 0, 0, 2.0, {"xl": 1}]
-    gateway.load([{**session, **counts}])
-    assert metrics() == [7, 1, 2, 3, 2.0, {"xl": 1}]
-
-
-def test_the_tables_of_a_cluster_are_upgraded_with_its_name_only(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The distributed table of one server must not get columns that shards do not have."""
-
-    async def distributed(_: ClickHouseClient) -> str:
-        return "Distributed"
-
-    assert gateway.run(client(gateway).sessions_engine()) == "ReplacingMergeTree"
-    downgrade(gateway)
-    monkeypatch.setattr(ClickHouseClient, "sessions_engine", distributed)
-
-    with pytest.raises(SchemaMismatch, match=r"Run: metrics-graphql migrate --cluster NAME$"):
-        gateway.run(gateway.storage.migrate())
-    assert gateway.run(gateway.storage.schema_status()) is SchemaStatus.OUTDATED
-
-    for statement in upgrade_cluster_tables("c"):
-        # chdb has no clusters, and the tables of this one have the same name.
-        local = statement.replace(" ON CLUSTER `c`", "").replace("sessions_of_shard", "sessions")
-        gateway.run(client(gateway).execute(local))
-    gateway.run(gateway.storage.migrate())
-    assert gateway.run(gateway.storage.schema_status()) is SchemaStatus.CURRENT
-
-
-def test_a_missing_table_is_created_by_migrating(gateway: Gateway) -> None:
+@pytest.mark.parametrize("missing", ["facts", "changes", "folding"])
+def test_a_missing_table_is_created_by_migrating(gateway: Gateway, missing: str) -> None:
     """Checking the schema does not create it."""
     storage = gateway.storage
-    gateway.run(client(gateway).execute("DROP TABLE sessions"))
+    gateway.run(client(gateway).execute(f"DROP TABLE {missing}"))
 
-    assert gateway.run(storage.schema_status()) is SchemaStatus.MISSING
-    with pytest.raises(SchemaMismatch, match=r"^ClickHouse has no tables\. Run: metrics-graphql"):
+    problem = "has no tables" if missing == "facts" else "has pending migrations"
+    with pytest.raises(SchemaMismatch, match=rf"^ClickHouse {problem}\. Run: metrics-graphql"):
         gateway.run(storage.ensure_schema(upgrade_embedded=False))
     gateway.run(storage.migrate())
     assert gateway.run(storage.schema_status()) is SchemaStatus.CURRENT

@@ -163,7 +163,6 @@ def folded(source: str, condition: str = "1") -> str:
         *ATTRIBUTES,
         *(f"{category_sql(field)} AS category_{field}" for field in CATEGORIES),
         *(f"{value_of(each)} AS {each.name}" for each in STORED_MEASURES),
-        f"{keys_of_change()} AS keys",
     )
     attributes = (
         f"any(if(scope = {SESSION_SCOPE}, changed.{name}, {attribute_of_rollup(name)})) AS {name}"
@@ -172,14 +171,18 @@ def folded(source: str, condition: str = "1") -> str:
     sums = (f"sum(changed.{each.name}) AS {each.name}" for each in STORED_MEASURES)
     bucket = "changed.created_at - positiveModulo(changed.created_at, greatest(grain, 1))"
     return (
-        "SELECT changed.org_id AS org_id, key.1 AS scope, key.2 AS grain,"
-        f" if(scope < 0, changed.created_at, {bucket}) AS bucket, key.3 AS scope_id,"
+        f"WITH {id_of('changed', 'scope')} AS id"
+        " SELECT changed.org_id AS org_id, key.1 AS scope, key.2 AS grain,"
+        f" if(scope < 0, changed.created_at, {bucket}) AS bucket,"
+        " assumeNotNull(id) AS scope_id,"
         " if(scope < 0, changed.session_id, '') AS session_id,"
         " if(scope < 0, changed.version, 0) AS version,"
         " sum(if(scope < 0, changed.n, 0)) AS n,"
         f" {', '.join(attributes)}, {', '.join(sums)}"
         f" FROM (SELECT {', '.join(changed)} FROM {source} WHERE {condition}) AS changed"
-        f" ARRAY JOIN keys AS key GROUP BY {', '.join(KEY)}"
+        f" ARRAY JOIN if(changed.org_id = '', [{key_tuple(MARKER_SCOPE, 0)}],"
+        f" [{key_tuple(SESSION_SCOPE, 0)}, {rollup_keys()}]) AS key"
+        f" WHERE isNotNull(id) GROUP BY {', '.join(KEY)}"
     )
 
 
@@ -191,7 +194,7 @@ def recount() -> str:
     """
     is_session = f"source.scope = {SESSION_SCOPE}"
     categories = ", ".join(f"{category_sql(each)} AS category_{each}" for each in CATEGORIES)
-    own_key = "[(source.scope, source.grain, source.scope_id::String)]"
+    own_id = f"if({is_session}, {id_of('source', 'key_scope')}, source.scope_id::String)"
     sums = (
         f"sum(if({is_session}, {recounted(each)}, -source.{each.name})) AS lacks_{each.name}"
         for each in STORED_MEASURES
@@ -199,11 +202,12 @@ def recount() -> str:
     differs = " OR ".join(f"lacks_{each.name} != 0" for each in STORED_MEASURES)
     return (
         f"WITH {categories} SELECT key.1 AS key_scope, key.2 AS key_grain,"
-        " source.bucket - positiveModulo(source.bucket, key_grain) AS key_bucket, key.3 AS key_id,"
+        " source.bucket - positiveModulo(source.bucket, key_grain) AS key_bucket,"
+        f" {own_id} AS key_id,"
         f" {', '.join(sums)} FROM {facts.name} AS source"
-        f" ARRAY JOIN if({is_session}, {rollup_keys()}, {own_key}) AS key"
+        f" ARRAY JOIN if({is_session}, [{rollup_keys()}], [(source.scope, source.grain)]) AS key"
         f" WHERE source.org_id = {{org_id:String}} AND source.scope >= {SESSION_SCOPE}"
-        " AND source.bucket >= {start:Int64} AND source.bucket < {end:Int64}"
+        " AND source.bucket >= {start:Int64} AND source.bucket < {end:Int64} AND isNotNull(key_id)"
         f" GROUP BY key_scope, key_grain, key_bucket, key_id HAVING {differs}"
         " ORDER BY key_scope, key_grain, key_bucket, key_id"
     )
@@ -217,37 +221,29 @@ def recounted(measure: Measure) -> str:
     return "source.n" if condition is None else f"if({to_sql(condition)}, source.n, 0)"
 
 
-def key_tuple(scope: int | None, grain: int, scope_id: str = "''") -> str:
-    """Return a scope, a grain and an id."""
-    return f"(toInt8({scope}), toUInt32({grain}), {scope_id})"
-
-
-def keys_of_change() -> str:
-    """Return the array of the scopes, grains and ids of the rows that a change adds to."""
-    of_session = f"arrayConcat([{key_tuple(SESSION_SCOPE, 0)}], {rollup_keys()})"
-    return f"if(source.org_id = '', [{key_tuple(MARKER_SCOPE, 0)}], {of_session})"
+def key_tuple(scope: int | None, grain: int) -> str:
+    """Return a scope and a grain."""
+    return f"(toInt8({scope}), toUInt32({grain}))"
 
 
 def rollup_keys() -> str:
-    """Return the array of the scopes, grains and ids of the roll-ups of a session."""
-    arrays = []
-    for dimension in DIMENSIONS:
-        field = dimension.id_field
-        scope_id = f"ifNull(source.{field}, '')::String" if field else "''"
-        if dimension is CATEGORY:
-            texts = ", '/', ".join(map(category_text, CATEGORY_FIELDS))
-            scope_id = f"concat({texts})"
-        keys = [key_tuple(dimension.code, grain, scope_id) for grain in dimension.grains]
-        array = f"[{', '.join(keys)}]"
-        arrays.append(f"if(source.{field} IS NULL, [], {array})" if field else array)
-    return f"arrayConcat({', '.join(arrays)})"
+    """Return the scopes and grains of all roll-ups."""
+    keys = (key_tuple(each.code, grain) for each in DIMENSIONS for grain in each.grains)
+    return ", ".join(keys)
 
 
-def category_text(field: str) -> str:
-    """Return what a roll-up by category has of a field, as text."""
-    if field not in CATEGORIES:
-        return f"toString(toUInt8(source.{field}))"
-    return f"category_{field}::String"
+def id_of(relation: str, scope: str) -> str:
+    """Return the id of a session in a scope; null if it has no roll-ups there."""
+    category = ", '/', ".join(
+        f"category_{field}" if field in CATEGORIES else f"toString(toUInt8({relation}.{field}))"
+        for field in CATEGORY_FIELDS
+    )
+    cases = [
+        f"{scope} = {each.code}, {relation}.{each.id_field}::Nullable(String)"
+        for each in DIMENSIONS
+        if each.id_field is not None
+    ]
+    return f"multiIf({', '.join(cases)}, {scope} = {CATEGORY.code}, concat({category}), '')"
 
 
 def category_sql(field: str) -> str:

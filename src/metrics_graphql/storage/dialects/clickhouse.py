@@ -72,16 +72,18 @@ class ClickHouse:
             # Spans include what is between the ranges.
             conditions.append(instant < sa.func.transform(group, starts, ends, number_literal(0)))
         sums = tuple(self._measure_sum(each).label(each.name) for each in read.measures)
-        row_id = sa.null() if read.grouped_by is None else row_id_of(read.grouped_by, dimension)
+        row_id: sa.ColumnElement[Any] = sa.null()
+        if read.grouped_by is not None:
+            row_id = row_id_of(read.grouped_by, dimension)
+        if read.ranked is not None:
+            conditions.append(row_id.in_(sa.select(read.ranked.c.id)))
         return [SumsPart(sa.select(group).select_from(facts).where(*conditions), sums, row_id)]
 
     def _sessions(self, read: SumsRead) -> sa.ColumnElement[bool]:
         """Return the condition of matching versions of sessions."""
         conditions = filter_conditions(self, read.plan.filters, facts.c)
         field = read.grouped_by
-        if field is not None and read.ranked is not None:
-            conditions.append(facts.c[field].in_(sa.select(read.ranked.c.id)))
-        elif field is not None and field not in CATEGORIES:
+        if field is not None and field not in CATEGORIES:
             conditions.append(facts.c[field].is_not(None))
         return sa.and_(*in_spans(SESSION_SCOPE, 0), *conditions)
 
@@ -95,8 +97,6 @@ class ClickHouse:
         elif read.plan.filters:
             (name,) = read.plan.filters
             conditions.append(self.in_ids(facts.c.scope_id, name))
-        if read.ranked is not None:
-            conditions.append(facts.c.scope_id.in_(sa.select(read.ranked.c.id)))
         return sa.and_(*in_spans(dimension.code or 0, grain), *conditions)
 
     def _measure_sum(self, measure: Measure) -> sa.ColumnElement[int]:
