@@ -87,8 +87,14 @@ class Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
         body = b"".join(chunks)
-        is_packed = self.headers.get("Content-Encoding") == "lz4"
-        return bytes(lz4.frame.decompress(body)) if is_packed else body
+        if self.headers.get("Content-Encoding") != "lz4":
+            return body
+        blocks = []
+        while body:  # The driver sends each block as a frame of its own.
+            unpacker = lz4.frame.LZ4FrameDecompressor()
+            blocks.append(unpacker.decompress(body))
+            body = unpacker.unused_data or b""
+        return b"".join(blocks)
 
     def _run(self, parameters: dict[str, str], body: bytes) -> bytes:
         values = {name: value for name, value in parameters.items() if name.startswith("param_")}

@@ -196,7 +196,7 @@ class Chain:
         rows = ", ".join(map(format_bind_value, markers))
         structure = ", ".join(f"{name} {type_}" for name, type_ in CHANGE_TYPES.items())
         await self._client.execute(
-            f"INSERT INTO {CHANGES} SELECT *, {new.block}, 1 FROM ({select})"
+            f"INSERT INTO {CHANGES} SELECT *, {new.block} AS version, 1 AS n FROM ({select})"
             f" UNION ALL SELECT * FROM values({format_str(structure)}, {rows})",
             self._block_settings(lane, new),
         )

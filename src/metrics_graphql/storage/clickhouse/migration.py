@@ -100,8 +100,9 @@ async def move_sessions(client: ClickHouseClient, old_columns: frozenset[str]) -
     differing = await compare(client, select)
     if differing:
         raise SchemaMismatch(
-            f"The metrics of {', '.join(differing[:5])} in ClickHouse differ after the migration."
-            " Stop all writers, and run metrics-graphql migrate again."
+            f"The metrics of {', '.join(differing[:5])} in ClickHouse differ after the migration:"
+            f" the table {OLD_TABLE} was written to meanwhile. Stop its writers, drop the tables"
+            f" {FOLDING}, {CHANGES} and {facts.name}, and run metrics-graphql migrate again."
         )
     cluster = await cluster_of(client, OLD_TABLE)
     on_cluster = f" ON CLUSTER {quote_identifier(cluster)}" if cluster else ""

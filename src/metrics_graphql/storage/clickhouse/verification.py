@@ -26,6 +26,7 @@ from metrics_graphql.storage.clickhouse.client import INSERT_SETTINGS, ClickHous
 from metrics_graphql.storage.clickhouse.facts import CATEGORY, DIMENSIONS, SESSION_SCOPE, facts
 from metrics_graphql.storage.clickhouse.tables import FACT_COLUMNS, FACT_TYPES, recount
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect
+from metrics_graphql.storage.dialects.clickhouse import number_literal
 from metrics_graphql.storage.session_store import VerificationUnit
 from metrics_graphql.storage.tables import CATEGORY_FIELDS, STORED_MEASURES
 
@@ -211,7 +212,7 @@ def rollup_row(org_id: str, mismatch: Sequence[Any]) -> tuple[Any, ...]:
 def select_damage(dialect: Dialect) -> CompiledStatement:
     """Return the statement for all versions of damaged sessions of `org_id`, and for markers."""
     of_organization = sa.and_(
-        facts.c.org_id == sa.bindparam("org_id"), facts.c.scope == SESSION_SCOPE
+        facts.c.org_id == sa.bindparam("org_id"), facts.c.scope == number_literal(SESSION_SCOPE)
     )
     count = sa.func.sum(facts.c.n)
     versions = (
