@@ -1,43 +1,63 @@
 """Sessions in ClickHouse compared with the same in SQLite: query time, size, and ingest."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import closing
-from functools import partial
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
 
-import sqlalchemy as sa
-
 from metrics_graphql.core.breakdowns import Dimension
 from metrics_graphql.core.errors import value_or_raise
-from metrics_graphql.core.measures import MEASURES, SESSIONS_CREATED
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
-from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.storage.breakdowns import fetch_breakdown
 from metrics_graphql.storage.clickhouse.client import ClickHouseClient
-from metrics_graphql.storage.clickhouse.ingest import select_stored, split_ids
 from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionStore
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.database_sessions import DatabaseSessionStore
-from metrics_graphql.storage.query_planner import plan_query
+from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Rows
+from metrics_graphql.storage.dialects.clickhouse import ClickHouse
 from metrics_graphql.storage.session_store import SessionStore, StatementReader
-from metrics_graphql.storage.totals import fetch_metrics, session_sums, statement_parameters
-from scripts.benchmarks import core, deduplication
-from scripts.benchmarks.dataset import ORG, USERS, batched, ensure_filled, sessions, year_query
+from metrics_graphql.storage.totals import fetch_metrics
+from scripts.benchmarks.dataset import (
+    ORG,
+    PLAYBOOKS,
+    USERS,
+    batched,
+    ensure_filled,
+    sessions,
+    year_query,
+)
+from scripts.benchmarks.load import full_update
 from scripts.benchmarks.series import daily_series, ranked
 
 Row = dict[str, Any]
 Tables = dict[str, list[Row]]
-Execute = Callable[[SessionMetricsQuery], Awaitable[object]]
-MAX_SECONDS: Final = 10.0
+Execute = Callable[[StatementReader], Awaitable[object]]
+REPEATS: Final = 9
+MAX_SECONDS: Final = 20.0
 """A query is not repeated any more after this long."""
-REPEATS: Final = 7
 LATE: Final = 10
 """One in so many sessions is updated later."""
-QUERY_TIMES: Final = "Queries of unaligned periods, medians"
+UPDATES: Final = 14_000
+QUERY_TIMES: Final = "Queries of an unaligned year, all measures"
+
+
+class ScanDialect(ClickHouse):
+    """ClickHouse without roll-ups: every query scans the sessions of its period."""
+
+    rollup_dimensions = ()
+
+
+class Scan(NamedTuple):
+    """Reads sessions in ClickHouse without roll-ups."""
+
+    client: ClickHouseClient
+    dialect: Dialect = ScanDialect()
+
+    async def fetch(self, statement: CompiledStatement, values: dict[str, Any]) -> Rows:
+        """Return the rows of a statement."""
+        return await self.client.fetch(statement, values)
 
 
 class Engines(NamedTuple):
@@ -47,8 +67,6 @@ class Engines(NamedTuple):
     sqlite: Database
     file: Path
     clickhouse: ClickHouseClient
-    driver: Any
-    """The bare driver of ClickHouse."""
 
 
 async def measure(file: Path, clickhouse_url: str, size: int) -> Tables:
@@ -57,126 +75,127 @@ async def measure(file: Path, clickhouse_url: str, size: int) -> Tables:
         Database(f"sqlite:///{file}") as sqlite,
         ClickHouseClient(clickhouse_url) as clickhouse,
     ):
-        with closing(sa.create_engine(clickhouse_url).raw_connection()) as connection:
-            driver: Any = connection.driver_connection
-            return await compare(Engines(size, sqlite, file, clickhouse, driver.client))
-
-
-async def compare(engines: Engines) -> Tables:
-    """Fill both engines and compare them: after the load, merged, and after late updates."""
-    sizes = [await fill_sqlite(engines), await fill_clickhouse(engines)]
-    query_times = [await query_row(engines, days) for days in (1, 30, 365)]
-    year_times = [await year_row(engines, *each) for each in year_queries().items()]
-    expected = (await fetch(engines.sqlite, year_query()))[SESSIONS_CREATED]
-    in_state = partial(deduplication.measure, engines.driver, year_query(), expected)
-    execute = engines.clickhouse.execute
-    optimize = "OPTIMIZE TABLE sessions FINAL"
-    deduplicated = in_state("loaded")
-    await execute(optimize)
-    deduplicated += in_state("merged")
-    await execute("SYSTEM STOP MERGES sessions")
-    updates = await update_rows(engines)
-    deduplicated += in_state(f"1 in {LATE} updated")
-    await execute("SYSTEM START MERGES sessions")
-    await execute(optimize)
-    deduplicated += in_state("updated and merged")
-    return {
-        QUERY_TIMES: query_times,
-        "Other queries of a year": year_times,
-        "Size, and the first load": sizes,
-        f"Updates of 1 in {LATE} sessions, as `load` does them": updates,
-        "Deduplication of a year": deduplicated,
-    }
+        engines = Engines(size, sqlite, file, clickhouse)
+        sizes = [await fill_sqlite(engines), await fill_clickhouse(engines)]
+        state = "as loaded"
+        times = [await query_row(engines, state, *each) for each in year_queries().items()]
+        await clickhouse.execute("OPTIMIZE TABLE facts FINAL")
+        sizes.append(await size_row(engines, "ClickHouse, merged"))
+        times += [await query_row(engines, "merged", *each) for each in year_queries().items()]
+        return {
+            QUERY_TIMES: times,
+            "Size, and the first load": sizes,
+            "Updates, as `load` does them": await update_rows(engines),
+        }
 
 
 def conclusions(tables: Tables) -> Iterator[str]:
-    """Yield how the time of a year grows from the smallest size to the largest."""
-    year = {row["sessions"]: row for row in tables[QUERY_TIMES] if row["days"] == 365}  # noqa: PLR2004 - a year
-    yield from core.growth(year, ["roll-ups ms", "raw sessions ms", "ClickHouse ms"])
+    """Yield how the time of each query grows from the smallest size to the largest."""
+    rows = [row for row in tables[QUERY_TIMES] if row["state"] == "merged"]
+    small, large = min(row["sessions"] for row in rows), max(row["sessions"] for row in rows)
+    for what in dict.fromkeys(row["query"] for row in rows):
+        by_size = {row["sessions"]: row for row in rows if row["query"] == what}
+        for column in ("SQLite ms", "ClickHouse ms", "scan ms"):
+            ratio = by_size[large][column] / by_size[small][column]
+            yield f"{what}, {column[:-3]}: {ratio:.2f} times as long for {large:,} as for {small:,}"
 
 
 async def fill_sqlite(engines: Engines) -> Row:
     """Store the sessions and their roll-ups, unless an earlier run has; return the size."""
-    started = time.perf_counter()
-    filled = await ensure_filled(engines.sqlite, engines.size)
+    await ensure_filled(engines.sqlite, engines.size)
     return {
         "sessions": engines.size,
         "engine": "SQLite, with roll-ups and indexes",
         "bytes/session": engines.file.stat().st_size / engines.size,
-        "rows/s": engines.size / (time.perf_counter() - started) if filled else "",
+        "parts": "",
+        "rows/s": "",
     }
 
 
 async def fill_clickhouse(engines: Engines) -> Row:
-    """Insert the sessions in the order of their creation; return the size."""
+    """Upsert the sessions in the order of their creation, as `load` does; return the size."""
     store = ClickHouseSessionStore(engines.clickhouse, engines.sqlite)
     await store.migrate()
-    started = time.perf_counter()
+    seconds = 0.0
     for batch in batched(sessions(engines.size), store.batch_size):
-        await engines.clickhouse.insert([(*session, 1, 0) for session in batch])
-    seconds = time.perf_counter() - started
-    ((bytes_on_disk,),) = engines.driver.query(
-        "SELECT sum(bytes_on_disk) FROM system.parts"
-        " WHERE active AND database = currentDatabase() AND table = 'sessions'"
-    ).result_rows
+        updates = [full_update(session) for session in batch]
+        started = time.perf_counter()
+        async with store.transaction() as upsert:
+            await upsert(updates)
+        seconds += time.perf_counter() - started
+    return {**await size_row(engines, "ClickHouse"), "rows/s": engines.size / seconds}
+
+
+async def size_row(engines: Engines, engine: str) -> Row:
+    """Return the size of the table in ClickHouse."""
+    ((bytes_on_disk, parts),) = await engines.clickhouse.execute(
+        "SELECT sum(bytes_on_disk), count() FROM system.parts"
+        " WHERE active AND database = currentDatabase() AND table = 'facts'"
+    )
     return {
         "sessions": engines.size,
-        "engine": "ClickHouse",
+        "engine": engine,
         "bytes/session": bytes_on_disk / engines.size,
-        "rows/s": engines.size / seconds,
+        "parts": parts,
+        "rows/s": "",
     }
 
 
-async def query_row(engines: Engines, days: int) -> Row:
-    """Return the times of periods of about so many days in both engines."""
-    queries = list(core.queries(days, 1))
-    sqlite_url = f"sqlite:///{engines.file}"
-    rollups = await core.time_storage(engines.sqlite, queries)
-    raw = await core.time_driver(engines.sqlite, sqlite_url, queries, has_rollups=False)
-    storage = median(await times_ms(partial(fetch, engines.clickhouse), queries))
-    driver = median(await times_ms(bare_driver(engines, {}), queries))
-    one_thread = await times_ms(bare_driver(engines, {"max_threads": 1}), queries)
-    counts = [
-        (await fetch(engines.clickhouse, each))[SESSIONS_CREATED] for each in queries[:REPEATS]
-    ]
+def year_queries() -> dict[str, Execute]:
+    """Return queries of a dashboard for a year, by name."""
+    year = year_query()
+    playbook = SessionMetricsQuery.from_params(
+        tenant=ORG,
+        time_after=year.period.start,
+        time_before=year.period.end,
+        playbook_ids=[str(PLAYBOOKS[1])],
+    )
+    utc, kolkata = (daily_series(year, zone) for zone in ("UTC", "Asia/Kolkata"))
+    breakdown = ranked(year, Dimension.USER)
     return {
-        "sessions": engines.size,
-        "days": days,
-        "roll-ups ms": rollups,
-        "raw sessions ms": raw,
-        "ClickHouse ms": storage,
-        "bare driver ms": driver,
-        "one thread ms": median(one_thread),
-        # The minimum, because other load on the machine can only make it slower.
-        "one thread, max sessions/ms": median(counts) / min(one_thread),
-        "ClickHouse / roll-ups": storage / rollups,
-        "raw / ClickHouse": raw / storage,
-    }
-
-
-def year_queries() -> dict[str, Callable[[StatementReader], Awaitable[object]]]:
-    """Return the other queries of a dashboard for a year, by name."""
-    series, breakdown = daily_series(year_query(), "UTC"), ranked(year_query(), Dimension.USER)
-    return {
-        "one user": lambda reader: fetch(reader, year_query(USERS[0])),
-        "365 daily buckets": lambda reader: fetch_metrics(reader, series),
+        "total": lambda reader: fetch(reader, year),
+        "365 days, UTC": lambda reader: fetch_metrics(reader, utc),
+        "365 days, Asia/Kolkata": lambda reader: fetch_metrics(reader, kolkata),
         "top 25 users": lambda reader: fetch_breakdown(reader, breakdown),
+        "one user": lambda reader: fetch(reader, year_query(USERS[0])),
+        "one playbook": lambda reader: fetch(reader, playbook),
     }
 
 
-async def year_row(
-    engines: Engines, what: str, execute: Callable[[StatementReader], Awaitable[object]]
-) -> Row:
-    """Return the times of one of these queries in both engines."""
-    repeats = [year_query()] * REPEATS
-    sqlite = median(await times_ms(lambda _: execute(engines.sqlite), repeats))
-    clickhouse = median(await times_ms(lambda _: execute(engines.clickhouse), repeats))
+async def fetch(reader: StatementReader, query: SessionMetricsQuery) -> object:
+    """Return the result of one query."""
+    (result,) = await fetch_metrics(reader, [MetricsRequest(query)])
+    return value_or_raise(result)
+
+
+async def query_row(engines: Engines, state: str, what: str, execute: Execute) -> Row:
+    """Return the minimum times of a query: on SQLite, on ClickHouse, and by a scan there.
+
+    The readers take turns, so that other load on the machine slows all of them. It can only make a
+    time longer.
+    """
+    readers: list[StatementReader] = [engines.sqlite, engines.clickhouse, Scan(engines.clickhouse)]
+    times: list[list[float]] = [[] for _ in readers]
+    for reader in readers:
+        await execute(reader)
+    started = time.perf_counter()
+    for _ in range(REPEATS):
+        for reader, measured in zip(readers, times, strict=True):
+            before = time.perf_counter()
+            await execute(reader)
+            measured.append((time.perf_counter() - before) * 1_000)
+        if time.perf_counter() - started > MAX_SECONDS:
+            break
+    sqlite, clickhouse, scan = map(min, times)
     return {
         "sessions": engines.size,
+        "state": state,
         "query": what,
         "SQLite ms": sqlite,
         "ClickHouse ms": clickhouse,
-        "ClickHouse / SQLite": clickhouse / sqlite,
+        "ClickHouse median ms": median(times[1]),
+        "scan ms": scan,
+        "scan / ClickHouse": scan / clickhouse,
     }
 
 
@@ -189,20 +208,19 @@ async def update_rows(engines: Engines) -> list[Row]:
     ][::LATE]
     sqlite = DatabaseSessionStore(engines.sqlite)
     clickhouse = ClickHouseSessionStore(engines.clickhouse, engines.sqlite)
-    few = min(sqlite.batch_size * REPEATS, len(updates) // 2)
-    rows = []
-    loads: list[tuple[SessionStore, int, Sequence[SessionUpdate]]] = [
+    few = min(UPDATES, len(updates) // 2)
+    loads: list[tuple[SessionStore, int, list[SessionUpdate]]] = [
         (sqlite, sqlite.batch_size, updates[:few]),
         (clickhouse, sqlite.batch_size, updates[:few]),
         (clickhouse, clickhouse.batch_size, updates[few:]),
     ]
+    rows = []
     for store, batch_size, part in loads:
         started = time.perf_counter()
         for batch in batched(part, batch_size):
             async with store.transaction() as upsert:
                 await upsert(batch)
         seconds = time.perf_counter() - started
-        ids = {update.session_id for update in part[:batch_size]}
         rows.append(
             {
                 "sessions": engines.size,
@@ -211,55 +229,6 @@ async def update_rows(engines: Engines) -> list[Row]:
                 "batch": batch_size,
                 "rows/s": len(part) / seconds,
                 "s/batch": seconds / -(-len(part) // batch_size),
-                "of which look-up s": await look_up(engines.clickhouse, ids)
-                if store is clickhouse
-                else "",
             }
         )
     return rows
-
-
-async def look_up(client: ClickHouseClient, ids: set[str]) -> float:
-    """Return the seconds that ClickHouse takes to read the stored sessions of a batch."""
-    parameters = split_ids(client.dialect.bind_ids(ids))
-    statement = select_stored(client.dialect, len(parameters))
-    values = {"org_id": ORG, **parameters}
-    times = await times_ms(
-        lambda _: client.fetch(statement, values, final=False), [year_query()] * REPEATS
-    )
-    return median(times) / 1_000
-
-
-async def fetch(reader: StatementReader, query: SessionMetricsQuery) -> SessionMetrics:
-    """Return the result of one query."""
-    (result,) = await fetch_metrics(reader, [MetricsRequest(query)])
-    return value_or_raise(result)
-
-
-def bare_driver(engines: Engines, settings: dict[str, Any]) -> Execute:
-    """Return a function that executes the same SQL in the bare driver of ClickHouse."""
-
-    async def execute(query: SessionMetricsQuery) -> object:
-        plan, dialect = plan_query(query, has_rollups=False), engines.clickhouse.dialect
-        statement = session_sums(dialect, plan, MEASURES, single_query=True)
-        values = statement_parameters(query, plan.ranges([query.period]), dialect)
-        return engines.driver.query(
-            statement.sql,
-            parameters=statement.bind_by_name(values),
-            settings=deduplication.FINAL_SETTINGS | settings,
-        )
-
-    return execute
-
-
-async def times_ms(execute: Execute, queries: list[SessionMetricsQuery]) -> list[float]:
-    """Return the times of queries in milliseconds, after a warm-up with the first one."""
-    await execute(queries[0])
-    times: list[float] = []
-    for query in queries:
-        started = time.perf_counter()
-        await execute(query)
-        times.append((time.perf_counter() - started) * 1_000)
-        if sum(times) > MAX_SECONDS * 1_000:
-            break
-    return times

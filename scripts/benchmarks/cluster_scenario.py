@@ -1,7 +1,6 @@
 """The scenario of the cluster benchmark: sessions to insert, update and move, and queries."""
 
 import json
-from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from metrics_graphql.core.periods import DAY
@@ -17,7 +16,7 @@ COUNT: Final = 20_000
 UPDATED: Final = 10
 """One in so many sessions is updated."""
 MOVED: Final = 100
-"""One in so many gets a later `created_at`, and so another key."""
+"""One in so many gets a later `created_at`."""
 END: Final = START + 2 * YEAR
 PARAMETERS: Final[list[dict[str, Any]]] = [
     {"time_after": 0, "time_before": END},
@@ -41,30 +40,16 @@ class Scenario:
             session._replace(has_merged_pr=True, acus=session.acus + 1)
             for session in self.new[::UPDATED]
         ]
-        self.replaced = self.new[1::MOVED]
-        self.moved = [move(session) for session in self.replaced]
+        self.moved = [move(session) for session in self.new[1::MOVED]]
         latest = {each.session_id: each for each in self.new + self.updated + self.moved}
-        final = [session._asdict() for session in latest.values()]
+        self.final = [session._asdict() for session in latest.values()]
         self.queries = [
             (
                 SessionMetricsQuery.from_params(tenant=ORG, **parameters),
-                oracle.rest(final, ORG, **parameters),
+                oracle.rest(self.final, ORG, **parameters),
             )
             for parameters in PARAMETERS
         ]
-
-    def later_rows(self) -> Iterator[list[object]]:
-        """Yield the rows and tombstones of the later versions."""
-        yield from rows_of(self.updated + self.moved, version=2)
-        yield from rows_of(self.replaced, version=2, is_deleted=1)
-
-
-def rows_of(
-    written: Iterable[Session], *, version: int, is_deleted: int = 0
-) -> Iterator[list[object]]:
-    """Yield the rows of sessions in the ClickHouse table."""
-    for session in written:
-        yield [*session, version, is_deleted]
 
 
 def move(session: Session) -> Session:

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import quote
 
-import sqlalchemy as sa
-
+from metrics_graphql.core.breakdowns import Dimension
 from metrics_graphql.core.deadline import set_deadline
 from metrics_graphql.core.errors import MetricsError, value_or_raise
 from metrics_graphql.core.intervals import TimeInterval, buckets, time_zone
@@ -20,14 +19,15 @@ from metrics_graphql.core.sessions import Session
 from metrics_graphql.server.http_errors import http_status
 from metrics_graphql.storage.clickhouse.client import ClickHouseClient
 from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionStore
-from metrics_graphql.storage.clickhouse.tables import SHARD_TABLE, create_cluster_tables
-from metrics_graphql.storage.clickhouse.verification import find_duplicates
+from metrics_graphql.storage.clickhouse.tables import create_cluster_tables
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.migrations.runner import migrate
 from metrics_graphql.storage.repository import Storage
-from scripts.benchmarks.clickhouse_18 import free_ports
+from metrics_graphql.storage.session_store import Deletion
 from scripts.benchmarks.cluster_scenario import (
     ALL_SESSIONS,
+    COUNT,
+    PARAMETERS,
     RAGGED,
     Row,
     Scenario,
@@ -36,13 +36,17 @@ from scripts.benchmarks.cluster_scenario import (
 )
 from scripts.benchmarks.dataset import ORG
 from scripts.benchmarks.load import full_update
+from scripts.benchmarks.series import ranked
+from tests import oracle
 from tests.engines import ClickHouseDatabases
 
 ERRORS: Final = {"refusing": "UNAVAILABLE, HTTP 503", "unresponsive": "TIMEOUT, HTTP 504"}
 OWN_PORT: Final = 9_000
 """The port that chdb takes for its own, although it does not listen on it."""
 DEADLINE: Final = 2.0
-KEEPER: Final = re.compile(r" ON CLUSTER `\w+`|Replicated(?=Replacing)")
+KEEPER: Final = re.compile(
+    r" ON CLUSTER `\w+`|Replicated(?=Summing)|, replicated_\w+_seconds = \d+"
+)
 """The parts of DDL that need Keeper."""
 SHARD: Final = "<shard><replica><host>127.0.0.1</host><port>{}</port></replica></shard>"
 
@@ -60,16 +64,19 @@ async def measure(folder: Path, scenario: Scenario) -> list[Row]:
         unresponsive.bind(("127.0.0.1", 0))
         unresponsive.listen()
         port = unresponsive.getsockname()[1]
-        clusters = {"single": [], "refusing": free_ports(1), "unresponsive": [port]}
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            refusing = unused.getsockname()[1]
+        clusters = {"single": [], "refusing": [refusing], "unresponsive": [port]}
         with closing(ClickHouseDatabases(url_of(folder, clusters))) as databases:
             rows = []
             for name, ports in clusters.items():
                 cluster = await create_cluster(name, folder, databases)
                 async with cluster.storage:
                     checks = (
-                        check_two_shards(cluster, name, scenario.new[0])
-                        if ports
-                        else check_one_shard(cluster, scenario)
+                        check_shards(cluster, scenario)
+                        if not ports
+                        else check_unreachable(cluster, name, scenario.new[0])
                     )
                     rows += [row async for row in checks]
                     if name == "unresponsive":
@@ -99,15 +106,15 @@ async def create_cluster(name: str, folder: Path, databases: ClickHouseDatabases
     await migrate(database)
     client = ClickHouseClient(databases.new_sessions())
     for statement in create_cluster_tables(name, client.database):
-        await client.execute(KEEPER.sub("", statement))
+        local = KEEPER.sub("", statement).replace("replicated_dedup", "non_replicated_dedup")
+        await client.execute(local)
     return Cluster(Storage(database, ClickHouseSessionStore(client, database)), client)
 
 
-async def check_one_shard(cluster: Cluster, scenario: Scenario) -> AsyncIterator[Row]:
-    """Yield what storage reads of what it inserted through a Distributed table."""
+async def check_shards(cluster: Cluster, scenario: Scenario) -> AsyncIterator[Row]:
+    """Yield what storage reads of what it upserted through Distributed tables."""
     storage, client = cluster
-    version = client.dialect.compile(sa.select(sa.func.version()))
-    ((number,),) = await client.fetch(version, {})
+    ((number,),) = await client.execute("SELECT version()")
     on = f"chdb {number}, 1 shard"
     for sessions in (scenario.new, scenario.updated + scenario.moved):
         async with storage.sessions.transaction() as upsert:
@@ -119,25 +126,36 @@ async def check_one_shard(cluster: Cluster, scenario: Scenario) -> AsyncIterator
         for result, (_, expected) in zip(results, scenario.queries, strict=True)
     ]
     total = len(correct)
-    what = "queries of storage through a Distributed table: as the oracle expects"
-    yield check(on, what, f"{sum(correct)} of {total}", f"{total} of {total}")
+    yield check(
+        on, "queries: as the oracle expects", f"{sum(correct)} of {total}", f"{total} of {total}"
+    )
     query, expected = scenario.queries[RAGGED]
     days = buckets(query.period, TimeInterval.DAY, time_zone("UTC"))
     series = await storage.fetch_metrics([MetricsRequest(query.with_period(day)) for day in days])
     counted = sum(value_or_raise(day)[SESSIONS_CREATED] for day in series)
     what = f"sessions in a series of {len(days)} days"
     yield check(on, what, counted, expected[SESSIONS_CREATED.name])
-    yield check(on, "duplicates", await find_duplicates(client, ORG), [])
+    top = await storage.fetch_breakdown(ranked(query, Dimension.USER))
+    expected_top = oracle.breakdown(scenario.final, ORG, **PARAMETERS[RAGGED])["nodes"][:25]
+    actual = [(row.id, row.metrics[SESSIONS_CREATED]) for row in top.rows]
+    ids = [(row["user"]["id"], row["sessionsCreatedCount"]) for row in expected_top]
+    yield check(on, "top 25 users: as the oracle expects", actual == ids, expected=True)
+    found = [
+        each
+        for unit in await storage.sessions.verification_units()
+        for each in await storage.sessions.verify(unit)
+    ]
+    yield check(on, "inconsistencies that `verify` finds", found, [])
+    yield check(on, "warnings of `doctor`", list(await storage.sessions.warnings()), [])
+    deleted = await storage.sessions.delete(Deletion(ORG, before=query.period.start))
+    remaining = value_or_raise((await storage.fetch_metrics(requests[:1]))[0])
+    yield check(on, "sessions left after `delete`", remaining[SESSIONS_CREATED], COUNT - deleted)
 
 
-async def check_two_shards(cluster: Cluster, other: str, session: Session) -> AsyncIterator[Row]:
+async def check_unreachable(cluster: Cluster, other: str, session: Session) -> AsyncIterator[Row]:
     """Yield the errors if one session is on this shard, and the other cannot be reached."""
-    storage, client = cluster
+    storage = cluster.storage
     on, error = f"chdb, other shard {other}", ERRORS[other]
-    key = f"('{ORG}', '{session.session_id}', {session.created_at})"
-    await client.execute(
-        f"INSERT INTO {SHARD_TABLE} (org_id, session_id, created_at) VALUES {key}"  # noqa: S608 - no input
-    )
     work: dict[str, Awaitable[object]] = {
         "a query": fetch_all(storage),
         "the readiness check": storage.ping(),

@@ -54,7 +54,7 @@ class Check(NamedTuple):
 def doctor(*, as_json: JsonOption = False) -> None:
     """Check an installation, and suggest fixes.
 
-    Checks settings, databases, clocks, pages and time zones. Changes nothing. Exits with 1 if a
+    Checks settings, databases, clocks, pages and time zones. Changes no data. Exits with 1 if a
     check fails.
     """
 
@@ -126,6 +126,8 @@ async def check_storage(storage: Storage) -> AsyncGenerator[Check]:
         schema = await check_schema(storage)
         yield schema
         if schema.level == "ok":
+            for check in await check_warnings(storage):
+                yield check
             yield await check_sessions(storage)
 
 
@@ -153,6 +155,18 @@ async def check_schema(storage: Storage) -> Check:
     except MetricsError as error:
         return Check("fail", "schema", describe_error(error))
     return Check("ok", "schema", "current")
+
+
+async def check_warnings(storage: Storage) -> list[Check]:
+    """Check the configuration of the engine that has the sessions."""
+    sessions = storage.sessions
+    name = sessions.dialect.name
+    try:
+        with set_deadline(CHECK_TIMEOUT):
+            warnings = await sessions.warnings()
+    except MetricsError as error:
+        return [Check("fail", name, describe_error(error), "check its privileges and settings")]
+    return [Check("warn", name, result, action) for result, action in warnings]
 
 
 async def check_sessions(storage: Storage) -> Check:

@@ -17,8 +17,8 @@ def verify(
 ) -> None:
     """Find roll-ups that differ from sessions.
 
-    Recounts all of them. In ClickHouse, which has no roll-ups, finds sessions that are stored more
-    than once. Exits with 1 if something is found and not repaired.
+    Recounts all of them. In ClickHouse, also finds sessions that do not count once. Exits with 1 if
+    something is found and not repaired.
     """
     run_with_schema(
         configure(),

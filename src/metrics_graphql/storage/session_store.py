@@ -112,6 +112,9 @@ class SessionStore(StatementReader, Protocol):
     def inconsistencies(self) -> str:
         """What `verify` finds, as a plural noun for messages."""
 
+    async def warnings(self) -> Sequence[tuple[str, str]]:
+        """Return problems of the engine that do not stop it yet, each with what to do about it."""
+
     async def verification_units(self) -> Sequence[VerificationUnit]:
         """Return the units of all sessions."""
 

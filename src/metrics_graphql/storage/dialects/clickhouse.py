@@ -35,7 +35,7 @@ class ClickHouse:
     """
 
     name: Final = "clickhouse"
-    rollup_dimensions: Final = DIMENSIONS
+    rollup_dimensions: tuple[RollupDimension, ...] = DIMENSIONS
 
     def compile(self, statement: sa.ClauseElement) -> CompiledStatement:
         """Return a statement with `{name:Type}` for each parameter."""
