@@ -15,6 +15,7 @@ SLOW: Final = {
     "ingestion/test_sync.py::test_a_killed_pull": "kill processes",
     "server/test_shutdown.py": "start and stop servers",
     "server/test_supervisor.py": "start and stop servers",
+    "storage/test_clickhouse_histories.py": "interrupt writers",
     "storage/test_concurrent_writers.py": "start many writers",
     "storage/test_durability.py": "kill processes",
     "storage/test_upgrades.py": "run earlier versions",

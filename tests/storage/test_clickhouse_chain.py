@@ -20,7 +20,7 @@ from tests.engines import ClickHouseDatabases
 
 pytestmark = only_clickhouse
 
-LARGE = 150_000
+LARGE = 70_000
 """Sessions whose insert the driver sends as several blocks."""
 
 
@@ -216,3 +216,20 @@ def test_a_roll_up_that_differs_is_found_and_repaired(gateway: Gateway, scope: i
     filtered: dict[str, Any] = {"time_after": 0, "time_before": 2**62, "origins": "automation"}
     metrics = gateway.rest("o", gateway.token("o"), **filtered).json()
     assert metrics["sessions_created_count"] == 1
+
+
+@pytest.mark.parametrize("session_id", ["", "a", "devin-0123456789abcdef", "ü" * 99])
+def test_clickhouse_finds_the_shard_of_a_session(
+    clickhouse: ClickHouseDatabases, runner: asyncio.Runner, session_id: str
+) -> None:
+    """The writer and the migration, which selects in SQL, agree."""
+
+    async def crc() -> int:
+        async with ClickHouseClient(clickhouse.new_sessions()) as client:
+            rows = await client.execute(f"SELECT CRC32('{session_id}')")
+            return int(rows[0][0])
+
+    chain = Chain(ClickHouseClient("clickhousedb://localhost/x"), shards=7)
+    lanes = chain.lanes_of("o")
+
+    assert chain.lane_of(("o", session_id)) == lanes[runner.run(crc()) % 7]
