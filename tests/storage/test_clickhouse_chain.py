@@ -192,9 +192,9 @@ def test_a_block_that_is_stored_twice_is_found_and_repaired(gateway: Gateway) ->
     assert metrics["sessions_created_by_size"]["xl"] == 1
 
 
-@pytest.mark.parametrize("scope", range(5))
+@pytest.mark.parametrize("scope", [0, 1, 4])
 def test_a_roll_up_that_differs_is_found_and_repaired(gateway: Gateway, scope: int) -> None:
-    """One row is missing for each grain."""
+    """Of an organization, a user, and a category: one row is missing for each grain."""
     store = sessions_of(gateway)
     session = {"user_id": "u", "service_user_id": "v", "playbook_id": "p", "origin": "scheduled"}
     gateway.load([{"org_id": "o", "session_id": "a", "created_at": 10, "acus": 7, **session}])

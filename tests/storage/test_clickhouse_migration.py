@@ -70,8 +70,7 @@ def metrics(gateway: Gateway) -> dict[str, Any]:
 EXPECTED = oracle.rest(ROWS, "org-1", time_after=0, time_before=2**40)
 
 
-@pytest.mark.parametrize("by", ["migrate", "start"])
-@pytest.mark.parametrize("with_pull_requests", [True, False])
+@pytest.mark.parametrize(("by", "with_pull_requests"), [("migrate", True), ("start", False)])
 def test_sessions_are_moved(gateway: Gateway, by: str, *, with_pull_requests: bool) -> None:
     """With all roll-ups. An embedded engine is also migrated when a process starts."""
     storage = gateway.storage
