@@ -10,9 +10,10 @@ from metrics_graphql.core.errors import Unavailable
 from metrics_graphql.core.sessions import Session
 from metrics_graphql.storage.clickhouse import chain as chains
 from metrics_graphql.storage.clickhouse import migration
-from metrics_graphql.storage.clickhouse.chain import START, Chain, Change, ForkedChain, Marker
+from metrics_graphql.storage.clickhouse.chain import Chain, Change
 from metrics_graphql.storage.clickhouse.client import INSERT_SETTINGS, ClickHouseClient
 from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionStore
+from metrics_graphql.storage.clickhouse.snapshot import START, ForkedChain, Marker, Snapshot
 from metrics_graphql.storage.clickhouse.tables import CHANGE_TYPES, CHANGES
 from tests.clickhouse_http import over_http
 from tests.conftest import Gateway, inconsistencies, only_clickhouse
@@ -53,9 +54,7 @@ def new_sessions(count: int, org_id: str = "o") -> list[Change]:
 async def append(client: ClickHouseClient, changes: list[Change]) -> bool:
     """Append a block to the chain of the organization."""
     chain = await Chain.open(client)
-    snapshot = chains.Snapshot(
-        {lane: await chain.read_marker(lane) for lane in chain.lanes_of("o")}
-    )
+    snapshot = Snapshot({lane: await chain.read_marker(lane) for lane in chain.lanes_of("o")})
     return await chain.append(snapshot, changes)
 
 
@@ -129,7 +128,7 @@ def test_a_token_without_a_block_is_skipped(
             chain = await Chain.open(client)
             (lane,) = chain.lanes_of("o")
             await burn(chain, client, lane, 1)
-            snapshot = chains.Snapshot({lane: START})
+            snapshot = Snapshot({lane: START})
             assert not await chain.append(snapshot, new_sessions(1))
             assert await chain.append(snapshot, new_sessions(1))
             assert (await chain.read_marker(lane)).block == 2

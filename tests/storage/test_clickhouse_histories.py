@@ -21,9 +21,10 @@ from metrics_graphql.core.sessions import Session, SessionUpdate
 from metrics_graphql.rest_api.response_body import sessions_body
 from metrics_graphql.storage.clickhouse import chain as chains
 from metrics_graphql.storage.clickhouse import deletion, migration, verification
-from metrics_graphql.storage.clickhouse.chain import Chain, ForkedChain
+from metrics_graphql.storage.clickhouse.chain import Chain
 from metrics_graphql.storage.clickhouse.client import INSERT_SETTINGS, ClickHouseClient
 from metrics_graphql.storage.clickhouse.ingest import UpsertBuffer
+from metrics_graphql.storage.clickhouse.snapshot import ForkedChain, Marker
 from metrics_graphql.storage.clickhouse.tables import CHANGE_TYPES, CHANGES
 from metrics_graphql.storage.dialects import CompiledStatement, Rows
 from metrics_graphql.storage.session_store import Deletion, VerificationUnit
@@ -135,7 +136,7 @@ class World(ClickHouseClient):
         """Let ClickHouse note a token without its block, as a crash may, unless it knows it."""
         if token not in self.tokens:
             self.tokens.add(token)
-            row = chains.marker_row(chains.PROBE_LANE, chains.Marker(1, "lost"), 1, 1)
+            row = chains.marker_row(chains.PROBE_LANE, Marker(1, "lost"), 1, 1)
             settings = {**INSERT_SETTINGS, "insert_deduplication_token": token}
             await super().insert(CHANGES, CHANGE_TYPES, [row], settings)
 

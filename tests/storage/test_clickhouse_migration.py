@@ -6,9 +6,10 @@ import pytest
 
 from metrics_graphql.core.errors import Unavailable
 from metrics_graphql.storage.clickhouse import migration
-from metrics_graphql.storage.clickhouse.chain import Chain, Marker
+from metrics_graphql.storage.clickhouse.chain import Chain
 from metrics_graphql.storage.clickhouse.client import ClickHouseClient
 from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionStore
+from metrics_graphql.storage.clickhouse.snapshot import Marker
 from metrics_graphql.storage.schema import SchemaMismatch, SchemaStatus
 from tests import oracle, strategies
 from tests.conftest import Gateway, inconsistencies, only_clickhouse

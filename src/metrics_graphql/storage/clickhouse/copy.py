@@ -14,10 +14,11 @@ from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.sessions import Session
 from metrics_graphql.storage import verification
-from metrics_graphql.storage.clickhouse.chain import Chain, Change, select_versions
+from metrics_graphql.storage.clickhouse.chain import Chain, Change
 from metrics_graphql.storage.clickhouse.client import ClickHouseClient
 from metrics_graphql.storage.clickhouse.facts import facts
 from metrics_graphql.storage.clickhouse.ingest import has_bound_id, split_ids
+from metrics_graphql.storage.clickhouse.snapshot import select_versions
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect
 from metrics_graphql.storage.organizations import bump_data_versions

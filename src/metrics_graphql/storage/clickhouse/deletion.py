@@ -7,8 +7,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from metrics_graphql.core.sessions import Session
-from metrics_graphql.storage.clickhouse.chain import Chain, Change, select_versions
+from metrics_graphql.storage.clickhouse.chain import Chain, Change
 from metrics_graphql.storage.clickhouse.facts import facts
+from metrics_graphql.storage.clickhouse.snapshot import select_versions
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect
 from metrics_graphql.storage.dialects.clickhouse import ClickHouse
 from metrics_graphql.storage.session_store import Deletion

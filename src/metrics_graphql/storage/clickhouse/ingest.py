@@ -12,9 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from metrics_graphql.core.errors import Unavailable
 from metrics_graphql.core.sessions import Session, SessionUpdate
-from metrics_graphql.storage.clickhouse.chain import Chain, Change, Snapshot, select_versions
+from metrics_graphql.storage.clickhouse.chain import Chain, Change
 from metrics_graphql.storage.clickhouse.client import ClickHouseClient
 from metrics_graphql.storage.clickhouse.facts import facts
+from metrics_graphql.storage.clickhouse.snapshot import Snapshot, select_versions
 from metrics_graphql.storage.dialects import CompiledStatement, DatabaseDialect, Dialect
 from metrics_graphql.storage.ingest import (
     IngestResult,

@@ -14,16 +14,16 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from metrics_graphql.core.periods import MAX_INSTANT, MIN_INSTANT, THIRTY_DAYS
-from metrics_graphql.storage.clickhouse.chain import (
+from metrics_graphql.storage.clickhouse.chain import Chain
+from metrics_graphql.storage.clickhouse.client import INSERT_SETTINGS, ClickHouseClient
+from metrics_graphql.storage.clickhouse.facts import CATEGORY, DIMENSIONS, SESSION_SCOPE, facts
+from metrics_graphql.storage.clickhouse.snapshot import (
     START,
-    Chain,
     Marker,
     StoredVersion,
     parse_versions,
     select_versions,
 )
-from metrics_graphql.storage.clickhouse.client import INSERT_SETTINGS, ClickHouseClient
-from metrics_graphql.storage.clickhouse.facts import CATEGORY, DIMENSIONS, SESSION_SCOPE, facts
 from metrics_graphql.storage.clickhouse.tables import FACT_COLUMNS, FACT_TYPES, recount
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect
 from metrics_graphql.storage.dialects.clickhouse import number_literal
