@@ -53,9 +53,14 @@ def installed(folder: Path, package: str | Path) -> Path:
     """Install a package and its requirements; return the directory of the programs."""
     run(sys.executable, "-m", "venv", folder)
     programs = folder / "bin"
-    # Without Node, even if the machine has it.
-    run(programs / "pip", "install", "--quiet", package, env=alone(programs))
+    install(programs, package)
     return programs
+
+
+def install(programs: Path, *arguments: str | Path) -> None:
+    """Run `pip install`, without Node, even if the machine has it."""
+    pip = (programs / "pip", "install", "--quiet", "--no-compile")
+    run(*pip, *arguments, env=alone(programs))
 
 
 def alone(programs: Path, **variables: str) -> dict[str, str]:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from metrics_graphql import __version__
-from tests.packages import Packages, alone, installed, run
+from tests.packages import Packages, alone, install, installed, run
 from tests.serving import free_port
 
 pytestmark = pytest.mark.skipif(shutil.which("npm") is None, reason="needs Node to build the pages")
@@ -49,14 +49,20 @@ def test_the_wheel_has_the_built_pages_without_their_sources(packages: Packages)
     assert not [name for name in names if name.endswith((".ts", ".tsx", "web/index.html"))]
 
 
+@pytest.fixture(scope="module")
+def programs(packages: Packages, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the programs of an environment with the wheel and its requirements."""
+    return installed(tmp_path_factory.mktemp("environment"), packages.wheel)
+
+
 @pytest.mark.parametrize(
     ("kind", "command"), [("wheel", ["serve"]), ("sdist", ["demo", "--sessions", "200"])]
 )
 def test_an_installed_package_serves(
-    packages: Packages, tmp_path: Path, kind: str, command: list[str]
+    packages: Packages, programs: Path, tmp_path: Path, kind: str, command: list[str]
 ) -> None:
     """With nothing but its requirements: the command line, the probes and both pages."""
-    programs = installed(tmp_path / "environment", getattr(packages, kind))
+    install(programs, "--no-deps", "--force-reinstall", getattr(packages, kind))
     environment = alone(programs)
     program, port = programs / "metrics-graphql", free_port()
     assert run(program, "--version", env=environment) == f"metrics-graphql {__version__}\n"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 from tests.serving import served
 
 EXAMPLES = 150
@@ -24,6 +24,7 @@ def errors_are_of_the_client(ctx, response, case):
 """
 
 
+@only_sqlite
 @pytest.mark.parametrize(
     ("path", "options"),
     [

@@ -35,7 +35,7 @@ from tests.engines import ClickHouseDatabases
 
 pytestmark = only_clickhouse
 
-HISTORIES = int(os.environ.get("METRICS_TEST_EXAMPLES", "20"))
+HISTORIES = int(os.environ.get("METRICS_TEST_EXAMPLES", "8"))
 FIRST = int(os.environ.get("METRICS_TEST_SEED", "0"))
 WRITERS = 3
 CREATED = [strategies.BASE + each for each in (0, 899, 900, 86_400, 40 * 86_400, -40 * 86_400)]

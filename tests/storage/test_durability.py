@@ -133,7 +133,7 @@ def test_a_killed_load_leaves_complete_batches_and_is_resumed(
     A batch is acknowledged when its line is in the log. A load that runs to its end then has the
     counts of one that was not interrupted.
     """
-    rows = list(random_rows(BATCH_SIZE * 12))
+    rows = list(random_rows(BATCH_SIZE * 4))
     path = tmp_path / "sessions.ndjson"
     path.write_text("\n".join(map(json.dumps, rows)))
     command = [sys.executable, "-m", "metrics_graphql", "load", str(path), "--org", "org-1"]
