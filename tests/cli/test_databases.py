@@ -256,33 +256,25 @@ def test_only_migrate_changes_the_schema_of_a_server(
 
 @pytest.mark.usefixtures("empty_directory")
 def test_cluster_statements_are_printed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They shard by session, so that every organization is on all shards. None is executed.
+    """In their order: the tables of a shard, the view between them, and the tables over all shards.
 
-    Columns that tables of the previous version lack are added where the rows are, and then to the
-    table over all shards.
+    Rows are inserted into a shard by its number, so that no table has a sharding key. None is
+    executed.
     """
     monkeypatch.setenv("METRICS_SESSIONS_URL", "clickhousedb://nobody:secret@127.0.0.1:1/metrics")
 
     printed = invoke("migrate", "--cluster", "all`shards", "--print")
 
-    of_shard, of_all, *upgrades = printed.stdout.splitlines()
     assert printed.exit_code == 0
-    assert "`sessions_of_shard` ON CLUSTER `all\\`shards` (" in of_shard
-    assert "Engine ReplicatedReplacingMergeTree(version, is_deleted)" in of_shard
-    assert "`sessions` ON CLUSTER `all\\`shards` (" in of_all
-    assert of_all.endswith(
-        "Engine Distributed(`all\\`shards`, `metrics`, sessions_of_shard,"
-        " sipHash64(`org_id`, `session_id`));"
-    )
-    columns = ["pr_count", "open_pr_count", "merged_pr_count", "closed_pr_count"]
-    added = ", ".join(
-        f"ADD COLUMN IF NOT EXISTS `{name}` Int32 DEFAULT 0 AFTER `{previous}`"
-        for previous, name in zip(["acus", *columns], columns, strict=False)
-    )
-    assert upgrades == [
-        f"ALTER TABLE `{table}` ON CLUSTER `all\\`shards` {added};"
-        for table in ("sessions_of_shard", "sessions")
-    ]
+    facts_of_shard, changes_of_shard, view, facts, changes = printed.stdout.splitlines()
+    on_cluster = "ON CLUSTER `all\\`shards`"
+    assert facts_of_shard.startswith(f"CREATE TABLE IF NOT EXISTS facts_of_shard {on_cluster} (")
+    assert "ENGINE = ReplicatedSummingMergeTree" in facts_of_shard
+    assert changes_of_shard.endswith("ENGINE = Null;")
+    assert f" changes_to_facts {on_cluster} TO facts_of_shard AS " in view
+    for of_all, table in (facts, "facts_of_shard"), (changes, "changes_of_shard"):
+        assert on_cluster in of_all
+        assert of_all.endswith(f"ENGINE = Distributed(`all\\`shards`, `metrics`, {table});")
 
 
 @pytest.mark.usefixtures("empty_directory")

@@ -104,6 +104,17 @@ def test_more_than_a_thousand_buckets_are_refused() -> None:
         buckets(TimePeriod(0, MAX_BUCKETS * HOUR + 1), TimeInterval.HOUR, utc)
 
 
+def test_the_last_interval_of_the_calendar_is_a_bucket() -> None:
+    """No year follows the year 9999."""
+    period = TimePeriod(instant("9999-11-01T00:00Z"), instant("9999-12-31T23:59:59Z"))
+    december = instant("9999-12-01T00:00Z")
+
+    assert buckets(period, TimeInterval.MONTH, time_zone("UTC")) == (
+        TimePeriod(period.start, december),
+        TimePeriod(december, period.end),
+    )
+
+
 def test_an_unknown_time_zone_is_refused() -> None:
     """The error names the argument."""
     with pytest.raises(BadUserInput) as refused:

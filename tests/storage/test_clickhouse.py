@@ -200,7 +200,7 @@ def test_a_table_with_other_columns_is_refused(gateway: Gateway) -> None:
     assert "mood" in str(refused.value.__cause__)
 
 
-@pytest.mark.parametrize("missing", ["facts", "changes", "folding"])
+@pytest.mark.parametrize("missing", ["facts", "changes", "changes_to_facts"])
 def test_a_missing_table_is_created_by_migrating(gateway: Gateway, missing: str) -> None:
     """Checking the schema does not create it."""
     storage = gateway.storage

@@ -12,6 +12,7 @@ from metrics_graphql.storage.clickhouse import chain as chains
 from metrics_graphql.storage.clickhouse import migration
 from metrics_graphql.storage.clickhouse.chain import Chain, Change
 from metrics_graphql.storage.clickhouse.client import INSERT_SETTINGS, ClickHouseClient
+from metrics_graphql.storage.clickhouse.facts import MARKER_SCOPE
 from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionStore
 from metrics_graphql.storage.clickhouse.snapshot import START, ForkedChain, Marker, Snapshot
 from metrics_graphql.storage.clickhouse.tables import CHANGE_TYPES, CHANGES
@@ -151,7 +152,8 @@ def sessions_of(gateway: Gateway) -> ClickHouseSessionStore:
     return gateway.storage.sessions
 
 
-def test_a_block_that_is_stored_twice_is_found_and_repaired(gateway: Gateway) -> None:
+@pytest.mark.parametrize("changed", [0, 1], ids=["the same block", "another block"])
+def test_a_block_that_is_stored_twice_is_found_and_repaired(gateway: Gateway, changed: int) -> None:
     """Deduplication was switched off meanwhile: writers are refused until the repair."""
     store = sessions_of(gateway)
     gateway.load([{"org_id": "o", "session_id": "a", "created_at": 10, "acus": 1}])
@@ -169,9 +171,11 @@ def test_a_block_that_is_stored_twice_is_found_and_repaired(gateway: Gateway) ->
         chain = await store.chain()
         (lane,) = chain.lanes_of("o")
         marker = await chain.read_marker(lane)
-        rows = chains.block_rows([Change(None, Session("o", "c", 10))], 3)
-        for _ in range(2):
-            await chain.insert_block(lane, [(marker, -1)], Marker(3, "twice"), rows)
+        for number in (0, changed):
+            session = Session("o", "c", 10, acus=number, has_merged_pr=bool(number))
+            new = Marker(3, f"{number:04x}")
+            rows = chains.block_rows([Change(None, session)], new.version)
+            await chain.insert_block(lane, [(marker, -1)], new, rows)
 
     gateway.run(insert_twice())
     found = inconsistencies(gateway)
@@ -184,11 +188,24 @@ def test_a_block_that_is_stored_twice_is_found_and_repaired(gateway: Gateway) ->
         gateway.run(store.repair(unit))
 
     assert inconsistencies(gateway) == []
-    gateway.load([{"org_id": "o", "session_id": "c", "size": "xl"}])
+    gateway.load([{"org_id": "o", "session_id": "c", "size": "xl", "acus": 4}])
     period = {"time_after": 0, "time_before": 2**62}
     metrics = gateway.rest("o", gateway.token("o"), **period).json()
     assert metrics["sessions_created_count"] == 3
     assert metrics["sessions_created_by_size"]["xl"] == 1
+    assert metrics["sessions_with_merged_prs_count"] == changed
+    assert metrics["avg_acus_per_session"] == pytest.approx(2e-6)
+
+
+def test_checks_of_deduplication_leave_one_marker(gateway: Gateway) -> None:
+    """In a lane that no session is in. Nothing else changes."""
+    store = sessions_of(gateway)
+
+    for _ in range(3):
+        assert gateway.run(store.warnings()) == []
+
+    sums = "SELECT scope, sum(n) FROM facts GROUP BY scope HAVING sum(n) != 0"
+    assert [tuple(row) for row in gateway.run(store.client.execute(sums))] == [(MARKER_SCOPE, 1)]
 
 
 @pytest.mark.parametrize("scope", [0, 1, 4])

@@ -42,7 +42,7 @@ def downgrade(gateway: Gateway, *, with_pull_requests: bool) -> None:
     ]
     names = [column.split()[0] for column in columns]
     statements = [
-        *(f"DROP TABLE {name}" for name in ("folding", "changes", "facts")),
+        *(f"DROP TABLE {name}" for name in ("changes_to_facts", "changes", "facts")),
         (
             f"CREATE TABLE sessions ({', '.join(columns)})"
             " ENGINE = ReplacingMergeTree(version, is_deleted)"

@@ -3,10 +3,10 @@
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, time, timedelta
 from enum import Enum
 from functools import lru_cache, partial
-from itertools import count, islice
+from itertools import islice
 from typing import Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -96,9 +96,9 @@ def hour_starts(start: int, zone: ZoneInfo) -> Iterator[int]:
 
 
 def day_starts(start: int, interval: TimeInterval, zone: ZoneInfo) -> Iterator[int]:
-    """Yield the instants at which a day, week or month begins, from about a start on."""
+    """Yield the instants after a start at which a day, week or month begins."""
     before = start
-    for year in count(datetime.fromtimestamp(start, zone).year):
+    for year in range(datetime.fromtimestamp(start, zone).year, MAXYEAR + 1):
         for instant in starts_of_year(year, interval, zone):
             if instant > before:
                 yield instant
@@ -110,7 +110,7 @@ def starts_of_year(year: int, interval: TimeInterval, zone: ZoneInfo) -> tuple[i
     """Return the instants at which the days, weeks or months of a year begin.
 
     The first week may begin in the year before. Finding midnight takes longer than everything else
-    about a bucket, so that the instants are kept: at most 366 for each entry.
+    about a bucket, so that the instants are cached: at most 366 for each entry.
     """
     day = first_day(date(year, 1, 1), interval)
     instants = []

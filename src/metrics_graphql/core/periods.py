@@ -97,8 +97,8 @@ class TimePeriod(NamedTuple):
     def signed_segments(self, grains: Sequence[int]) -> list[Segment]:
         """Cut the period like `segments`, with buckets that reach beyond it if they are fewer.
 
-        The surplus is subtracted. So a day of Berlin is a day of UTC, with an hour more and one
-        less, and not 24 hours. The sum of the segments is that of the period.
+        The surplus is subtracted, so that the sums of the segments add up to that of the period. A
+        day in Berlin is then a day in UTC plus one hour minus another, instead of 24 hours.
         """
         segments: list[Segment] = []
         start, end, finer = self.start, self.end, None
@@ -119,12 +119,12 @@ class TimePeriod(NamedTuple):
 
 
 def round_up(instant: int, grain: int) -> int:
-    """Return the multiple of a grain that is nearest to an instant, of two the later one."""
+    """Return the multiple of a grain that is nearest to an instant; the later one in a tie."""
     return (instant + grain // 2) // grain * grain
 
 
 def signed_segment(grain: int | None, start: int, end: int) -> Segment:
-    """Return what lies between two instants: to be subtracted if the second one is earlier."""
+    """Return the segment between two instants, subtracted if the second one is earlier."""
     return (
         Segment(grain, start, end)
         if start <= end

@@ -53,7 +53,7 @@ class RefreshAheadCache(Generic[K, V]):
 
         Raises:
             Unavailable: a value is missing or expired, and the database is unavailable.
-            TimedOut: it does not answer before the request's deadline.
+            TimedOut: it does not respond before the request's deadline.
         """
         if not self._ttl:
             return await self._load(keys)

@@ -24,7 +24,7 @@ class SingleFlight(Generic[K, F]):
     """The computations in flight, by key. A computation may serve several keys."""
 
     def __init__(self, max_age: float) -> None:
-        """Let flights be joined for `max_age` seconds from their start; 0 for none."""
+        """Set for how many seconds from its start a flight can be joined; 0 for none."""
         self._max_age = max_age
         self._in_flight: dict[K, Flight[F]] = {}
 
@@ -36,7 +36,7 @@ class SingleFlight(Generic[K, F]):
         return flight.future
 
     def start(self, keys: Iterable[K], future: F) -> None:
-        """Let callers of these keys join a computation until it is done."""
+        """Register a computation under these keys, so that callers join it until it is done."""
         keys = tuple(keys)
         self._in_flight.update(dict.fromkeys(keys, Flight(future, time.monotonic())))
         future.add_done_callback(lambda done: self._finish(keys, done))

@@ -33,14 +33,14 @@ from metrics_graphql.storage.ingest import SessionKey
 LANES: Final = 16
 """Lanes on each shard. With one for each organization, a batch of many would make many parts."""
 SHARD_LANES: Final = 1_000
-"""The numbers that the lanes of each shard have: those of the second one begin at 1,000."""
+"""Lane numbers reserved for each shard: those of the second one begin at 1,000."""
 PROBE_LANE: Final = SHARD_LANES - 1
 READ_BACK_DELAY: Final = 0.2
-"""Seconds after which a marker is read again that a stored block should have replaced."""
+"""Seconds until a marker is read again, if the block that should have replaced it is missing."""
 
 
 class Change(NamedTuple):
-    """A version to take back, and what replaces it."""
+    """A version to take back, None for a new session, and its replacement, None for a deletion."""
 
     before: StoredVersion | None
     after: Session | None
@@ -54,7 +54,7 @@ class Chain:
         self.shards = shards
         """0 on one server without distributed tables."""
         self._lost: dict[tuple[int, Marker], int] = {}
-        """Tokens after a marker that ClickHouse knows, although it stored no block with them."""
+        """How many tokens after a lane's marker ClickHouse knows without a stored block."""
 
     @classmethod
     async def open(cls, client: ClickHouseClient) -> Self:
@@ -92,7 +92,7 @@ class Chain:
         """Append a block to the lane of each change.
 
         Returns whether all were stored. If not, some may be; the caller reads again, and appends
-        what is left to change.
+        the remaining changes.
 
         Raises:
             Unavailable: ClickHouse is unavailable. A block may be stored all the same, also later.
@@ -110,7 +110,7 @@ class Chain:
 
     async def _append_block(self, lane: int, marker: Marker, changes: Sequence[Change]) -> bool:
         new = self._next(lane, marker)
-        rows = block_rows(changes, new.block)
+        rows = block_rows(changes, new.version)
         await self.insert_block(lane, [(marker, -1)] if marker != START else [], new, rows)
         return await self._is_stored(lane, marker, new)
 
@@ -126,7 +126,7 @@ class Chain:
         rows = ", ".join(map(format_bind_value, markers))
         structure = ", ".join(f"{name} {type_}" for name, type_ in CHANGE_TYPES.items())
         await self._client.execute(
-            f"INSERT INTO {CHANGES} SELECT *, {new.block} AS version, 1 AS n FROM ({select})"
+            f"INSERT INTO {CHANGES} SELECT *, {new.version} AS version, 1 AS n FROM ({select})"
             f" UNION ALL SELECT * FROM values({format_str(structure)}, {rows})",
             self._block_settings(lane, new),
         )
@@ -173,7 +173,7 @@ class Chain:
     async def deduplicates(self) -> bool:
         """Return whether every shard refuses a block whose token it knows.
 
-        Inserts a marker twice, and takes it back.
+        Inserts a marker twice. One marker remains in a lane that no session is in.
 
         Raises:
             Unavailable: ClickHouse is unavailable, or may not be written to.
@@ -187,7 +187,8 @@ class Chain:
             _, markers = parse_versions(await self._read_markers(lane))
             count = sum(n for _, each, n in markers if each == marker)
             refuses &= count == 1
-            await self.insert_block(lane, [(marker, -count)], marker._replace(nonce="end"), [])
+            taken_back = [(each, -n) for _, each, n in markers]
+            await self.insert_block(lane, taken_back, marker._replace(block=marker.block ^ 1), [])
         return refuses
 
     async def read_marker(self, lane: int) -> Marker:
@@ -205,7 +206,7 @@ class Chain:
 
 
 def block_rows(changes: Iterable[Change], version: int) -> list[Any]:
-    """Return the rows of `changes` for changes."""
+    """Return the rows that a block inserts into `changes`: old versions negated, and new ones."""
     rows: list[Any] = []
     for before, after in changes:
         if before is not None:
@@ -217,8 +218,8 @@ def block_rows(changes: Iterable[Change], version: int) -> list[Any]:
 
 def marker_row(lane: int, marker: Marker, n: int, size: int = 0) -> tuple[Any, ...]:
     """Return a row of `changes` that adds a marker, or takes it back."""
-    place = Session("", marker.nonce, lane, acus=size)
-    return (*place, marker.block, n)
+    key = Session("", marker.nonce, lane, acus=size)
+    return (*key, marker.block, n)
 
 
 async def cluster_of(client: ClickHouseClient, table: str) -> str:

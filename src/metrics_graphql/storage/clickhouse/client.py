@@ -35,7 +35,7 @@ READ_SETTINGS: Final = {
     "skip_unavailable_shards": 0,
     # A shard that does not respond must not occupy a thread for half a minute.
     "handshake_timeout_ms": 1_000,
-    # A replica that lacks acknowledged inserts does not answer. No effect without replication.
+    # A replica that lacks acknowledged inserts is an error. No effect without replication.
     "select_sequential_consistency": 1,
     # The ids of a ranking are those of all shards.
     "distributed_product_mode": "global",
@@ -63,8 +63,8 @@ TIMEOUT_EXCEEDED: Final = 159
 STATEMENT_ERRORS: Final = frozenset(
     {6, 27, 36, 42, 43, 44, 46, 47, 53, 62, 69, 179, 184, 215, 352, 386, 457}
 )
-"""Codes in ClickHouse's `ErrorCodes.cpp` for a statement that is wrong, which is a bug. With the
-others, the server cannot answer now."""
+"""Codes in ClickHouse's `ErrorCodes.cpp` for a statement that is wrong, which is a bug. All others
+mean that the server is unavailable."""
 UNKNOWN_TABLE: Final = 60
 
 T = TypeVar("T")
@@ -159,7 +159,7 @@ class ClickHouseClient:
         return float((await self.fetch(statement, {}))[0][0])
 
     async def ping(self) -> None:
-        """Check that ClickHouse and all its shards answer.
+        """Check that ClickHouse and all its shards respond.
 
         Raises:
             Unavailable: they do not.

@@ -123,7 +123,7 @@ async def compare_organization(
 
 
 async def invalidate_responses(source: Database, org_ids: Iterable[str]) -> None:
-    """Bump data versions, for servers that read the target already to drop cached responses.
+    """Bump data versions, so that servers that already read the target drop cached responses.
 
     Raises:
         Unavailable: the database cannot be written to.
@@ -135,7 +135,7 @@ async def invalidate_responses(source: Database, org_ids: Iterable[str]) -> None
 async def fetch_results(
     reader: StatementReader, org_id: str, periods: list[TimePeriod]
 ) -> list[SessionMetrics]:
-    """Return all measures of an organization in some periods.
+    """Return all measures of an organization for each period.
 
     Raises:
         Unavailable: the engine is unavailable.

@@ -14,6 +14,7 @@ from metrics_graphql.storage.dialects import CompiledStatement, Dialect
 from metrics_graphql.storage.dialects.clickhouse import ClickHouse
 from metrics_graphql.storage.session_store import Deletion
 
+DIALECT: Final = ClickHouse()
 BATCH_SIZE: Final = 50_000
 """Sessions that are read and taken back together."""
 CONDITIONS: Final[dict[str, Callable[[sa.ColumnElement[Any]], sa.ColumnElement[bool]]]] = {
@@ -46,11 +47,11 @@ async def replace_sessions(
     values: dict[str, Any],
     replacement: Callable[[Session], Session | None],
 ) -> int:
-    """Replace the sessions that have some values, batch by batch, until there are none.
+    """Replace the sessions that match the given values, batch by batch, until there are none.
 
-    Returns how many they were.
+    Returns how many were replaced. A session whose replacement is None is taken back.
     """
-    statement = select_matching(ClickHouse(), frozenset(values))
+    statement = select_matching(DIALECT, frozenset(values))
     replaced = 0
     while True:
         snapshot = await chain.read(statement, {**values, "limit": BATCH_SIZE}, org_id)

@@ -125,7 +125,7 @@ def key_of(update: SessionUpdate) -> SessionKey:
 
 
 def split_ids(ids: Iterable[str]) -> dict[str, list[str]]:
-    """Split ids into parameters of at most `MAX_PARAMETER_BYTES` each."""
+    """Split ids into parameters of at most `MAX_PARAMETER_BYTES` each; return them by name."""
     parameters: list[list[str]] = []
     available = 0
     for session_id in ids:

@@ -17,8 +17,8 @@ from metrics_graphql.storage.clickhouse.facts import SESSION_SCOPE, facts
 from metrics_graphql.storage.clickhouse.tables import (
     CHANGE_COLUMNS,
     CHANGES,
+    CHANGES_VIEW,
     FACT_COLUMNS,
-    FOLDING,
     create_tables,
     value_of,
 )
@@ -46,7 +46,7 @@ async def schema_status(client: ClickHouseClient) -> SchemaStatus:
     is_current = (
         columns == FACT_COLUMNS
         and tuple(await client.describe(CHANGES)) == CHANGE_COLUMNS
-        and set(await client.describe(FOLDING)) == set(FACT_COLUMNS)
+        and set(await client.describe(CHANGES_VIEW)) == set(FACT_COLUMNS)
     )
     return SchemaStatus.CURRENT if is_current and not has_old else SchemaStatus.OUTDATED
 
@@ -102,7 +102,7 @@ async def move_sessions(client: ClickHouseClient, old_columns: frozenset[str]) -
         raise SchemaMismatch(
             f"The metrics of {', '.join(differing[:5])} in ClickHouse differ after the migration:"
             f" the table {OLD_TABLE} was written to meanwhile. Stop its writers, drop the tables"
-            f" {FOLDING}, {CHANGES} and {facts.name}, and run metrics-graphql migrate again."
+            f" {CHANGES_VIEW}, {CHANGES} and {facts.name}, and run metrics-graphql migrate again."
         )
     cluster = await cluster_of(client, OLD_TABLE)
     on_cluster = f" ON CLUSTER {quote_identifier(cluster)}" if cluster else ""
@@ -145,7 +145,7 @@ def in_lane(chain: Chain, lane: int, org_id: str) -> str:
 
 
 def missing(org_id: str, start: int, end: int) -> str:
-    """Return the condition of the sessions of a period that were not moved."""
+    """Return the condition that sessions are of a period, and were not moved yet."""
     organization = f"org_id = {format_str(org_id)}"
     moved = (
         f"SELECT session_id FROM {facts.name} WHERE {organization} AND scope = {SESSION_SCOPE}"
@@ -165,7 +165,7 @@ async def move_block(chain: Chain, client: ClickHouseClient, lane: int, select: 
 
 
 async def compare(client: ClickHouseClient, select: str) -> list[str]:
-    """Return the organizations of which a measure of 30 days differs in the new tables."""
+    """Return the organizations for which a measure of some 30 days differs in the new tables."""
     names = [measure.name for measure in STORED_MEASURES]
     values = ", ".join(f"sum({value_of(each)}) AS {each.name}" for each in STORED_MEASURES)
     old = await client.execute(

@@ -17,7 +17,7 @@ from metrics_graphql.storage.schema import SchemaStatus
 from metrics_graphql.storage.session_store import Deletion, Upsert, VerificationUnit
 
 MAX_PARTS: Final = 100
-"""Parts of `facts` with which merges keep up, and queries are fast."""
+"""The most parts of `facts` with which queries are fast. More show that merges do not keep up."""
 
 
 class ClickHouseSessionStore:
@@ -90,7 +90,7 @@ class ClickHouseSessionStore:
         """Do nothing: ClickHouse does not choose between plans by statistics."""
 
     async def ping(self) -> None:
-        """Check that ClickHouse and all its shards answer."""
+        """Check that ClickHouse and all its shards respond."""
         await self.client.ping()
 
     async def clock(self) -> float:
@@ -109,7 +109,7 @@ class ClickHouseSessionStore:
         return await migration.schema_status(self.client)
 
     async def warnings(self) -> Sequence[tuple[str, str]]:
-        """Return whether deduplication is off, or merges do not keep up."""
+        """Warn if deduplication is off, or if merges do not keep up."""
         found = []
         if not await (await self.chain()).deduplicates():
             found.append(
@@ -144,7 +144,7 @@ class ClickHouseSessionStore:
         return [verification.describe_mismatch(org_id, row) for row in found]
 
     async def repair(self, unit: VerificationUnit) -> None:
-        """Let each session count once, or add to roll-ups what they lack."""
+        """Make each session count once, or add to roll-ups what they lack."""
         async with self._database.transaction(sessions_lock="exclusive") as connection:
             await bump_data_versions(connection, self._database.dialect, [unit.org_id])
             chain = await self.chain()

@@ -23,7 +23,7 @@ AMOUNTS: Final = {
 
 
 class ForkedChain(Unavailable):
-    """A block was stored twice, or after another one than it was made for."""
+    """A block was stored twice, or after another block than the one that its writer had read."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -37,9 +37,17 @@ class Marker(NamedTuple):
     block: int
     nonce: str
 
+    @property
+    def version(self) -> int:
+        """The version of sessions in the block: greater than those of all earlier blocks.
+
+        Two blocks of one number, in a forked chain, have different versions because of the nonce.
+        """
+        return self.block << 16 | int(self.nonce[:4], 16)
+
 
 START: Final = Marker(0, "")
-"""Of a lane without blocks."""
+"""The marker of a lane without blocks. It is not stored."""
 
 
 class StoredVersion(NamedTuple):
@@ -92,8 +100,8 @@ class Snapshot:
 def select_versions(condition: sa.ColumnElement[bool]) -> Select:
     """Return the statement for versions of sessions that meet a condition, and for markers.
 
-    Markers of the bound `lanes` come first. One statement reads both, so that the markers are
-    those of the blocks that the versions are of, whichever replica answers.
+    Markers of the bound `lanes` come first. One statement reads both, so that versions and markers
+    are of the same state, whichever replica responds.
     """
     scope = facts.c.scope
     is_session = sa.and_(

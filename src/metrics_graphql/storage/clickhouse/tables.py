@@ -1,8 +1,8 @@
 """The tables in ClickHouse, on one server or sharded: `facts`, and what writes into it.
 
 A writer inserts old and new versions of sessions into `changes`, which stores nothing. The view
-`folding` turns each block into one part of `facts`: the versions, and what they add to each of
-their roll-ups. ClickHouse has no statement that is atomic over two tables: docs/decisions/0008.
+`changes_to_facts` turns each block into one part of `facts`: the versions, and what they add to
+each of their roll-ups. ClickHouse has no statement that is atomic over two tables: docs/decisions/0008.
 """
 
 from typing import Final
@@ -26,7 +26,7 @@ from metrics_graphql.storage.session_sql import category_expression, measure_con
 from metrics_graphql.storage.tables import CATEGORY_FIELDS, STORED_MEASURES
 
 CHANGES: Final = "changes"
-FOLDING: Final = "folding"
+CHANGES_VIEW: Final = "changes_to_facts"
 FACTS_OF_SHARD: Final = "facts_of_shard"
 CHANGES_OF_SHARD: Final = "changes_of_shard"
 
@@ -41,11 +41,11 @@ CHANGE_TYPES: Final[dict[str, str]] = {
     "version": "UInt64",
     "n": "Int8",
 }
-"""The columns of `changes`: a session, its version, and 1 or -1. A marker has no organization; its
-`acus` are the number of rows in its block."""
+"""The columns of `changes`: a session, its version, and 1 or -1. A marker has an empty `org_id`;
+its `acus` are the number of rows in its block."""
 
 DEDUPLICATION_WINDOW: Final = 10_000
-"""Blocks whose tokens a server remembers."""
+"""Blocks whose tokens a server stores, to refuse a second block with the same token."""
 PACKED: Final = "CODEC(T64, ZSTD(1))"
 SORTED: Final = "CODEC(Delta, ZSTD(1))"
 TEXT: Final = "CODEC(ZSTD(1))"
@@ -74,7 +74,7 @@ def to_sql(expression: sa.ClauseElement) -> str:
 
 
 def column_list(types: dict[str, str]) -> str:
-    """Return the columns of a table."""
+    """Return the names and types of columns, as CREATE TABLE lists them."""
     return ", ".join(f"{quote_identifier(name)} {type_}" for name, type_ in types.items())
 
 
@@ -100,8 +100,8 @@ def create_changes(table: str, on_cluster: str = "") -> str:
     )
 
 
-def create_folding(source: str, target: str, on_cluster: str = "") -> str:
-    """Return the statement that creates the view.
+def create_view(source: str, target: str, on_cluster: str = "") -> str:
+    """Return the statement that creates the view from `changes` to `facts`.
 
     It refuses a block that is not complete, as a server makes them if it splits an insert: each
     block would be a part, and a crash between two would leave half of it.
@@ -109,8 +109,10 @@ def create_folding(source: str, target: str, on_cluster: str = "") -> str:
     expected = f"(SELECT max(if(org_id = '' AND n = 1, acus, 0)) FROM {source})"
     found = f"(SELECT count() FROM {source})"
     check = f"throwIf({found} != {expected}, 'not a complete block') = 0"
-    rows = folded(f"{source} AS source", check)
-    return f"CREATE MATERIALIZED VIEW IF NOT EXISTS {FOLDING}{on_cluster} TO {target} AS {rows}"
+    rows = select_facts(f"{source} AS source", check)
+    return (
+        f"CREATE MATERIALIZED VIEW IF NOT EXISTS {CHANGES_VIEW}{on_cluster} TO {target} AS {rows}"
+    )
 
 
 def create_tables() -> list[str]:
@@ -119,7 +121,7 @@ def create_tables() -> list[str]:
     return [
         create_facts(facts.name, "SummingMergeTree", window),
         create_changes(CHANGES),
-        create_folding(CHANGES, facts.name),
+        create_view(CHANGES, facts.name),
     ]
 
 
@@ -146,12 +148,12 @@ def create_cluster_tables(cluster: str, database: str) -> list[str]:
     return [
         create_facts(FACTS_OF_SHARD, "ReplicatedSummingMergeTree", window, on_cluster),
         create_changes(CHANGES_OF_SHARD, on_cluster),
-        create_folding(CHANGES_OF_SHARD, FACTS_OF_SHARD, on_cluster),
+        create_view(CHANGES_OF_SHARD, FACTS_OF_SHARD, on_cluster),
         *distributed,
     ]
 
 
-def folded(source: str, condition: str = "1") -> str:
+def select_facts(source: str, condition: str = "1") -> str:
     """Return the statement that turns rows like those of `changes` into rows of `facts`.
 
     The source has the alias `source`. What a change adds to each measure is computed once, before
@@ -214,7 +216,7 @@ def recount() -> str:
 
 
 def recounted(measure: Measure) -> str:
-    """Return the value of a measure for a version of a session in `facts`."""
+    """Return the SQL that computes a measure from a version of a session in `facts`."""
     if measure.adds is not None:
         return f"source.{measure.name}"
     condition = measure_condition(measure.condition, SOURCE.c)
@@ -222,18 +224,18 @@ def recounted(measure: Measure) -> str:
 
 
 def key_tuple(scope: int | None, grain: int) -> str:
-    """Return a scope and a grain."""
+    """Return the SQL tuple of a scope and a grain."""
     return f"(toInt8({scope}), toUInt32({grain}))"
 
 
 def rollup_keys() -> str:
-    """Return the scopes and grains of all roll-ups."""
+    """Return the SQL tuples of the scopes and grains of all roll-ups."""
     keys = (key_tuple(each.code, grain) for each in DIMENSIONS for grain in each.grains)
     return ", ".join(keys)
 
 
 def id_of(relation: str, scope: str) -> str:
-    """Return the id of a session in a scope; null if it has no roll-ups there."""
+    """Return the SQL for the id of a session in a scope; null if it has no roll-ups there."""
     category = ", '/', ".join(
         f"category_{field}" if field in CATEGORIES else f"toString(toUInt8({relation}.{field}))"
         for field in CATEGORY_FIELDS
@@ -247,12 +249,12 @@ def id_of(relation: str, scope: str) -> str:
 
 
 def category_sql(field: str) -> str:
-    """Return the public origin or size of a change."""
+    """Return the SQL for the public origin or size of a change."""
     return to_sql(category_expression(field, SOURCE.c[field]))
 
 
 def attribute_of_rollup(field: str) -> str:
-    """Return the value of a column of attributes in a roll-up."""
+    """Return the SQL for an attribute in a roll-up: empty, but for roll-ups by category."""
     nothing = "false" if CHANGE_TYPES[field] == "Bool" else "NULL"
     if field not in CATEGORY_FIELDS:
         return nothing
@@ -261,7 +263,7 @@ def attribute_of_rollup(field: str) -> str:
 
 
 def value_of(measure: Measure) -> str:
-    """Return what a change adds to a measure."""
+    """Return the SQL for what a change adds to a measure."""
     condition = measure_condition(measure.condition, SOURCE.c)
     value = "toInt64(source.n)" if measure.adds is None else f"source.n * source.{measure.adds}"
     conditions = ["source.org_id != ''"] if condition is None else [to_sql(condition)]

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -84,7 +85,7 @@ def is_of_organization(unit: VerificationUnit) -> bool:
 
 
 async def find_damage(chain: Chain, client: ClickHouseClient, org_id: str) -> dict[int, Lane]:
-    """Return the lanes of an organization where a block was stored twice.
+    """Return the damage in each lane of an organization where a block was stored twice.
 
     Raises:
         Unavailable: ClickHouse is unavailable.
@@ -116,7 +117,7 @@ def describe_damage(org_id: str, damage: dict[int, Lane]) -> list[str]:
 
 
 async def repair_chain(chain: Chain, client: ClickHouseClient, org_id: str) -> None:
-    """Let the newest version of each damaged session count once, and one marker of each lane.
+    """Make the newest version of each damaged session count once, and one marker of each lane.
 
     The caller must keep writers out.
 
@@ -127,11 +128,12 @@ async def repair_chain(chain: Chain, client: ClickHouseClient, org_id: str) -> N
     while damage := await find_damage(chain, client, org_id):
         for lane, (versions, markers) in damage.items():
             block = max((marker.block for marker, _ in markers), default=0) + 1 + lost
-            newest = {each.session.session_id: each.session for each in versions if each.times > 0}
-            rows: list[Any] = [(*each.session, each.version, -each.times) for each in versions]
-            rows += [(*session, block, 1) for session in newest.values()]
-            taken_back = [(marker, -count) for marker, count in markers if marker != START]
             new = Marker(block, uuid.uuid4().hex)
+            by_age = sorted(versions, key=attrgetter("version"))
+            newest = {each.session.session_id: each.session for each in by_age if each.times > 0}
+            rows: list[Any] = [(*each.session, each.version, -each.times) for each in versions]
+            rows += [(*session, new.version, 1) for session in newest.values()]
+            taken_back = [(marker, -count) for marker, count in markers if marker != START]
             await chain.insert_block(lane, taken_back, new, rows)
         # A token may be known although its block is not there.
         lost += 1
