@@ -36,7 +36,7 @@ Tables = dict[str, list[Row]]
 Execute = Callable[[StatementReader], Awaitable[object]]
 REPEATS: Final = 9
 MAX_SECONDS: Final = 20.0
-"""A query is not repeated any more after this long."""
+"""Time after which a query is not repeated any more."""
 LATE: Final = 10
 """One in so many sessions is updated later."""
 UPDATES: Final = 14_000

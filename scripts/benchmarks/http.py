@@ -43,7 +43,7 @@ ROUNDS: Final = 3
 MAX_DRAIN_SECONDS: Final = 20.0
 IDLE_SECONDS: Final = 0.3
 PERIODS_PER_RUN: Final = 16_000
-"""More than the requests of a run. `DISTINCT_PERIODS` has enough of them for 108 runs."""
+"""More than the requests of a run. `DISTINCT_PERIODS` has enough of them for 162 runs."""
 
 
 class Result(NamedTuple):

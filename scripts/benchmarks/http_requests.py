@@ -75,14 +75,14 @@ DISTINCT_PERIODS: Final = """
 local number = SEED
 request = function()
   number = number + 1
-  local after = START + (number * 7919) % 1728000
+  local after = START + (number * 7919) % 2592000
   local before = BEFORE
   return wrk.format(nil, REQUEST)
 end
 """
 """A wrk script whose every request has another period, with unaligned ends."""
 PERIOD_ENDS: Final = {
-    "a year": "LAST - (number * 104729) % 1728000",
+    "a year": "LAST - (number * 104729) % 2592000",
     "30 days": f"after + {30 * DAY} + (number * 104729) % 600",
 }
 """The ends of periods of about that length, as Lua expressions."""

@@ -1,7 +1,7 @@
 """A baseline server for what a dashboard shows: FastAPI and SQLAlchemy on raw sessions.
 
-Its SQL is the fastest known on raw sessions: it groups by the categories first, and turns the
-groups into columns then. `METRICS_DATABASE_URL` has the database.
+Its SQL is the fastest known on raw sessions: it groups by the categories first, and then turns
+the groups into columns. `METRICS_DATABASE_URL` has the database.
 """
 
 from collections.abc import AsyncGenerator, Mapping
@@ -112,4 +112,4 @@ async def fetch(
 ) -> list[Any]:
     """Return the rows of a statement; PostgreSQL's sums are decimals."""
     result = await session.execute(statement, values)
-    return [(key, *(value and int(value) for value in values)) for key, *values in result.all()]
+    return [(key, *(value and int(value) for value in sums)) for key, *sums in result.all()]

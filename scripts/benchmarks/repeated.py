@@ -4,7 +4,8 @@ import asyncio
 import multiprocessing
 import os
 import time
-from itertools import islice
+import uuid
+from itertools import count, islice
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -77,12 +78,12 @@ def load_batches(url: str, per_second: int) -> None:
 async def _load_batches(url: str, per_second: int) -> None:
     rng = Random(per_second)  # noqa: S311 - synthetic data
     templates = list(islice(sessions(1_000_000), BATCH_SIZE))
-    started = time.monotonic()
+    run, started = uuid.uuid4().hex, time.monotonic()
     async with Database(url) as database:
-        for number in range(10**9):
+        for number in count():
             await asyncio.sleep(max(0.0, started + number / per_second - time.monotonic()))
             batch = [
-                renamed(full_update(each), f"{per_second}-{number}-{each.session_id}", rng)
+                renamed(full_update(each), f"{run}-{number}-{each.session_id}", rng)
                 for each in templates
             ]
             async with database.transaction() as connection:
