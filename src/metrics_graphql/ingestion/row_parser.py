@@ -166,10 +166,10 @@ class SessionParser(RowParser[SessionUpdate]):
 def count_unknown_values(
     row: Mapping[str, Any], unknown: UnknownInput, latest_usual: float
 ) -> None:
-    """Count what is not known of a row: its origin, its size, the states of its pull requests.
+    """Count the unknown values of a row: its origin, its size, the states of its pull requests.
 
-    An instant before 2000 is counted, too, and one after `latest_usual`: it is rather a number of
-    another kind.
+    A `created_at` before 2000 or after `latest_usual` is counted, too: it is probably not in Unix
+    seconds.
     """
     origin, size, created_at = row.get("origin"), row.get("size"), row.get("created_at")
     if origin is not None and origin not in KNOWN_ORIGINS:

@@ -20,7 +20,7 @@ CACHED_TYPES: Final = frozenset({str, bool, NoneType})
 
 
 class ValidatedValues(dict[object, Any]):
-    """Maps the values of a field to the validated ones."""
+    """A cache of the validated values of a field, by the given ones. Cleared when it is full."""
 
     def __init__(self, validate: Validate) -> None:
         super().__init__()

@@ -113,7 +113,7 @@ class Database:
         return float((await self.fetch(statement, {}))[0][0])
 
     async def ping(self) -> None:
-        """Check that the database answers.
+        """Check that the database responds.
 
         Raises:
             Unavailable: it does not.

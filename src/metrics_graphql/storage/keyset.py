@@ -37,7 +37,7 @@ def order_keys(dialect: Dialect, columns: Columns, field: str) -> tuple[sa.Colum
     """Return the sort keys of a ranking.
 
     An average is compared by the whole part of its quotient, then by the fraction as a float.
-    Floats tell all fractions apart whose denominators, the sessions of a row, are at most 2**26.
+    Floats distinguish all fractions whose denominators, the sessions of a row, are at most 2**26.
     """
     if field != AVERAGE_ACUS:
         return (columns[field],)

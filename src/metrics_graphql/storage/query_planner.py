@@ -47,8 +47,8 @@ class QueryPlan(NamedTuple):
     def ranges(self, periods: Sequence[TimePeriod]) -> list[TimeRange]:
         """Cut the period of each query into ranges of buckets and of raw sessions.
 
-        The index of a query counts from 0, or, for what is subtracted from it, from minus the
-        number of queries: an index of the same element of a list.
+        A range that is subtracted has the index of its query minus the number of queries, which is
+        negative and selects the same element of a list.
         """
         grains = self.rollup_dimension.grains if self.rollup_dimension else ()
         cuts: dict[tuple[int, int], list[Segment]] = {}

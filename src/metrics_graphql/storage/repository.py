@@ -90,7 +90,7 @@ class Storage:
         return await self.sessions.newest_session_at()
 
     async def ping(self) -> None:
-        """Check that every engine answers."""
+        """Check that every engine responds."""
         await self.database.ping()
         await self.sessions.ping()
 

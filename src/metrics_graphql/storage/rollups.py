@@ -31,7 +31,7 @@ class RollupDimension(NamedTuple):
     grains: tuple[int, ...]
     """The lengths of buckets in seconds, coarsest first."""
     code: int | None = None
-    """The value of `rollups.scope`; None in a table without that column."""
+    """The value of the column `scope`; None if the table has no such column."""
 
     @property
     def id_field(self) -> str | None:

@@ -2,7 +2,8 @@
 
 A writer inserts old and new versions of sessions into `changes`, which stores nothing. The view
 `changes_to_facts` turns each block into one part of `facts`: the versions, and what they add to
-each of their roll-ups. ClickHouse has no statement that is atomic over two tables: docs/decisions/0008.
+each of their roll-ups. ClickHouse has no statement that is atomic over two tables:
+docs/decisions/0008.
 """
 
 from typing import Final

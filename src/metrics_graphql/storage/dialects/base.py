@@ -66,7 +66,7 @@ class Key(NamedTuple):
 
 
 class SumsRead(NamedTuple):
-    """Sums to read: of the rows that answer queries, for each query or for each id."""
+    """Sums to read by a plan, for each query or for each id."""
 
     plan: "QueryPlan"
     measures: tuple[Measure, ...]
@@ -75,7 +75,7 @@ class SumsRead(NamedTuple):
     grouped_by: str | None = None
     """The field whose values are the ids; None to sum by query."""
     ranked: sa.CTE | None = None
-    """The relation whose column `id` has the only ids to sum for. The plan has their roll-ups."""
+    """A relation whose column `id` restricts the ids. The plan has roll-ups by these ids."""
 
 
 class SumsPart(NamedTuple):

@@ -22,8 +22,8 @@ COMPILER: Final = ClickHouseDialect(server_side_params=True)
 """Writes a placeholder `{name:Type}` for each value. Values are never part of the SQL."""
 RANGES: Final = Array(Tuple(Int64, Int64))
 GRAIN_STRETCH: Final = 1 << 40
-"""Buckets of each grain are on a stretch of one number line, so that the ranges of all grains are
-one sorted list. More than the seconds from the first to the last instant."""
+"""The offset between the grains on one number line: a bucket is at its grain times this plus its
+start, so that ranges of all grains are one sorted list. More than the seconds of the calendar."""
 SPANS: Final = 2
 """Ranges of the primary key that a statement reads for each grain. A period has no more."""
 
@@ -69,7 +69,7 @@ class ClickHouse:
             starts, ends = (sa.func.tupleElement(ranges, number_literal(i)) for i in (1, 2))
             instant = facts.c.grain * number_literal(GRAIN_STRETCH) + facts.c.bucket
             group = sa.func.roundDown(instant, starts)
-            # Spans include what is between the ranges.
+            # Spans include rows between the ranges.
             conditions.append(instant < sa.func.transform(group, starts, ends, number_literal(0)))
         sums = tuple(self._measure_sum(each).label(each.name) for each in read.measures)
         row_id: sa.ColumnElement[Any] = sa.null()
@@ -144,7 +144,7 @@ class ClickHouse:
 def organization_condition(
     dialect: ClickHouse, plan: QueryPlan
 ) -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the condition of a row to belong to the organizations of a plan."""
+    """Return the conditions that a row belongs to the organizations of a plan: one, or none."""
     if plan.organizations is OrganizationFilter.ONE:
         return (facts.c.org_id == sa.bindparam("org_id"),)
     if plan.organizations is OrganizationFilter.SOME:
@@ -187,7 +187,7 @@ def span_name(grain: int) -> str:
 
 
 def cover(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return two spans that cover ranges: all that is before the widest gap, and all after it."""
+    """Return two spans that cover ranges: one up to the widest gap between them, one after it."""
     ordered = sorted(each for each in ranges if each[0] < each[1])
     if not ordered:
         return [(0, 0)] * SPANS
@@ -207,7 +207,7 @@ def number_literal(number: int) -> sa.ColumnElement[int]:
 
 
 def on_number_line(ranges: Iterable[TimeRange]) -> list[TimeRange]:
-    """Return ranges in the place of their grain on the number line of all grains."""
+    """Return ranges moved to the part of the number line that is their grain's: `GRAIN_STRETCH`."""
     return [
         each._replace(
             start=each.grain * GRAIN_STRETCH + each.start,

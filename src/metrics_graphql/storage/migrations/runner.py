@@ -76,14 +76,14 @@ async def schema_status(database: Database) -> SchemaStatus:
 
     Raises:
         Unavailable: the database cannot be reached.
-        TimedOut: it does not answer before the deadline.
+        TimedOut: it does not respond before the deadline.
     """
     if not database.exists():
         return SchemaStatus.MISSING
     try:
         rows = await database.fetch(select_revision(database.dialect), {})
     except Unavailable:
-        # An error of a database without tables, or of one that cannot answer.
+        # An error of a database without tables, or of one that is unavailable.
         async with enforce_deadline(), database.connect() as connection:
             if await connection.run_sync(read_revision) is not None:
                 raise
