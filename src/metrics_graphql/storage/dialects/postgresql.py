@@ -235,7 +235,10 @@ class PostgreSQL(RollupDialect):
         self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict
     ) -> CompiledStatement:
         """Return an insert of any number of rows, bound as an array for each column."""
-        arrays = [array_parameter(column) for column in table.c]
+        arrays = [
+            sa.bindparam(column.name, type_=postgresql.ARRAY(element_type(column)))
+            for column in table.c
+        ]
         names = [column.name for column in table.c]
         rows = sa.func.unnest(*arrays).table_valued(*names).render_derived(name="new")
         insert = postgresql.insert(table).from_select(names, sa.select(*rows.c))
@@ -247,7 +250,7 @@ class PostgreSQL(RollupDialect):
         """Send all rows in one statement, by column."""
         if not rows:
             return 0
-        columns = tuple(map(array_value, zip(*rows, strict=True)))
+        columns = tuple(map(list, zip(*rows, strict=True)))
         return (await connection.exec_driver_sql(insert.sql, columns)).rowcount
 
 
@@ -269,17 +272,6 @@ class PostgreSQLReader(PooledReader):
         return not connection.is_closed()
 
 
-def array_parameter(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
-    """Return the parameter for the values of a column, as `array_value` binds them."""
-    if isinstance(column.type, sa.Text):
-        return sa.bindparam(column.name, type_=postgresql.ARRAY(sa.Text))
-    literal = sa.bindparam(column.name, type_=sa.Text)
-    return sa.cast(literal, postgresql.ARRAY(column.type))
-
-
-def array_value(values: Sequence[Any]) -> list[str | None] | str:
-    """Return texts as they are, and numbers as the literal of an array.
-
-    asyncpg takes several times as long to encode the numbers of an array.
-    """
-    return f"{{{','.join(map(str, values))}}}" if isinstance(values[0], int) else list(values)
+def element_type(column: sa.Column[Any]) -> sa.types.TypeEngine[Any]:
+    """Return the type of the elements in an array of a column's values, without a collation."""
+    return sa.Text() if isinstance(column.type, sa.Text) else column.type
