@@ -212,6 +212,12 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
 on_every_engine = pytest.mark.engines("sqlite", "postgresql", "clickhouse")
 """For tests of ingest and queries, which ClickHouse supports, too."""
 
+
+def reads_sessions(sql: str) -> bool:
+    """Return whether a statement reads sessions or roll-ups: in ClickHouse, those in `facts`."""
+    return "facts" in sql or ("created_at" in sql and "sessions" in sql)
+
+
 only_clickhouse = pytest.mark.engines("clickhouse")
 
 only_sqlite = pytest.mark.engines("sqlite")

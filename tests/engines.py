@@ -100,8 +100,10 @@ class PostgreSQLServer:
     def _execute(self, sql: str) -> None:
         async def execute() -> None:
             connection: Any = await asyncpg.connect(self._url_of("postgres"))
-            await connection.execute(sql)
-            await connection.close()
+            try:
+                await connection.execute(sql)
+            finally:
+                await connection.close()
 
         asyncio.run(execute())
 

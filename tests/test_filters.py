@@ -112,7 +112,5 @@ def test_the_source_of_each_filter_is_recorded(
 
     assert {line["data_source"] for line in lines} <= {"rollups", "raw"}
     assert rolled_up == {
-        names
-        for names in combined
-        if not gateway.sessions_url and (len(names) < 2 or by_category.issuperset(names))
+        names for names in combined if len(names) < 2 or by_category.issuperset(names)
     }

@@ -65,7 +65,7 @@ def test_a_request_has_a_span_with_a_child_span_for_each_statement(
         "http.response.status_code": 200,
         "http.route": "/graphql",
         "metrics_graphql.endpoint": "graphql",
-        "metrics_graphql.data_source": "raw" if gateway.sessions_url else "rollups",
+        "metrics_graphql.data_source": "rollups",
         "metrics_graphql.request_id": response.headers["x-request-id"],
         "metrics_graphql.org": "org-1",
         "enduser.id": service_user.service_user_id,
