@@ -194,6 +194,8 @@ def v3_server(
     """Run a server below a path prefix for the duration of the block; over TLS with a key."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
+        # Clients connect before the thread has started the server.
+        listener.listen()
         origin = "https://localhost" if key else "http://127.0.0.1"
         server = V3Server(f"{origin}:{listener.getsockname()[1]}{prefix}")
 
