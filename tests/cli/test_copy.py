@@ -207,7 +207,7 @@ def test_pages_split_sessions_of_the_same_second(
             await migrate(target)
             pages = clickhouse_copy.copy_organization(source, target, "org-0")
             sizes = [size async for size in pages]
-            periods = (await clickhouse_copy.copied_periods(source))["org-0"]
+            periods = (await clickhouse_copy.periods_to_compare(source))["org-0"]
             assert not await clickhouse_copy.compare_organization(source, target, "org-0", periods)
             return sizes
 

@@ -53,7 +53,7 @@ async def copy_sessions(source: Database, target_url: str, *, as_json: bool) -> 
         with progress_bar() as bar:
             sizes = {
                 org_id: await clickhouse_copy.count_sessions(source, org_id)
-                for org_id in await clickhouse_copy.copied_periods(source)
+                for org_id in await clickhouse_copy.periods_to_compare(source)
             }
             task = bar.add_task("Copying", total=sum(sizes.values()))
             for org_id in sizes:
@@ -61,7 +61,7 @@ async def copy_sessions(source: Database, target_url: str, *, as_json: bool) -> 
                     bar.advance(task, page_size)
                     copied += page_size
             # Read again: sessions may have been loaded since.
-            periods = await clickhouse_copy.copied_periods(source)
+            periods = await clickhouse_copy.periods_to_compare(source)
             for org_id in bar.track(periods, description="Comparing"):
                 differences += await clickhouse_copy.compare_organization(
                     source, target, org_id, periods[org_id]

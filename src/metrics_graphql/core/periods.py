@@ -106,7 +106,7 @@ class TimePeriod(NamedTuple):
             if finer is None:
                 first, last = -(-start // grain) * grain, end // grain * grain
             else:
-                first, last = round_up(start, grain), -round_up(-end, grain)
+                first, last = round_half_up(start, grain), -round_half_up(-end, grain)
                 ends = abs(start - first) + abs(end - last)
                 if ends // finer + (last - first) // grain >= (end - start) // finer:
                     break
@@ -118,7 +118,7 @@ class TimePeriod(NamedTuple):
         return [each for each in segments if each.start < each.end]
 
 
-def round_up(instant: int, grain: int) -> int:
+def round_half_up(instant: int, grain: int) -> int:
     """Return the multiple of a grain that is nearest to an instant; the later one in a tie."""
     return (instant + grain // 2) // grain * grain
 

@@ -65,7 +65,7 @@ def read_rollups(  # noqa: PLR0913 - what to read
     """
     table = dimension.table
     conditions, keys = organization_read(plan.organizations, table.c.org_id)
-    if dimension.code is not None:
+    if "scope" in table.c:
         # A parameter: with a literal, PostgreSQL could choose the partial index by time for an id,
         # and does so in a table that was not analyzed.
         conditions = (*conditions, table.c.scope == dimension.code)

@@ -1,6 +1,6 @@
 """The roll-ups, and what a batch of changed sessions adds to them. Contains no SQL."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from operator import add, itemgetter
@@ -30,8 +30,8 @@ class RollupDimension(NamedTuple):
     """The fields of a session, besides `org_id`, that queries can filter and group by."""
     grains: tuple[int, ...]
     """The lengths of buckets in seconds, coarsest first."""
-    code: int | None = None
-    """The value of the column `scope`; None if the table has no such column."""
+    code: int
+    """The value of the column `scope`, if the table has one."""
 
     @property
     def id_field(self) -> str | None:
@@ -53,11 +53,11 @@ USER: Final = id_dimension(1, "user_id", THIRTY_DAYS, FIVE_DAYS, DAY)
 SERVICE_USER: Final = id_dimension(2, "service_user_id", THIRTY_DAYS, FIVE_DAYS, DAY)
 PLAYBOOK: Final = id_dimension(3, "playbook_id", THIRTY_DAYS, DAY)
 CATEGORY: Final = RollupDimension(
-    category_rollups, BASE_MEASURES, frozenset(CATEGORY_FIELDS), (THIRTY_DAYS, DAY)
+    category_rollups, BASE_MEASURES, frozenset(CATEGORY_FIELDS), (THIRTY_DAYS, DAY), 4
 )
 ROLLUP_DIMENSIONS: Final = (ORGANIZATION, USER, SERVICE_USER, PLAYBOOK, CATEGORY)
 """In order of preference: a query is answered from the first one that has its fields."""
-ID_DIMENSIONS: Final = tuple(each for each in ROLLUP_DIMENSIONS if each.code is not None)
+ID_DIMENSIONS: Final = tuple(each for each in ROLLUP_DIMENSIONS if each.table is rollups)
 """The dimensions of the table `rollups`. A code is an index of this tuple."""
 
 
@@ -140,8 +140,8 @@ def _add(buckets: Buckets, group: Group, bucket: int, deltas: Sequence[int]) -> 
 
 def _rows(
     dimension: RollupDimension, finest: Buckets
-) -> Iterator[tuple[Group, int, int, Sequence[int]]]:
-    """Yield group, grain, bucket and deltas of all grains. The coarser ones are sums of the finer.
+) -> list[tuple[Group, int, int, Sequence[int]]]:
+    """Return group, grain, bucket and deltas of all grains. The coarser ones are sums of the finer.
 
     They are in the order of group, grain and bucket. Deltas of zero are left out.
     """
@@ -156,7 +156,7 @@ def _rows(
         for (group, bucket), deltas in buckets.items()
         if any(deltas)
     ]
-    return iter(sorted(rows))
+    return sorted(rows)
 
 
 def _fields_compared_with(*types: type) -> tuple[int, ...]:

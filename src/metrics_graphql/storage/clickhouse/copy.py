@@ -34,7 +34,7 @@ LAST: Final[PageCursor] = (MAX_INSTANT + 1, "")
 ALL_TIME: Final = TimePeriod(MIN_INSTANT, MAX_INSTANT)
 
 
-async def copied_periods(source: Database) -> dict[str, list[TimePeriod]]:
+async def periods_to_compare(source: Database) -> dict[str, list[TimePeriod]]:
     """Return the periods to compare for each organization with sessions: all time, each 30 days.
 
     Raises:

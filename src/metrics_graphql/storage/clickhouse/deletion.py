@@ -12,6 +12,7 @@ from metrics_graphql.storage.clickhouse.facts import facts
 from metrics_graphql.storage.clickhouse.snapshot import select_versions
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect
 from metrics_graphql.storage.dialects.clickhouse import ClickHouse
+from metrics_graphql.storage.ingest import SessionKey
 from metrics_graphql.storage.session_store import Deletion
 
 DIALECT: Final = ClickHouse()
@@ -52,14 +53,18 @@ async def replace_sessions(
     Returns how many were replaced. A session whose replacement is None is taken back.
     """
     statement = select_matching(DIALECT, frozenset(values))
-    replaced = 0
+    replaced, before = 0, set[SessionKey]()
     while True:
         snapshot = await chain.read(statement, {**values, "limit": BATCH_SIZE}, org_id)
-        changes = [Change(each, replacement(each.session)) for each in snapshot.stored.values()]
-        if not changes:
+        replaced += len(before - snapshot.stored.keys())
+        if not snapshot.stored:
             return replaced
-        if await chain.append(snapshot, changes):
-            replaced += len(changes)
+        # What it did not append, because another writer was faster, is read again.
+        await chain.append(
+            snapshot,
+            [Change(each, replacement(each.session)) for each in snapshot.stored.values()],
+        )
+        before = set(snapshot.stored)
 
 
 @lru_cache

@@ -20,7 +20,7 @@ from metrics_graphql.storage.clickhouse.tables import (
     CHANGES_VIEW,
     FACT_COLUMNS,
     create_tables,
-    value_of,
+    value_sql,
 )
 from metrics_graphql.storage.schema import SchemaMismatch, SchemaStatus
 from metrics_graphql.storage.tables import STORED_MEASURES
@@ -95,8 +95,8 @@ async def move_sessions(client: ClickHouseClient, old_columns: frozenset[str]) -
     for (org_id,) in rows:
         for start, end in await list_blocks(client, org_id):
             for lane in chain.lanes_of(org_id):
-                place = f"{in_lane(chain, lane, org_id)} AND {missing(org_id, start, end)}"
-                await move_block(chain, client, lane, f"{select} WHERE {place}")
+                condition = f"{in_lane(chain, lane, org_id)} AND {not_moved(org_id, start, end)}"
+                await move_block(chain, client, lane, f"{select} WHERE {condition}")
     differing = await compare(client, select)
     if differing:
         raise SchemaMismatch(
@@ -144,7 +144,7 @@ def in_lane(chain: Chain, lane: int, org_id: str) -> str:
     return f"CRC32(session_id) % {len(lanes)} = {lanes.index(lane)}"
 
 
-def missing(org_id: str, start: int, end: int) -> str:
+def not_moved(org_id: str, start: int, end: int) -> str:
     """Return the condition that sessions are of a period, and were not moved yet."""
     organization = f"org_id = {format_str(org_id)}"
     moved = (
@@ -167,7 +167,7 @@ async def move_block(chain: Chain, client: ClickHouseClient, lane: int, select: 
 async def compare(client: ClickHouseClient, select: str) -> list[str]:
     """Return the organizations for which a measure of some 30 days differs in the new tables."""
     names = [measure.name for measure in STORED_MEASURES]
-    values = ", ".join(f"sum({value_of(each)}) AS {each.name}" for each in STORED_MEASURES)
+    values = ", ".join(f"sum({value_sql(each)}) AS {each.name}" for each in STORED_MEASURES)
     old = await client.execute(
         f"SELECT org_id, created_at - positiveModulo(created_at, {THIRTY_DAYS}) AS start, {values}"
         f" FROM (SELECT *, 1 AS n FROM ({select})) AS source GROUP BY org_id, start"

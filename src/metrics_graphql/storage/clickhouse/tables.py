@@ -47,31 +47,31 @@ its `acus` are the number of rows in its block."""
 
 DEDUPLICATION_WINDOW: Final = 10_000
 """Blocks whose tokens a server stores, to refuse a second block with the same token."""
-PACKED: Final = "CODEC(T64, ZSTD(1))"
-SORTED: Final = "CODEC(Delta, ZSTD(1))"
-TEXT: Final = "CODEC(ZSTD(1))"
+NUMBER_CODEC: Final = "CODEC(T64, ZSTD(1))"
+SORTED_CODEC: Final = "CODEC(Delta, ZSTD(1))"
+TEXT_CODEC: Final = "CODEC(ZSTD(1))"
 FACT_TYPES: Final[dict[str, str]] = {
-    "org_id": f"LowCardinality(String) {TEXT}",
-    "scope": f"Int8 {TEXT}",
-    "grain": f"UInt32 {TEXT}",
-    "bucket": f"Int64 {SORTED}",
-    "scope_id": f"LowCardinality(String) {TEXT}",
-    "session_id": f"String {TEXT}",
-    "version": f"UInt64 {SORTED}",
-    "n": f"Int64 {PACKED}",
-    **{name: f"{CHANGE_TYPES[name]} {TEXT}" for name in ATTRIBUTES},
-    **{measure.name: f"Int64 {PACKED}" for measure in STORED_MEASURES},
+    "org_id": f"LowCardinality(String) {TEXT_CODEC}",
+    "scope": f"Int8 {TEXT_CODEC}",
+    "grain": f"UInt32 {TEXT_CODEC}",
+    "bucket": f"Int64 {SORTED_CODEC}",
+    "scope_id": f"LowCardinality(String) {TEXT_CODEC}",
+    "session_id": f"String {TEXT_CODEC}",
+    "version": f"UInt64 {SORTED_CODEC}",
+    "n": f"Int64 {NUMBER_CODEC}",
+    **{name: f"{CHANGE_TYPES[name]} {TEXT_CODEC}" for name in ATTRIBUTES},
+    **{measure.name: f"Int64 {NUMBER_CODEC}" for measure in STORED_MEASURES},
 }
 FACT_COLUMNS: Final = tuple(FACT_TYPES)
 CHANGE_COLUMNS: Final = tuple(CHANGE_TYPES)
 
 SOURCE: Final = sa.table("source", *(sa.column(name) for name in CHANGE_TYPES))
-LITERALS: Final = ClickHouseDialect()
+LITERAL_DIALECT: Final = ClickHouseDialect()
 
 
 def to_sql(expression: sa.ClauseElement) -> str:
     """Return an expression with its values as literals, as DDL needs it."""
-    return str(expression.compile(dialect=LITERALS, compile_kwargs={"literal_binds": True}))
+    return str(expression.compile(dialect=LITERAL_DIALECT, compile_kwargs={"literal_binds": True}))
 
 
 def column_list(types: dict[str, str]) -> str:
@@ -165,7 +165,7 @@ def select_facts(source: str, condition: str = "1") -> str:
         "toInt64(source.n) AS n",
         *ATTRIBUTES,
         *(f"{category_sql(field)} AS category_{field}" for field in CATEGORIES),
-        *(f"{value_of(each)} AS {each.name}" for each in STORED_MEASURES),
+        *(f"{value_sql(each)} AS {each.name}" for each in STORED_MEASURES),
     )
     attributes = (
         f"any(if(scope = {SESSION_SCOPE}, changed.{name}, {attribute_of_rollup(name)})) AS {name}"
@@ -174,7 +174,7 @@ def select_facts(source: str, condition: str = "1") -> str:
     sums = (f"sum(changed.{each.name}) AS {each.name}" for each in STORED_MEASURES)
     bucket = "changed.created_at - positiveModulo(changed.created_at, greatest(grain, 1))"
     return (
-        f"WITH {id_of('changed', 'scope')} AS id"
+        f"WITH {id_sql('changed', 'scope')} AS id"
         " SELECT changed.org_id AS org_id, key.1 AS scope, key.2 AS grain,"
         f" if(scope < 0, changed.created_at, {bucket}) AS bucket,"
         " assumeNotNull(id) AS scope_id,"
@@ -189,7 +189,7 @@ def select_facts(source: str, condition: str = "1") -> str:
     )
 
 
-def recount() -> str:
+def select_mismatches() -> str:
     """Return the statement for the roll-ups that differ from the sessions of `org_id`.
 
     It reads those from `start` to `end`, in one scan: versions of sessions add to the keys of their
@@ -197,9 +197,9 @@ def recount() -> str:
     """
     is_session = f"source.scope = {SESSION_SCOPE}"
     categories = ", ".join(f"{category_sql(each)} AS category_{each}" for each in CATEGORIES)
-    own_id = f"if({is_session}, {id_of('source', 'key_scope')}, source.scope_id::String)"
+    own_id = f"if({is_session}, {id_sql('source', 'key_scope')}, source.scope_id::String)"
     sums = (
-        f"sum(if({is_session}, {recounted(each)}, -source.{each.name})) AS lacks_{each.name}"
+        f"sum(if({is_session}, {recounted_sql(each)}, -source.{each.name})) AS lacks_{each.name}"
         for each in STORED_MEASURES
     )
     differs = " OR ".join(f"lacks_{each.name} != 0" for each in STORED_MEASURES)
@@ -216,7 +216,7 @@ def recount() -> str:
     )
 
 
-def recounted(measure: Measure) -> str:
+def recounted_sql(measure: Measure) -> str:
     """Return the SQL that computes a measure from a version of a session in `facts`."""
     if measure.adds is not None:
         return f"source.{measure.name}"
@@ -224,7 +224,7 @@ def recounted(measure: Measure) -> str:
     return "source.n" if condition is None else f"if({to_sql(condition)}, source.n, 0)"
 
 
-def key_tuple(scope: int | None, grain: int) -> str:
+def key_tuple(scope: int, grain: int) -> str:
     """Return the SQL tuple of a scope and a grain."""
     return f"(toInt8({scope}), toUInt32({grain}))"
 
@@ -235,7 +235,7 @@ def rollup_keys() -> str:
     return ", ".join(keys)
 
 
-def id_of(relation: str, scope: str) -> str:
+def id_sql(relation: str, scope: str) -> str:
     """Return the SQL for the id of a session in a scope; null if it has no roll-ups there."""
     category = ", '/', ".join(
         f"category_{field}" if field in CATEGORIES else f"toString(toUInt8({relation}.{field}))"
@@ -263,7 +263,7 @@ def attribute_of_rollup(field: str) -> str:
     return f"if(scope = {CATEGORY.code}, {value}, {nothing})"
 
 
-def value_of(measure: Measure) -> str:
+def value_sql(measure: Measure) -> str:
     """Return the SQL for what a change adds to a measure."""
     condition = measure_condition(measure.condition, SOURCE.c)
     value = "toInt64(source.n)" if measure.adds is None else f"source.n * source.{measure.adds}"

@@ -25,7 +25,7 @@ from metrics_graphql.storage.clickhouse.snapshot import (
     parse_versions,
     select_versions,
 )
-from metrics_graphql.storage.clickhouse.tables import FACT_COLUMNS, FACT_TYPES, recount
+from metrics_graphql.storage.clickhouse.tables import FACT_COLUMNS, FACT_TYPES, select_mismatches
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect
 from metrics_graphql.storage.dialects.clickhouse import number_literal
 from metrics_graphql.storage.session_store import VerificationUnit
@@ -33,8 +33,10 @@ from metrics_graphql.storage.tables import CATEGORY_FIELDS, STORED_MEASURES
 
 MAX_SAMPLED_SESSIONS: Final = 100_000
 """Sessions in a unit that takes little time to verify."""
-Lane = tuple[list[StoredVersion], list[tuple[Marker, int]]]
+LaneDamage = tuple[list[StoredVersion], list[tuple[Marker, int]]]
 """The versions of damaged sessions, and the markers with their counts."""
+MISMATCHES: Final = CompiledStatement(select_mismatches(), VerificationUnit._fields, {})
+"""The statement for the roll-ups of a unit that differ."""
 
 
 async def list_units(client: ClickHouseClient) -> list[VerificationUnit]:
@@ -84,7 +86,7 @@ def is_of_organization(unit: VerificationUnit) -> bool:
     return unit.start == MIN_INSTANT
 
 
-async def find_damage(chain: Chain, client: ClickHouseClient, org_id: str) -> dict[int, Lane]:
+async def find_damage(chain: Chain, client: ClickHouseClient, org_id: str) -> dict[int, LaneDamage]:
     """Return the damage in each lane of an organization where a block was stored twice.
 
     Raises:
@@ -93,7 +95,7 @@ async def find_damage(chain: Chain, client: ClickHouseClient, org_id: str) -> di
     lanes = chain.lanes_of(org_id)
     rows = await client.fetch(select_damage(client.dialect), {"org_id": org_id, "lanes": lanes})
     versions, markers = parse_versions(rows)
-    damaged: defaultdict[int, Lane] = defaultdict(lambda: ([], []))
+    damaged: defaultdict[int, LaneDamage] = defaultdict(lambda: ([], []))
     for version in versions:
         session = version.session
         damaged[chain.lane_of((session.org_id, session.session_id))][0].append(version)
@@ -106,7 +108,7 @@ async def find_damage(chain: Chain, client: ClickHouseClient, org_id: str) -> di
     }
 
 
-def describe_damage(org_id: str, damage: dict[int, Lane]) -> list[str]:
+def describe_damage(org_id: str, damage: dict[int, LaneDamage]) -> list[str]:
     """Describe each session that does not count once, and each lane without one marker."""
     sessions = sorted({each.session.session_id for found, _ in damage.values() for each in found})
     lanes = [lane for lane, (_, counted) in damage.items() if [n for _, n in counted] != [1]]
@@ -150,7 +152,7 @@ async def find_mismatches(
     Raises:
         Unavailable: ClickHouse is unavailable.
     """
-    return await client.fetch(select_mismatches(), unit._asdict())
+    return await client.fetch(MISMATCHES, unit._asdict())
 
 
 def describe_mismatch(org_id: str, row: Sequence[Any]) -> str:
@@ -238,10 +240,3 @@ def select_damage(dialect: Dialect) -> CompiledStatement:
     return dialect.compile(
         select_versions(sa.and_(of_organization, facts.c.session_id.in_(damaged)))
     )
-
-
-@lru_cache
-def select_mismatches() -> CompiledStatement:
-    """Return the statement for the roll-ups of a unit that differ."""
-    names = ("org_id", "start", "end")
-    return CompiledStatement(recount(), names, {})

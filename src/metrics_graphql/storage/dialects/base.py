@@ -154,11 +154,8 @@ class Dialect(Hashable, Protocol):
     def bind_ranges(self, ranges: Collection[TimeRange]) -> dict[str, object]:
         """Return the parameters for the time ranges of a statement, by name."""
 
-    def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int | None], Iterable[int]]:
-        """Return the function from a group key to the indexes of its queries.
-
-        The key is None where no row matched.
-        """
+    def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:
+        """Return the function from a group key to the indexes of its queries."""
 
     def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """Return the sum of an integer column, as an integer."""

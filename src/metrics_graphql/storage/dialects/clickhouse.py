@@ -97,7 +97,7 @@ class ClickHouse:
         elif read.plan.filters:
             (name,) = read.plan.filters
             conditions.append(self.in_ids(facts.c.scope_id, name))
-        return sa.and_(*in_spans(dimension.code or 0, grain), *conditions)
+        return sa.and_(*in_spans(dimension.code, grain), *conditions)
 
     def _measure_sum(self, measure: Measure) -> sa.ColumnElement[int]:
         """Return the sum of a measure; a remainder is the difference of other sums."""
@@ -120,11 +120,11 @@ class ClickHouse:
         spans = {span_name(grain): cover(by_grain[grain]) for grain in GRAINS}
         return {"ranges": list(disjoint_ranges(on_number_line(ranges))) or [(0, 0)], **spans}
 
-    def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int | None], Iterable[int]]:
+    def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:
         """Return a look-up of the queries of a disjoint range; the key of a single query is 0."""
         disjoint = disjoint_ranges(on_number_line(ranges))
         queries = {start: indexes for (start, _), indexes in disjoint.items()}
-        return lambda group: queries.get(group or 0, (0,))
+        return lambda group: queries.get(group, (0,))
 
     def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """Return the sum, which is an integer."""

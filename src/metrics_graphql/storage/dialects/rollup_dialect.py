@@ -95,10 +95,10 @@ class RollupDialect(ABC):
         rows = self.join_rows(ids, read, [*conditions, column == ids.c.id])
         return rows.select.with_only_columns(*(rows.columns[each.name] for each in column.table.c))
 
-    def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int | None], Iterable[int]]:
-        """Return the group key itself as the index of a query; 0 where no row matched."""
+    def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:
+        """Return the group key itself as the index of a query."""
         del ranges
-        return lambda group: (group or 0,)
+        return lambda group: (group,)
 
     def floor_divide(
         self, dividend: sa.ColumnElement[int], divisor: sa.ColumnElement[int]
