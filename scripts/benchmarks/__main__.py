@@ -38,6 +38,7 @@ OnPostgres = Annotated[
 ]
 Row = dict[str, Any]
 Measure = Callable[[Path, int], Coroutine[Any, Any, list[Row]]]
+MeasureServed = Callable[[Path, str, int], Coroutine[Any, Any, list[Row]]]
 
 
 @app.command("core")
@@ -107,8 +108,7 @@ def run_overload(
     on_postgres: OnPostgres = False,
 ) -> None:
     """Goodput, latencies and refusals in closed loops, and in open ones up to 5 x capacity."""
-    with databases(folder, on_postgres=on_postgres) as (where, url_of):
-        rows = uvloop.run(overload.measure(where, url_of(size), size))
+    rows = measure_served(overload.measure, size, folder, on_postgres=on_postgres)
     show(rows, json_file)
     print_lines(overload.conclusions(rows))
 
@@ -122,23 +122,15 @@ def run_http(
     on_postgres: OnPostgres = False,
 ) -> None:
     """Requests per second of both APIs, against FastAPI, Strawberry and bare ASGI."""
-    with databases(folder, on_postgres=on_postgres) as (where, url_of):
-        rows = uvloop.run(http.measure(where, url_of(size), size))
-    show(rows, json_file)
+    show(measure_served(http.measure, size, folder, on_postgres=on_postgres), json_file)
 
 
 @app.command("repeated")
 def run_repeated(
-    size: Size = 1_000_000,
-    folder: Folder = None,
-    json_file: Json = None,
-    *,
-    on_postgres: OnPostgres = False,
+    size: Size = 1_000_000, json_file: Json = None, *, on_postgres: OnPostgres = False
 ) -> None:
     """Latency of a repeated dashboard while another process loads sessions."""
-    with databases(folder, on_postgres=on_postgres) as (where, url_of):
-        rows = uvloop.run(repeated.measure(where, url_of(size), size))
-    show(rows, json_file)
+    show(measure_served(repeated.measure, size, None, on_postgres=on_postgres), json_file)
 
 
 @app.command("faults")
@@ -188,6 +180,14 @@ def databases(
             yield where, lambda _size: server.new_database(where)
         else:
             yield where, lambda size: f"sqlite:///{where / f'benchmark-{size}.db'}"
+
+
+def measure_served(
+    measure: MeasureServed, size: int, folder: Path | None, *, on_postgres: bool
+) -> list[Row]:
+    """Return the rows for one database with so many sessions."""
+    with databases(folder, on_postgres=on_postgres) as (where, url_of):
+        return uvloop.run(measure(where, url_of(size), size))
 
 
 def measure_each(measure: Measure, sizes: str, folder: Path | None) -> list[Row]:

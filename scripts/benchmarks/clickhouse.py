@@ -19,6 +19,7 @@ from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Rows
 from metrics_graphql.storage.dialects.clickhouse import ClickHouse
 from metrics_graphql.storage.session_store import SessionStore, StatementReader
 from metrics_graphql.storage.totals import fetch_metrics
+from scripts.benchmarks.core import growth
 from scripts.benchmarks.dataset import (
     ORG,
     PLAYBOOKS,
@@ -40,6 +41,7 @@ MAX_SECONDS: Final = 20.0
 LATE: Final = 10
 """One in so many sessions is updated later."""
 UPDATES: Final = 14_000
+"""Late updates that are stored in small batches."""
 QUERY_TIMES: Final = "Queries of an unaligned year, all measures"
 
 
@@ -92,12 +94,9 @@ async def measure(file: Path, clickhouse_url: str, size: int) -> Tables:
 def conclusions(tables: Tables) -> Iterator[str]:
     """Yield how the time of each query grows from the smallest size to the largest."""
     rows = [row for row in tables[QUERY_TIMES] if row["state"] == "merged"]
-    small, large = min(row["sessions"] for row in rows), max(row["sessions"] for row in rows)
     for what in dict.fromkeys(row["query"] for row in rows):
         by_size = {row["sessions"]: row for row in rows if row["query"] == what}
-        for column in ("SQLite ms", "ClickHouse ms", "scan ms"):
-            ratio = by_size[large][column] / by_size[small][column]
-            yield f"{what}, {column[:-3]}: {ratio:.2f} times as long for {large:,} as for {small:,}"
+        yield from growth(what, by_size, ("SQLite ms", "ClickHouse ms", "scan ms"))
 
 
 async def fill_sqlite(engines: Engines) -> Row:
@@ -208,11 +207,11 @@ async def update_rows(engines: Engines) -> list[Row]:
     ][::LATE]
     sqlite = DatabaseSessionStore(engines.sqlite)
     clickhouse = ClickHouseSessionStore(engines.clickhouse, engines.sqlite)
-    few = min(UPDATES, len(updates) // 2)
+    count = min(UPDATES, len(updates) // 2)
     loads: list[tuple[SessionStore, int, list[SessionUpdate]]] = [
-        (sqlite, sqlite.batch_size, updates[:few]),
-        (clickhouse, sqlite.batch_size, updates[:few]),
-        (clickhouse, clickhouse.batch_size, updates[few:]),
+        (sqlite, sqlite.batch_size, updates[:count]),
+        (clickhouse, sqlite.batch_size, updates[:count]),
+        (clickhouse, clickhouse.batch_size, updates[count:]),
     ]
     rows = []
     for store, batch_size, part in loads:

@@ -2,7 +2,7 @@
 
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, closing
 from random import Random
 from statistics import median
@@ -55,15 +55,15 @@ async def measure(url: str, size: int) -> list[Row]:
 def conclusions(rows: list[Row]) -> Iterator[str]:
     """Yield how the time of a year grows from the smallest size to the largest."""
     year = {row["sessions"]: row for row in rows if row["days"] == 365}  # noqa: PLR2004 - a year
-    yield from growth(year, ["storage ms", "storage, whole hours ms"])
+    yield from growth("365 days", year, ["storage ms", "storage, whole hours ms"])
 
 
-def growth(by_size: dict[int, Row], columns: list[str]) -> Iterator[str]:
+def growth(query: str, by_size: dict[int, Row], columns: Iterable[str]) -> Iterator[str]:
     """Yield the ratio of each column at the largest size to that at the smallest."""
     small, large = min(by_size), max(by_size)
     for name in columns:
         ratio = by_size[large][name] / by_size[small][name]
-        yield f"365 days, {name[:-3]}: {ratio:.2f} times as long for {large:,} as for {small:,}"
+        yield f"{query}, {name[:-3]}: {ratio:.2f} times as long for {large:,} as for {small:,}"
 
 
 def queries(days: int, unit: int) -> Iterator[SessionMetricsQuery]:

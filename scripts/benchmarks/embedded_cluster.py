@@ -63,11 +63,15 @@ async def measure(folder: Path, scenario: Scenario) -> list[Row]:
     with closing(socket.socket()) as unresponsive:
         unresponsive.bind(("127.0.0.1", 0))
         unresponsive.listen()
-        port = unresponsive.getsockname()[1]
-        with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))
-            refusing = unused.getsockname()[1]
-        clusters = {"single": [], "refusing": [refusing], "unresponsive": [port]}
+        unresponsive_port = unresponsive.getsockname()[1]
+        with socket.socket() as closed:
+            closed.bind(("127.0.0.1", 0))
+            refusing_port = closed.getsockname()[1]
+        clusters = {
+            "single": [],
+            "refusing": [refusing_port],
+            "unresponsive": [unresponsive_port],
+        }
         with closing(ClickHouseDatabases(url_of(folder, clusters))) as databases:
             rows = []
             for name, ports in clusters.items():

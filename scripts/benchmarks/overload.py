@@ -1,17 +1,14 @@
 """Load shedding: goodput, latencies and refusals under closed and open loops."""
 
 import json
-import os
 from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from metrics_graphql.core.periods import DAY
-from metrics_graphql.storage.database import Database
-from metrics_graphql.storage.service_users import create_service_user
-from scripts.benchmarks.dataset import ORG, START, YEAR, ensure_filled
+from scripts.benchmarks.dataset import ORG, START, YEAR
 from scripts.benchmarks.load_generator import LoadGenerator, Responses, percentile
-from tests.serving import served
+from scripts.benchmarks.served_dataset import served_dataset
 
 Row = dict[str, Any]
 SECONDS: Final = 6.0
@@ -60,20 +57,12 @@ REQUESTS: Final[Mapping[str, tuple[str, int]]] = {
 
 async def measure(folder: Path, url: str, size: int) -> list[Row]:
     """Return a row for each kind of request and each load, all on one server."""
-    async with Database(url) as database:
-        await ensure_filled(database, size)
-        token = (await create_service_user(database, "overload", tenant=ORG)).token
-    server_core, client_core = sorted(os.sched_getaffinity(0))[:2]
-    os.sched_setaffinity(0, {server_core})
-    with served(url, folder / "overload.log", rate_limit="none") as server:
-        os.sched_setaffinity(0, {client_core})
-        rows = [
+    async with served_dataset(folder, url, size) as (port, token):
+        return [
             {"requests": name, "load": load} | row_of(responses)
             for name, (query, length) in REQUESTS.items()
-            async for load, responses in under_loads(server.port, token, uncached(query, length))
+            async for load, responses in under_loads(port, token, uncached(query, length))
         ]
-    os.sched_setaffinity(0, {server_core, client_core})
-    return rows
 
 
 async def under_loads(

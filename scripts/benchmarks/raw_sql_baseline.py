@@ -18,7 +18,7 @@ from scripts.benchmarks.baselines import create_engine, is_authorized
 SIZES: Final = ("xs", "s", "m", "l", "xl")
 IN_PERIOD: Final = "org_id = :org AND created_at >= :after AND created_at < :before"
 TOTALS: Final = "0"
-"""The SQL expression that all sessions of a query have in common."""
+"""A constant: one group of all sessions."""
 BY_DAY: Final = f"(created_at - :after) / {DAY}"
 BY_USER: Final = "user_id"
 MAX_ROWS: Final = 25

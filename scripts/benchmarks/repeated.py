@@ -2,9 +2,10 @@
 
 import asyncio
 import multiprocessing
-import os
 import time
 import uuid
+from collections.abc import Generator
+from contextlib import contextmanager
 from itertools import count, islice
 from pathlib import Path
 from random import Random
@@ -16,12 +17,11 @@ from metrics_graphql.core.periods import DAY
 from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.ingest import upsert_sessions
-from metrics_graphql.storage.service_users import create_service_user
-from scripts.benchmarks.dataset import ORG, START, YEAR, ensure_filled, sessions
+from scripts.benchmarks.dataset import ORG, START, YEAR, sessions
 from scripts.benchmarks.http_requests import DASHBOARD, MEASURES, body_of
 from scripts.benchmarks.load import full_update
 from scripts.benchmarks.load_generator import LoadGenerator, percentile
-from tests.serving import served
+from scripts.benchmarks.served_dataset import served_dataset
 
 Row = dict[str, Any]
 SECONDS: Final = 15.0
@@ -32,28 +32,15 @@ PERIOD: Final = {"timeAfter": START + YEAR - 30 * DAY + 1_234, "timeBefore": STA
 
 
 async def measure(folder: Path, url: str, size: int) -> list[Row]:
-    """Return a row for each rate of batches, all on one server."""
-    async with Database(url) as database:
-        await ensure_filled(database, size)
-        token = (await create_service_user(database, "repeated", tenant=ORG)).token
-    server_core, client_core = sorted(os.sched_getaffinity(0))[:2]
-    os.sched_setaffinity(0, {server_core})
+    """Return a row for each rate of batches, all on one server. Adds sessions to the database."""
     body = body_of(DASHBOARD + MEASURES, {"org": ORG, "filters": PERIOD}).encode()
     rows = []
-    with served(url, folder / "repeated.log", rate_limit="none") as server:
-        os.sched_setaffinity(0, {client_core})
-        generator = LoadGenerator(server.port, token, lambda _number: body)
+    async with served_dataset(folder, url, size) as (port, token):
+        generator = LoadGenerator(port, token, lambda _number: body)
         await generator.closed_loop(CLIENTS, 1)
         for per_second in BATCHES_PER_SECOND:
-            loader = multiprocessing.get_context("spawn").Process(
-                target=load_batches, args=(url, per_second)
-            )
-            if per_second:
-                loader.start()
-            responses = await generator.closed_loop(CLIENTS, SECONDS)
-            if per_second:
-                loader.terminate()
-                loader.join()
+            with loading(url, per_second):
+                responses = await generator.closed_loop(CLIENTS, SECONDS)
             latencies = responses.latencies(200)
             rows.append(
                 {
@@ -66,8 +53,23 @@ async def measure(folder: Path, url: str, size: int) -> list[Row]:
                 }
             )
         generator.close()
-    os.sched_setaffinity(0, {server_core, client_core})
     return rows
+
+
+@contextmanager
+def loading(url: str, per_second: int) -> Generator[None]:
+    """Run a process that loads batches at a rate, until the block ends."""
+    if per_second == 0:
+        yield
+        return
+    context = multiprocessing.get_context("spawn")
+    process = context.Process(target=load_batches, args=(url, per_second))
+    process.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join()
 
 
 def load_batches(url: str, per_second: int) -> None:
