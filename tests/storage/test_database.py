@@ -1,6 +1,11 @@
 """`Database`: URLs, errors of the engine, and connections that end."""
 
 import asyncio
+import gc
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 
 import asyncpg
@@ -51,6 +56,46 @@ def test_every_read_is_observed(gateway: Gateway) -> None:
     assert "organizations" in " ".join(plan)
     assert observed[0].data_source == "none"
     assert all(each.seconds > 0 for each in observed)
+
+
+@pytest.fixture
+def no_garbage_collection() -> Generator[None]:
+    """Disable the collection of reference cycles."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@only_sqlite
+@pytest.mark.usefixtures("no_garbage_collection")
+@pytest.mark.parametrize("steps", range(6))
+def test_a_transaction_cancelled_while_it_reads_releases_its_lock(
+    gateway: Gateway, steps: int
+) -> None:
+    """At any step of the statement, in the driver's thread or on the event loop."""
+
+    async def read(is_reading: asyncio.Event) -> None:
+        async with gateway.database.transaction() as connection:
+            is_reading.set()
+            await connection.execute(sa.text("VALUES (1), (2)"))
+            await asyncio.sleep(60)
+
+    async def read_and_cancel() -> asyncio.Task[None]:
+        is_reading = asyncio.Event()
+        task = asyncio.create_task(read(is_reading))
+        await is_reading.wait()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+            time.sleep(0.005)  # noqa: ASYNC251 - only the thread of the driver continues
+        task.cancel()
+        await asyncio.wait([task])
+        return task
+
+    assert gateway.run(read_and_cancel()).cancelled()
+
+    path = gateway.database_url.partition("///")[2]
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as writer:
+        writer.execute("BEGIN IMMEDIATE")
 
 
 @only_postgresql

@@ -6,6 +6,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
@@ -129,6 +130,13 @@ class SQLite(RollupDialect):
             # fails at once, whatever the busy timeout. An IMMEDIATE one waits when it begins.
             if connection.get_execution_options().get("writes"):
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+        @sa.event.listens_for(engine.sync_engine, "invalidate")
+        def roll_back(connection: Any, _record: object, _error: object) -> None:  # noqa: ANN401 - the driver's class
+            # A cancelled statement leaves its cursor to the garbage collector. Until then, SQLite
+            # keeps the closed connection open, with the lock of its transaction.
+            with suppress(sqlite3.Error):
+                connection.rollback()
 
         return engine
 
