@@ -14,54 +14,61 @@ FILE: Final = Path(__file__).parents[1] / "docs" / "settings.md"
 INTRODUCTION: Final = """\
 # Settings
 
-Settings are environment variables. A file `.env` in the working directory may have some, too; the
-environment takes precedence. White space around a value is removed, and an empty value counts as
-unset. `scripts/write-settings-page` generates this page from
-[`settings.py`](../src/metrics_graphql/settings.py).
+A setting is a variable of the environment, or a line in the file `.env` in the working directory. If the
+environment and `.env` have the same variable, the environment takes precedence. White space around a value is
+removed. An empty variable counts as unset: the line in `.env` applies, or else the default.
 
-A setting that cannot be used ends any command with status 1 and one line, which names it and what it
-must be. A variable that is named like a setting, and is none, is a warning.
+If a value is invalid, every command that reads settings exits with status 1. The error is one line. It names
+the setting and describes the valid values. A variable that is probably a misspelled setting, such as every
+unknown `METRICS_*` variable, causes a warning.
+
+[`settings.py`](../src/metrics_graphql/settings.py) defines the settings. `scripts/write-settings-page` generates
+this page from it.
 
 | variable | default | meaning |
 |---|---|---|
 """
 NOTES: Final = """
-Time, rate and concurrency limits apply to each process.
+Limits of time, rate and concurrency apply [to each process](operating.md#workers).
+[Decision 4](decisions/0004-admission-control-and-load-shedding.md) defines an overload.
 
-`serve`, `demo`, `load` and `sync` create or upgrade a SQLite file. On a server, only
-`metrics-graphql migrate` does: see [Upgrading](upgrading.md).
+[Upgrading](upgrading.md#which-commands-create-and-upgrade-tables) lists the commands that create and upgrade the
+tables of a database.
 
 ## URLs
 
 | URL | database |
 |---|---|
-| `sqlite:///metrics.db` | A SQLite file in the working directory |
-| `sqlite:////var/lib/metrics/metrics.db` | A SQLite file by its absolute path, which is not percent-encoded. There are no parameters |
+| `sqlite:///metrics.db` | A SQLite file in the working directory. The URL has no parameters, and the path is not percent-encoded |
+| `sqlite:////var/lib/metrics/metrics.db` | A SQLite file by its absolute path |
 | `postgresql://user:password@host:5432/database?sslmode=require` | PostgreSQL: see [below](#postgresql) |
-| `clickhousedb://user:password@host:8443/database?secure=true` | ClickHouse, over HTTP. A parameter that begins with `ch_` is a setting of the server, like `ch_max_threads=4` |
+| `clickhousedb://user:password@host:8443/database?secure=true` | ClickHouse, over HTTP. A parameter that begins with `ch_` is a setting of the ClickHouse server, like `ch_max_threads=4` |
 
-A parameter with an unknown name is an error. In a user name or a password, write `@` as `%40`, `:` as
-`%3A`, `/` as `%2F`, `?` as `%3F` and `%` as `%25`.
+A parameter with an unknown name is an error. In the user name and the password of a URL, write `@` as `%40`, `:`
+as `%3A`, `/` as `%2F`, `?` as `%3F` and `%` as `%25`.
 
 ## PostgreSQL
 
-The URL and the `PG*` variables mean what they mean to libpq. What the URL leaves out, a service
-(`service=NAME`, `PGSERVICE`) or a variable provides, in the environment or in `.env`.
+The parameters of the URL and the `PG*` variables have the same meaning as in libpq. The URL takes precedence over
+a service (`service=NAME` or `PGSERVICE`), and a service over a `PG*` variable. The variables may be in the
+environment or in `.env`.
 
 | parameters | meaning |
 |---|---|
-| `host`, `port` | Also several, tried in order: `@one:5432,two:5433/` or `?host=one,two`. A host that begins with a slash is the directory of a Unix socket |
-| `user`, `password`, `passfile`, `dbname` | |
+| `host`, `port` | One host, or several hosts, which are tried in order: `@one:5432,two:5433/` or `?host=one,two`. A host that begins with a slash is the directory of a Unix socket |
+| `user`, `password`, `passfile`, `dbname` | The credentials and the database. The default user is the user of the operating system, and the default database has the name of the user |
 | `target_session_attrs`, `load_balance_hosts` | Which of several hosts to use |
-| `connect_timeout` | Seconds for each host, by default 5; 0: no limit |
-| `sslmode`, `sslnegotiation`, `sslrootcert`, `sslcert`, `sslkey`, `sslpassword`, `sslcrl`, `ssl_min_protocol_version`, `ssl_max_protocol_version` | `sslrootcert=system` verifies the server by the certificates of the operating system |
-| `application_name`, `fallback_application_name`, `options`, `client_encoding`; `PGTZ`, `PGDATESTYLE`, `PGGEQO` | Settings of the session. The planner settings and the lock timeout of metrics-graphql take precedence |
+| `connect_timeout` | Seconds for each host, by default 5. 0 disables the timeout |
+| `sslmode`, `sslnegotiation`, `sslrootcert`, `sslcert`, `sslkey`, `sslpassword`, `sslcrl`, `ssl_min_protocol_version`, `ssl_max_protocol_version` | TLS. `sslrootcert=system` verifies the server by the certificates of the operating system |
+| `application_name`, `fallback_application_name`, `options`, `client_encoding`; `PGTZ`, `PGDATESTYLE`, `PGGEQO` | Settings of the session. metrics-graphql sets `jit`, `plan_cache_mode` and `lock_timeout` itself, and its values take precedence: see [decision 7](decisions/0007-postgresql.md) |
 | `krbsrvname`, `gsslib` | Kerberos |
-| `service`, `servicefile` | |
+| `service`, `servicefile` | A service, which is a section with parameters in a file, and the path of this file |
 
-The driver does not have libpq's other parameters. One of them is an error with the reason, such as
-`channel_binding=require` and `keepalives_idle=60`, unless its value asks for what the driver does anyway,
-such as `channel_binding=prefer` and `gssencmode=disable`.
+The driver lacks the other parameters of libpq, such as `channel_binding` and `keepalives_idle`. If you set one of
+them, the error contains the reason. A value that changes nothing is accepted, such as `channel_binding=prefer`
+and `gssencmode=disable`.
+
+Next: [Upgrading](upgrading.md)
 """
 
 

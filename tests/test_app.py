@@ -12,7 +12,8 @@ import pytest
 from pydantic import ValidationError
 from starlette.routing import Route
 
-from metrics_graphql.app import create_app, validate_settings
+from metrics_graphql.app import create_app
+from metrics_graphql.cli.settings_checks import validate_settings
 from metrics_graphql.core.service import MetricsService
 from metrics_graphql.setting_types import RESERVED_PATHS
 from metrics_graphql.settings import Settings

@@ -11,6 +11,7 @@ from metrics_graphql.core.queries import SessionMetricsQuery
 from metrics_graphql.core.sessions import Session
 from metrics_graphql.storage import verification
 from metrics_graphql.storage.database import Database
+from metrics_graphql.storage.database_sessions import DatabaseSessionStore
 from metrics_graphql.storage.ingest import insert_session
 from metrics_graphql.storage.migrations.runner import migrate
 from metrics_graphql.storage.organizations import ensure_organizations
@@ -97,7 +98,8 @@ async def ensure_filled(database: Database, size: int) -> bool:
     for batch in batched(sessions(size), BATCH_SIZE):
         async with database.transaction() as connection:
             await dialect.insert_rows(connection, insert_session(dialect), batch)
-    for unit in await verification.list_units(database):
-        await verification.repair(database, unit)
+    store = DatabaseSessionStore(database)
+    for unit in await store.verification_units():
+        await store.repair(unit)
     await database.analyze()
     return True

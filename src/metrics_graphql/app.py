@@ -1,7 +1,7 @@
 """The composition root: builds the ASGI application from the settings."""
 
 import gc
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from threading import Event
 from typing import Final
@@ -30,8 +30,6 @@ from metrics_graphql.storage.repository import Storage, open_storage
 from metrics_graphql.storage.schema import SchemaStatus
 from metrics_graphql.telemetry.logging import configure_logging
 from metrics_graphql.telemetry.middleware import RequestTelemetry, TelemetryMiddleware
-from metrics_graphql.telemetry.prometheus import check_directory
-from metrics_graphql.telemetry.tracing import check_tracing
 from metrics_graphql.web import pages
 
 GC_THRESHOLD: Final = 20_000
@@ -134,22 +132,6 @@ def create_worker_app() -> Application:
     except ValueError as error:
         # `.env` may have changed since the command checked the settings.
         raise SystemExit(f"metrics-graphql: {error}") from None
-
-
-def validate_settings(settings: Settings) -> list[str]:
-    """Return problems with files, directories, packages and other variables, by their names."""
-    checks: list[Callable[[Settings], object]] = [
-        check_tracing,
-        check_directory,
-        DocumentStore.from_settings,
-    ]
-    problems = []
-    for check in checks:
-        try:
-            check(settings)
-        except ValueError as error:
-            problems.append(str(error))
-    return problems
 
 
 def middleware(

@@ -41,11 +41,12 @@ class Settings(BaseModel):
     )
 
     database_url: str = Field("sqlite:///metrics.db", repr=False)
-    """Database of sessions and service users: `sqlite:///FILE` or `postgresql://...`."""
+    """URL of the database: `sqlite:///FILE` or `postgresql://...`. The database stores the service
+    users and the sessions."""
 
     sessions_url: OptionalUrl = Field("", repr=False)
-    """ClickHouse that holds the sessions, like `clickhousedb://user:password@host/db`. By default,
-    or with `none`, the database holds them."""
+    """URL of a ClickHouse, like `clickhousedb://user:password@host/db`. If it is set, ClickHouse
+    stores the sessions instead of the database. `none` counts as unset."""
 
     sync_token: SecretStr = SecretStr("")
     """Token that `sync` sends to the v3 API."""
@@ -53,108 +54,115 @@ class Settings(BaseModel):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Expected("debug, info, warning or error")
     ] = "info"
-    """Least severe level that is logged: `debug`, `info`, `warning` or `error`."""
+    """Lowest level that is logged: `debug`, `info`, `warning` or `error`."""
 
     log_format: Annotated[Literal["console", "json"], Expected("console or json")] = "console"
     """Format of log lines: `console` for people, `json` for log collectors."""
 
     slow_query_seconds: SecondsOrZero = 1.0
-    """Requests that take at least this long are logged with their SQL and its query plan. 0
-    disables the slow query log."""
+    """Requests that query the database and take at least this long are logged with their SQL and
+    its query plan, at most one per second. 0 disables the slow query log."""
 
     prometheus: Flag = False
     """Expose Prometheus metrics at `/metrics`. The endpoint is not authenticated."""
 
     otel: Flag = False
-    """Export traces with OpenTelemetry. Its own `OTEL_*` variables configure the export."""
+    """Export traces with OpenTelemetry. The standard `OTEL_*` variables configure the export."""
 
     timeout: Seconds = 10.0
-    """Deadline of a request, in seconds. Its SQL statements are cancelled then."""
+    """Deadline of a request, in seconds. At the deadline, the database cancels the SQL statements
+    of the request."""
 
     body_timeout: Seconds = 10.0
-    """Seconds within which the body of a request must arrive."""
+    """Seconds within which the whole body of a request must arrive."""
 
     max_concurrency: Count = 16
-    """Requests that a process executes at once. Further ones wait, in the order of arrival."""
+    """Maximum number of requests that a process executes at once. Further requests wait in a queue,
+    in the order of arrival."""
 
     max_queue: Count = 1_000
-    """Requests that wait at once. Further ones are refused; so are some of those that wait, while
-    more than 200 wait and the server cannot keep up."""
+    """Maximum number of requests in the queue. Further requests get 503. A request also gets 503 if
+    it would miss its deadline, or if it would wait for long during an overload."""
 
     rate_limit: RateLimit = "6000/minute"
-    """Requests of one service user to one process, like `6000/minute`. `none`: no
-    limit."""
+    """Maximum number of requests of one service user to one process, like `6000/minute`. `none`
+    disables the rate limit."""
 
     drain_seconds: SecondsOrZero = 5.0
-    """Seconds for which a process still accepts requests after SIGTERM. Meanwhile `/readyz`
-    responds 503."""
+    """Seconds for which a process continues to serve after SIGTERM. Meanwhile, `/readyz` responds
+    503."""
 
     keep_alive_seconds: Annotated[
         int, Field(ge=1, le=86_400), Expected("a whole number of seconds from 1 to 86400")
     ] = 75
-    """Seconds for which an idle connection stays open: more than a proxy in front keeps its own."""
+    """Seconds for which an idle connection stays open. The value must be larger than the idle
+    timeout of a proxy in front of the server."""
 
     path_prefix: PathPrefix = ""
-    """Path below which a proxy exposes the application, like `/sessions`. The proxy may strip it or
-    pass it on."""
+    """Path below which a proxy exposes the server, like `/sessions`. The proxy may strip the path
+    from requests, or pass it on."""
 
     cors_origins: Origins = []
-    """Origins whose pages may read responses, like `https://app.example.com`, comma-separated."""
+    """Origins whose pages may send requests and read responses, like `https://app.example.com`,
+    comma-separated. `*` allows all."""
 
     cors_headers: HeaderNames = []
-    """Further request headers that pages of these origins may send, like `X-Team`, comma-separated.
-    `*` allows any. Those of GraphQL clients and of tracing are allowed anyway."""
+    """Further request headers that these pages may send, like `X-Team`, comma-separated. `*` allows
+    all. The headers of GraphQL clients and of tracing are always allowed."""
 
     trusted_hosts: Hosts = ["*"]
-    """Host names that requests may be sent to, like `*.example.com`, comma-separated. Requests of
+    """Host names that requests may be sent to, like `*.example.com`, comma-separated. Requests for
     `/livez`, `/readyz` and `/metrics` may be sent to any host."""
 
     suggestions: Flag = True
-    """Suggest names of the schema in errors, to callers with a valid token."""
+    """Suggest names of the schema in error messages, to callers with a valid token."""
 
     trusted_documents: Path | None = None
-    """File of GraphQL documents by id, as graphql-codegen writes it (`persisted-documents.json`),
-    which clients request by `documentId`."""
+    """JSON file that maps ids to GraphQL documents, like the `persisted-documents.json` of
+    graphql-codegen. Clients send the id as `documentId`."""
 
     trusted_documents_only: Flag = False
-    """Reject documents that are not in the trusted file. Those of the dashboard, and the examples
-    in GraphiQL, need not be in it."""
+    """Reject documents that are not in this file. The documents of the dashboard, and the examples
+    in GraphiQL, are never rejected."""
 
     cache_ttl: SecondsOrZero = 1.0
-    """Maximum staleness of a response, in seconds. With 0, credentials and data versions are read
-    for each request, and nothing is replayed."""
+    """Maximum staleness of a response, in seconds. A token is refused within the same time after
+    its revocation. With 0, each request reads credentials and data versions from the database, and
+    no response is replayed."""
 
     cache_bytes: Annotated[int, Field(ge=0), Expected("a whole number of bytes, or 0")] = 16_000_000
-    """Size of the response cache of a process, in bytes. 0 disables it."""
+    """Size of the response cache of a process, in bytes. 0 disables the cache."""
 
     max_tokens: Count = 2_000
-    """Lexical tokens of a GraphQL document."""
+    """Maximum number of lexical tokens in a GraphQL document."""
 
     max_fields: Count = 500
-    """Fields of a GraphQL operation, fragments expanded."""
+    """Maximum number of fields in a GraphQL operation, with fragments expanded."""
 
     max_aliases: Count = 100
-    """Aliases of a GraphQL operation, fragments expanded."""
+    """Maximum number of aliases in a GraphQL operation, with fragments expanded."""
 
     max_alias_length: Count = 100
-    """Characters of an alias, which a series repeats in every row."""
+    """Maximum number of characters in an alias. The response repeats the alias in every row of a
+    time series."""
 
     max_root_fields: Count = 20
-    """Root fields of a GraphQL operation, fragments expanded."""
+    """Maximum number of root fields in a GraphQL operation, with fragments expanded."""
 
     max_depth: Count = 15
-    """Nesting of the fields of a GraphQL operation, not counting `ofType` of introspection."""
+    """Maximum nesting of the fields in a GraphQL operation. `ofType` of introspection does not
+    count."""
 
     max_directives: Count = 50
-    """Directives of a GraphQL operation, fragments expanded."""
+    """Maximum number of directives in a GraphQL operation, with fragments expanded."""
 
     max_cost: Count = 30
-    """Total `@cost` of a GraphQL operation: an upper bound of the SQL statements that compute its
-    response."""
+    """Maximum sum of the `@cost` of all fields in a GraphQL operation. The sum is an upper bound of
+    the number of SQL statements for the response."""
 
     max_response_fields: Count = 100_000
-    """Fields in the rows of a GraphQL response: those of each series and breakdown, times its
-    rows."""
+    """Maximum number of fields in the rows of a GraphQL response. A time series or a breakdown
+    counts as its number of fields times its number of rows."""
 
     @property
     def cache_stage_ttl(self) -> float:

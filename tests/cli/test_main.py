@@ -196,6 +196,18 @@ def test_characters_that_a_terminal_does_not_have_are_escaped(
     assert b"robot \\U0001f916" in output
 
 
+def test_commands_start_without_graphql() -> None:
+    """Importing the schema would double the time of most commands."""
+    script = (
+        "import sys, metrics_graphql.cli; print({'graphql', 'strawberry'} & sys.modules.keys())"
+    )
+    finished = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+
+    assert finished.stdout == "set()\n"
+
+
 def test_closed_streams(tmp_path: Path) -> None:
     """Output is discarded, and reading fails."""
     write_rows(tmp_path / "rows", {"session_id": "a", "created_at": 5})

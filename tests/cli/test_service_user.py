@@ -103,6 +103,8 @@ def test_permissions(run: Run) -> None:
 def test_an_organization_without_sessions_is_a_warning(run: Run) -> None:
     """It may be misspelled. The token is printed all the same."""
     run("load", write_rows(Path("rows"), {"session_id": "a", "created_at": 5}), "--org", "org-1")
+    run("service-user", "create", "first", "--org", "org1")
+    run("names", "load", write_rows(Path("names"), {"kind": "user", "id": "a", "name": "b"}))
     known, unknown, enterprise = (
         run("service-user", "create", "a", *options)
         for options in (("--org", "org-1"), ("--org", "org1"), ("--enterprise",))

@@ -245,6 +245,25 @@ def test_an_invalid_page_is_not_stored(gateway: Gateway, v3: V3Server) -> None:
     assert_same(gateway, v3)
 
 
+def test_contradicting_pull_requests_are_an_invalid_page(gateway: Gateway, v3: V3Server) -> None:
+    """The API does not document such counts; `load` refuses such a row, too."""
+    v3.add(5)
+    v3.put("s00003", pr_count=5, pull_requests=[])
+
+    with pytest.raises(V3ClientError, match=r"items\.3: pr_count: 5 contradicts pull_requests"):
+        run_pull(gateway, v3)
+    assert stored(gateway) == []
+
+
+def test_sizes_are_normalized(gateway: Gateway, v3: V3Server) -> None:
+    """As `load` does."""
+    v3.put("s1", session_size="XL")
+
+    run_pull(gateway, v3)
+
+    assert [each.size for each in stored(gateway)] == ["xl"]
+
+
 def test_checkpoints_are_per_organization(gateway: Gateway, v3: V3Server) -> None:
     """The first pull of another organization gets all of its sessions."""
     v3.add(5)

@@ -15,6 +15,7 @@ from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.migrations.runner import HEAD, MIGRATIONS, REVISIONS, migrate
 from metrics_graphql.storage.repository import open_storage
 from metrics_graphql.storage.schema import SchemaMismatch, SchemaStatus
+from metrics_graphql.storage.session_store import VerificationUnit
 from metrics_graphql.storage.tables import metadata
 from tests.conftest import Gateway, only_sqlite
 from tests.engines import Engine, PostgreSQLServer
@@ -118,6 +119,8 @@ def test_tables_of_a_newer_version_are_refused(gateway: Gateway) -> None:
         gateway.load([{"org_id": "org-1", "session_id": "a", "created_at": 1}])
     assert "9999" in str(failed.value.__cause__)
     assert HEAD in str(failed.value.__cause__)
+    with pytest.raises(SchemaMismatch, match="Install that version"):
+        gateway.run(gateway.storage.sessions.repair(VerificationUnit("org-1", 0, 1)))
 
 
 @pytest.mark.parametrize(

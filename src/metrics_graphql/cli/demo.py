@@ -11,7 +11,6 @@ from typing import Annotated, Final, TextIO
 import typer
 import uvicorn
 
-from metrics_graphql.app import create_app
 from metrics_graphql.cli.options import PortOption
 from metrics_graphql.cli.output import print_line, print_message
 from metrics_graphql.cli.runner import configure, fail, progress_bar, run_with_schema
@@ -78,6 +77,9 @@ def demo(
                 upgrade_embedded=True,
             )
             print_line(format_instructions(issued.token, base_url, now))
+            # Other commands do not need the application, whose import takes most of a second.
+            from metrics_graphql.app import create_app  # noqa: PLC0415
+
             app = create_app(settings, demo_token=issued.token)
             server = uvicorn.Server(uvicorn.Config(app, **UVICORN_OPTIONS))
             server.run(sockets=[server_socket])

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import typer
 
-from metrics_graphql.app import validate_settings
 from metrics_graphql.cli.options import JsonOption
 from metrics_graphql.cli.output import one_line, print_json, print_line
 from metrics_graphql.cli.runner import describe_error
+from metrics_graphql.cli.settings_checks import validate_settings
 from metrics_graphql.core.deadline import set_deadline
 from metrics_graphql.core.errors import MetricsError, TimedOut
 from metrics_graphql.core.tenants import ENTERPRISE
@@ -23,7 +23,6 @@ from metrics_graphql.settings import (
     unknown_variables,
 )
 from metrics_graphql.storage.database import Database
-from metrics_graphql.storage.organizations import has_sessions
 from metrics_graphql.storage.repository import InvalidDatabaseURL, Storage, open_storage
 from metrics_graphql.storage.session_store import SessionStore
 from metrics_graphql.telemetry.logging import configure_logging
@@ -176,7 +175,7 @@ async def check_sessions(storage: Storage) -> Check:
     try:
         with set_deadline(CHECK_TIMEOUT):
             await sessions.ping()
-            if not await has_sessions(storage.database, ENTERPRISE):
+            if not await storage.has_sessions(ENTERPRISE):
                 action = "load sessions with metrics-graphql load or metrics-graphql sync"
                 return Check("warn", subject, "the database is empty: it has no sessions", action)
             units = await sessions.sample_units(SAMPLE_SIZE)

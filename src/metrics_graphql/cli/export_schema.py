@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from metrics_graphql.cli.output import print_line
-from metrics_graphql.graphql_api.schema import schema
 from metrics_graphql.rest_api.response_body import openapi_document
 
 
@@ -20,4 +19,10 @@ def export_schema(
 
     No database is needed.
     """
-    print_line(schema.as_str() if api == "graphql" else json.dumps(openapi_document(), indent=2))
+    if api == "graphql":
+        # Other commands do not need the schema, whose import takes most of a second.
+        from metrics_graphql.graphql_api.schema import schema  # noqa: PLC0415
+
+        print_line(schema.as_str())
+    else:
+        print_line(json.dumps(openapi_document(), indent=2))

@@ -8,8 +8,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn
 
-from metrics_graphql.app import validate_settings
 from metrics_graphql.cli.output import print_error
+from metrics_graphql.cli.settings_checks import validate_settings
 from metrics_graphql.core.errors import BadUserInput, FieldPath, MetricsError
 from metrics_graphql.ingestion.loader import LoadSummary
 from metrics_graphql.settings import (

@@ -109,7 +109,8 @@ class RateLimited(MetricsError):
     code = "RATE_LIMITED"
 
     def __init__(self, retry_after: int) -> None:
-        super().__init__(f"Too many requests. Try again in {retry_after} seconds.")
+        unit = "second" if retry_after == 1 else "seconds"
+        super().__init__(f"Too many requests. Try again in {retry_after} {unit}.")
         self.retry_after = retry_after
 
 

@@ -1,7 +1,7 @@
 """The schema of a page of sessions with their insights, as the v3 API documents it."""
 
 import time
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 from pydantic import (
     AfterValidator,
@@ -13,6 +13,7 @@ from pydantic import (
     StrictBool,
     StringConstraints,
     ValidationInfo,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -29,10 +30,11 @@ from metrics_graphql.ingestion.row_schema import (
     ParseNumber,
     PullRequest,
     SessionRow,
-    Text,
+    Size,
     core_check,
     empty_to_none,
 )
+from metrics_graphql.ingestion.rows import InvalidRow
 from metrics_graphql.ingestion.unknown_input import UnknownInput
 
 MAX_CURSOR: Final = 4_096
@@ -70,9 +72,18 @@ class V3Session(SessionRow):
     org_id: Annotated[Id, AfterValidator(_check_organization)]
     created_at: Annotated[Instant, ParseInstant]
     updated_at: Annotated[Instant, ParseInstant]
-    size: Annotated[Text, Field(min_length=1, validation_alias="session_size")]
+    size: Annotated[Size, Field(min_length=1, validation_alias="session_size")]
     acus_consumed: Annotated[Acus, ParseNumber]
     pull_requests: list[V3PullRequest]  # type: ignore[assignment]
+
+    @model_validator(mode="after")
+    def _check_update(self) -> Self:
+        """Refuse counts of pull requests that contradict each other."""
+        try:
+            self.to_update(self.org_id)
+        except InvalidRow as error:
+            raise PydanticCustomError("row", "{reason}", {"reason": str(error)}) from None
+        return self
 
 
 class SessionPage(BaseModel):

@@ -14,6 +14,7 @@ from metrics_graphql.storage.deletion import delete_sessions, erase_user
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Rows
 from metrics_graphql.storage.ingest import upsert_sessions
 from metrics_graphql.storage.migrations.runner import require_head
+from metrics_graphql.storage.organizations import bump_data_versions
 from metrics_graphql.storage.schema import SchemaStatus
 from metrics_graphql.storage.session_store import Deletion, Upsert, VerificationUnit
 from metrics_graphql.storage.tables import organizations, sessions
@@ -114,7 +115,9 @@ class DatabaseSessionStore:
 
     async def repair(self, unit: VerificationUnit) -> None:
         """Rebuild the roll-ups of a unit."""
-        await verification.repair(self._database, unit)
+        async with self._exclusive_transaction() as connection:
+            await verification.rebuild(connection, self._database.dialect, unit)
+            await bump_data_versions(connection, self._database.dialect, [unit.org_id])
 
     async def close(self) -> None:
         """Do nothing: the database has the connections."""

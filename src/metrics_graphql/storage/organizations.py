@@ -30,19 +30,6 @@ async def fetch_data_versions(database: Database, tenants: Collection[Tenant]) -
     return versions
 
 
-async def has_sessions(database: Database, tenant: Tenant) -> bool:
-    """Return whether sessions were ever stored for an organization, or for any organization.
-
-    Raises:
-        Unavailable: the database is unavailable.
-    """
-    statement = sa.select(organizations.c.org_id).where(organizations.c.data_version > 0).limit(1)
-    if tenant is not ENTERPRISE:
-        statement = statement.where(organizations.c.org_id == tenant)
-    async with database.connect() as connection:
-        return (await connection.execute(statement)).first() is not None
-
-
 async def list_organizations(database: Database, first: int = 2**62) -> list[str]:
     """Return the ids of the first organizations, in order; of all by default.
 

@@ -5,8 +5,11 @@ from typing import Self
 
 from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery
 from metrics_graphql.core.callers import Credential
+from metrics_graphql.core.errors import value_or_raise
+from metrics_graphql.core.measures import SESSIONS_CREATED
 from metrics_graphql.core.names import KIND_OF_DIMENSION, NamedKind
-from metrics_graphql.core.queries import MetricsRequest
+from metrics_graphql.core.periods import MAX_INSTANT, MIN_INSTANT, TimePeriod
+from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.repository import MetricsResult
 from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 from metrics_graphql.storage import breakdowns, names, organizations, service_users, totals
@@ -39,6 +42,12 @@ class Storage:
     async def fetch_metrics(self, requests: Sequence[MetricsRequest]) -> list[MetricsResult]:
         """Return the result of each request, in order."""
         return await totals.fetch_metrics(self.sessions, requests)
+
+    async def has_sessions(self, tenant: Tenant) -> bool:
+        """Return whether a tenant has any sessions."""
+        query = SessionMetricsQuery(tenant, TimePeriod(MIN_INSTANT, MAX_INSTANT))
+        (result,) = await self.fetch_metrics([MetricsRequest(query, (SESSIONS_CREATED,))])
+        return value_or_raise(result)[SESSIONS_CREATED] > 0
 
     async def fetch_breakdown(self, query: BreakdownQuery) -> Breakdown:
         """Return the highest ranked rows of a breakdown, and the number of all rows."""

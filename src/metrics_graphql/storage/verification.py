@@ -13,7 +13,6 @@ from metrics_graphql.core.periods import THIRTY_DAYS
 from metrics_graphql.core.sessions import CATEGORIES
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect
-from metrics_graphql.storage.organizations import bump_data_versions
 from metrics_graphql.storage.rollups import (
     CATEGORY,
     ID_DIMENSIONS,
@@ -138,20 +137,12 @@ async def find_mismatches_in(
     ]
 
 
-async def repair(database: Database, unit: VerificationUnit) -> None:
-    """Rebuild the roll-ups of a unit in one transaction.
-
-    Raises:
-        Unavailable: the database cannot be written to; nothing changed.
-    """
-    # A concurrent writer's sessions could be in the recount and its deltas added again after it.
-    async with database.transaction(sessions_lock="exclusive") as connection:
-        await rebuild(connection, database.dialect, unit)
-        await bump_data_versions(connection, database.dialect, [unit.org_id])
-
-
 async def rebuild(connection: AsyncConnection, dialect: Dialect, unit: VerificationUnit) -> None:
-    """Replace the roll-ups of a unit by a recount, in the caller's exclusive transaction."""
+    """Replace the roll-ups of a unit by a recount, in the caller's exclusive transaction.
+
+    Otherwise the recount could include the sessions of a concurrent writer, whose deltas would then
+    be added again.
+    """
     for table in ROLLUP_TABLES:
         for statement in (delete_rollups(dialect, table), insert_recount(dialect, table)):
             await connection.exec_driver_sql(statement.sql, statement.bind(unit._asdict()))

@@ -71,7 +71,8 @@ class UpsertBuffer:
         If another writer was faster, reads the sessions again, and applies the updates to them.
 
         Raises:
-            Unavailable: ClickHouse is unavailable, or deleted a session that was updated here.
+            Unavailable: ClickHouse is unavailable, or another writer deleted a session of the
+                updates. Nothing is stored.
         """
         while not (self.is_consistent and await self.chain.append(self.snapshot, self._changes())):
             self.snapshot = Snapshot()
@@ -80,7 +81,7 @@ class UpsertBuffer:
                 self.is_consistent &= self.snapshot.add(snapshot)
             self.merged, result = apply_updates(self._sessions(), self.updates)
             if result.rejected:
-                raise Unavailable
+                raise Unavailable("Sessions of this batch were deleted meanwhile. Load it again.")
 
     def _changes(self) -> list[Change]:
         """Return the sessions that differ from the stored ones."""

@@ -12,7 +12,7 @@ from metrics_graphql.storage.clickhouse.ingest import UpsertBuffer
 from metrics_graphql.storage.database import Database, SessionsLock
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Rows
 from metrics_graphql.storage.migrations.runner import require_head
-from metrics_graphql.storage.organizations import bump_data_versions, bump_known_data_version
+from metrics_graphql.storage.organizations import bump_known_data_version
 from metrics_graphql.storage.schema import SchemaStatus
 from metrics_graphql.storage.session_store import Deletion, Upsert, VerificationUnit
 
@@ -144,10 +144,8 @@ class ClickHouseSessionStore:
         return [verification.describe_mismatch(org_id, row) for row in found]
 
     async def repair(self, unit: VerificationUnit) -> None:
-        """Make each session count once, or add to roll-ups what they lack."""
-        async with self._database.transaction(sessions_lock="exclusive") as connection:
-            await bump_data_versions(connection, self._database.dialect, [unit.org_id])
-            chain = await self.chain()
+        """Remove duplicates of sessions, or correct roll-ups by what they lack."""
+        async with self._exclusive_transaction(unit.org_id) as chain:
             if verification.is_of_organization(unit):
                 await verification.repair_chain(chain, self.client, unit.org_id)
             else:

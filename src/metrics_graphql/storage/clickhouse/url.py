@@ -72,16 +72,16 @@ def parse_url(url: str) -> sa.URL:
 
 
 def check_parameter(name: str, value: str | tuple[str, ...]) -> None:
-    """Check a parameter.
+    """Refuse an unknown parameter, and an invalid value of a known one.
 
     Raises:
-        ValueError: naming it, without its value.
+        ValueError: the message names the parameter, without its value.
     """
     if name.startswith(SERVER_SETTING):
         return
     if name not in PARAMETERS:
         similar = get_close_matches(name, PARAMETERS, n=1)
-        advice = f"did you mean {similar[0]}?" if similar else "remove it"
+        advice = f"did you mean {similar[0]}?" if similar else "remove it."
         raise ValueError(
             f"{name} is not a parameter of a ClickHouse URL; {advice}"
             f" A setting of the server is written {SERVER_SETTING}NAME"
