@@ -30,9 +30,7 @@ from tests.engines import postgresql as postgresql_server
 from tests.packages import Packages, build
 from tests.serving import Server, served
 from tests.suites import (
-    ALL_EXAMPLES,
-    FAST_EXAMPLES,
-    is_fast,
+    EXAMPLES,
     pytest_addoption,
     pytest_collection_modifyitems,
     pytest_terminal_summary,
@@ -54,18 +52,13 @@ new_organization = map("org-{}".format, count())
 """Organizations that no other example has used."""
 
 settings.register_profile(
-    "all",
-    max_examples=ALL_EXAMPLES,
+    "suites",
+    max_examples=EXAMPLES,
     deadline=None,  # tests do not measure time
     # One gateway serves every example of a test; each example uses organizations of its own.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-settings.register_profile("fast", settings.get_profile("all"), max_examples=FAST_EXAMPLES)
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    """Choose the number of Hypothesis examples."""
-    settings.load_profile("fast" if is_fast(config) else "all")
+settings.load_profile("suites")
 
 
 class Gateway:

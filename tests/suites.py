@@ -49,10 +49,8 @@ CONTRACTS: Final = (
     "test_parity.py",
 )
 """Tests that state the contract of an engine: in the fast suite, they run on all of them."""
-FAST_EXAMPLES: Final = 15
-"""Hypothesis examples of a test in the fast suite."""
-ALL_EXAMPLES: Final = 30
-"""Hypothesis examples of a test otherwise. `METRICS_TEST_EXAMPLES` sets more for some tests."""
+EXAMPLES: Final = 15
+"""Hypothesis examples of a test. `METRICS_TEST_EXAMPLES` sets more for some tests."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -137,6 +137,8 @@ def image(packages: Packages) -> Generator[Path]:
             ["sh", "-ec", script.replace("/tmp/wheels", str(wheels))],  # noqa: S607, S108 - the Dockerfile's
             cwd=wheels,
             check=True,
+            # Compiling every module takes longer than Python takes for those that it imports.
+            env={**os.environ, "PIP_NO_COMPILE": "1"},
         )
         yield folder
 

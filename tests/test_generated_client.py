@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import oracle, strategies
-from tests.conftest import Gateway, new_organization
+from tests.conftest import Gateway, new_organization, only_sqlite
 from tests.serving import Server
 
+pytestmark = only_sqlite
 FOLDER = Path(__file__).parent / "generated_client"
 OF_ORGANIZATION = "metrics.handle_get_session_metrics_v3_organizations_org_id_metrics_sessions_get"
 OF_OWN = "metrics.handle_get_session_metrics_v3_organizations_metrics_sessions_get"

@@ -16,14 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests import oracle, strategies
-from tests.conftest import Gateway, new_organization
+from tests.conftest import Gateway, new_organization, only_sqlite
 from tests.serving import Server, served
 
 GUIDE = Path(__file__).parents[1] / "docs" / "rest.md"
 PERIOD: dict[str, Any] = {"time_after": 0, "time_before": 100}
 
-any_engine = pytest.mark.engines("sqlite")
-"""For tests in which no database makes a difference."""
+pytestmark = only_sqlite
 
 
 @pytest.fixture
@@ -160,7 +159,6 @@ def test_the_sdk_retries_when_the_database_is_unavailable(
     assert waits == [1.0, 1.0]
 
 
-@any_engine
 def test_the_sdk_waits_when_it_is_rate_limited(
     gateway: Gateway, tmp_path: Path, waits: list[float]
 ) -> None:
@@ -180,7 +178,6 @@ def test_the_sdk_waits_when_it_is_rate_limited(
     assert first.is_integer()
 
 
-@any_engine
 def test_a_short_rate_limit_is_retried_transparently(gateway: Gateway, tmp_path: Path) -> None:
     """With the defaults of the SDK, a program does not notice a limit of one a second."""
     token = gateway.token("org-1")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Gateway
+from tests.conftest import Gateway, only_sqlite
 from tests.npm import npm
 from tests.serving import served
 
@@ -17,6 +17,7 @@ CHECKS = 61
 
 
 @pytest.mark.skipif(shutil.which("npm") is None, reason="needs Node, which is not installed")
+@only_sqlite
 def test_the_published_audit_finds_nothing(gateway: Gateway, tmp_path: Path) -> None:
     """Every check passes; none warns."""
     npm(FOLDER, "ci", "--no-audit", "--no-fund")

@@ -87,6 +87,7 @@ def test_no_request_is_lost_when_workers_are_replaced(gateway: Gateway, tmp_path
         assert httpx.get(f"{server.url}/readyz").json() == {"status": "ok"}
 
 
+@only_sqlite
 def test_a_draining_process_is_alive_and_not_ready(gateway: Gateway, tmp_path: Path) -> None:
     """Before, it is both."""
     with served(gateway.database_url, tmp_path / "log", drain_seconds=2) as server:
@@ -101,6 +102,7 @@ def test_a_draining_process_is_alive_and_not_ready(gateway: Gateway, tmp_path: P
     assert (alive.status_code, alive.json()) == (200, {"status": "ok"})
 
 
+@only_sqlite
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_second_sigterm_changes_nothing(gateway: Gateway, tmp_path: Path, workers: int) -> None:
     """A process manager sends it to a worker, and the worker's parent passes it on."""
@@ -116,6 +118,7 @@ def test_a_second_sigterm_changes_nothing(gateway: Gateway, tmp_path: Path, work
     assert alive.status_code == 200
 
 
+@only_sqlite
 def test_sigint_ends_a_draining_process_at_once(gateway: Gateway, tmp_path: Path) -> None:
     """However long it would drain."""
     with served(gateway.database_url, tmp_path / "log", drain_seconds=600) as server:

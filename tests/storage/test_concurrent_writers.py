@@ -13,8 +13,8 @@ from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.ingest import upsert_sessions
 from tests.conftest import Gateway, inconsistencies
 
-PROCESSES = 8
-SECONDS = float(os.environ.get("METRICS_TEST_WRITERS_SECONDS", "4"))
+PROCESSES = 4
+SECONDS = float(os.environ.get("METRICS_TEST_WRITERS_SECONDS", "3"))
 """The duration of the test; `scripts/concurrency-test` takes a minute, or as long as it is told."""
 SESSIONS, ORGANIZATIONS, BATCH_SIZE = 2_000, 3, 120
 

@@ -80,9 +80,9 @@ def test_remaining_sessions_equal_the_oracle(gateway: Gateway, data: st.DataObje
             ],
         }
 
-    units = gateway.run(gateway.storage.sessions.verification_units())
-    found = [gateway.run(gateway.storage.sessions.verify(unit)) for unit in units]
-    assert not any(found)
+    for unit in gateway.run(gateway.storage.sessions.verification_units()):
+        if unit.org_id.startswith(org_id):  # Other examples have verified theirs.
+            assert gateway.run(gateway.storage.sessions.verify(unit)) == []
     if other:
         assert gateway.metrics(
             "{ sessionsCreatedCount }",

@@ -22,7 +22,7 @@ from metrics_graphql.storage.database_sessions import DatabaseSessionStore
 from metrics_graphql.storage.repository import open_storage
 from tests.conftest import Gateway, inconsistencies, only_sqlite
 
-KILLS = int(os.environ.get("METRICS_TEST_KILLS", "4"))
+KILLS = int(os.environ.get("METRICS_TEST_KILLS", "2"))
 """How often a load is killed; `scripts/crash-test` does it a hundred times."""
 BATCH_SIZE = DatabaseSessionStore.batch_size
 

@@ -85,6 +85,7 @@ def test_telemetry_contains_no_tokens(
                 assert part.lower() not in text.lower()
 
 
+@only_sqlite
 def test_the_log_of_a_real_server_contains_no_tokens(gateway: Gateway, tmp_path: Path) -> None:
     """Also if a client sends one in a URL."""
     token = gateway.token("org-1")
