@@ -7,7 +7,7 @@ import { Chart, type Colors } from "./Chart";
 import { useResult } from "./context";
 import { formatAverage, formatNumber, ORIGIN_NAMES, SIZE_NAMES } from "./measures";
 import type { Bucket } from "./metricsQuery";
-import { bucketFormat, bucketStart, DAY, formatShortRange, HOUR, type Interval, isMaturing, MATURING_DAYS } from "./period";
+import { bucketFormat, bucketStart, COMPARISONS, DAY, formatShortRange, HOUR, type Interval, isMaturing, MATURING_DAYS } from "./period";
 import { Swatch } from "./Swatch";
 import { type Split, toggleFilter } from "./view";
 
@@ -52,7 +52,7 @@ export function OverTimeCard() {
   const merged = buckets.map((bucket) => bucket.sessionsWithMergedPrsCount);
   const previousName = `Sessions, ${formatShortRange(result.query.previous, zone)}`;
   const buildTable = () => ({
-    head: ["From", "Sessions", ...stacked.map(({ name }) => name), MERGED, ...(isComparable ? ["Sessions in the period before"] : [])],
+    head: ["From", "Sessions", ...stacked.map(({ name }) => name), MERGED, ...(isComparable ? [previousName] : [])],
     rows: buckets.map((bucket, index) => [
       bucketStart(bucket.period.startsAt, interval, zone),
       bucket.sessionsCreatedCount,
@@ -115,7 +115,7 @@ export function OverTimeCard() {
               disabled={!isComparable}
               onChange={(event) => changeView({ overlay: event.target.checked })}
             />
-            Period before
+            {COMPARISONS[view.comparison]}
           </label>
           <div className="segments" role="group" aria-label="Split">
             {(Object.keys(SPLITS) as Split[]).map((option) => (
