@@ -64,9 +64,9 @@ environment or in `.env`.
 | `krbsrvname`, `gsslib` | Kerberos |
 | `service`, `servicefile` | A service, which is a section with parameters in a file, and the path of this file |
 
-The driver lacks the other parameters of libpq, such as `channel_binding` and `keepalives_idle`. If you set one of
-them, the error contains the reason. A value that changes nothing is accepted, such as `channel_binding=prefer`
-and `gssencmode=disable`.
+The driver lacks the other parameters of libpq, such as `channel_binding` and `keepalives_idle`. Setting one
+of them is an error that contains the reason. A value that changes nothing is accepted, such as
+`channel_binding=prefer` and `gssencmode=disable`.
 
 Next: [Upgrading](upgrading.md)
 """

@@ -181,9 +181,6 @@ def inconsistencies(gateway: Gateway) -> list[str]:
 @pytest.fixture(scope="session")
 def postgresql() -> Generator[PostgreSQLServer]:
     """Return a PostgreSQL server: the one that the environment names, or one for the tests."""
-    if url := os.environ.get("METRICS_TEST_POSTGRES_URL"):
-        yield PostgreSQLServer(url)
-        return
     with postgresql_server() as server:
         yield server
 

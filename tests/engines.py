@@ -175,7 +175,17 @@ def clickhouse() -> Generator[ClickHouseDatabases]:
 
 
 @contextmanager
-def postgresql() -> Generator[OwnPostgreSQL]:
+def postgresql() -> Generator[PostgreSQLServer]:
+    """Use the server that the environment names, or run one until the block ends."""
+    if url := os.environ.get("METRICS_TEST_POSTGRES_URL"):
+        yield PostgreSQLServer(url)
+        return
+    with own_postgresql() as server:
+        yield server
+
+
+@contextmanager
+def own_postgresql() -> Generator[OwnPostgreSQL]:
     """Run a server until the block ends."""
     with TemporaryDirectory() as folder, get_server(Path(folder) / "data") as server:
         yield OwnPostgreSQL(server)

@@ -34,7 +34,11 @@ Folder = Annotated[
     Path | None, typer.Option(help="Folder for the databases, which later runs use again.")
 ]
 OnPostgres = Annotated[
-    bool, typer.Option("--postgres", help="Run on a new PostgreSQL server instead of SQLite.")
+    bool,
+    typer.Option(
+        "--postgres",
+        help="Run on PostgreSQL instead of SQLite. METRICS_TEST_POSTGRES_URL names a server.",
+    ),
 ]
 Row = dict[str, Any]
 Measure = Callable[[Path, int], Coroutine[Any, Any, list[Row]]]
@@ -94,9 +98,12 @@ def run_series(
 def run_load(
     sessions: Annotated[int, typer.Option(help="New rows for each batch size.")] = 100_000,
     json_file: Json = None,
+    *,
+    on_postgres: OnPostgres = False,
 ) -> None:
-    """Rows per second of ingest, with and without roll-ups."""
-    show(uvloop.run(load.measure(sessions)), json_file)
+    """Rows per second of ingest, with and without roll-ups, and of the bare driver."""
+    with databases(None, on_postgres=on_postgres) as (_, url_of):
+        show(uvloop.run(load.measure(sessions, url_of)), json_file)
 
 
 @app.command("overload")
@@ -171,13 +178,13 @@ def databases(
 ) -> Generator[tuple[Path, Callable[[int], str]]]:
     """Open a folder, and return a function from a size to the URL of a database.
 
-    Without a folder, files are removed when the block ends. A PostgreSQL server is always new.
+    Without a folder, files are removed when the block ends. Databases of PostgreSQL are always new.
     """
     with ExitStack() as stack:
         where = folder or Path(stack.enter_context(TemporaryDirectory()))
         if on_postgres:
             server = stack.enter_context(engines.postgresql())
-            yield where, lambda _size: server.new_database(where)
+            yield where, lambda _size: server.new_database(where, migrated=False)
         else:
             yield where, lambda size: f"sqlite:///{where / f'benchmark-{size}.db'}"
 

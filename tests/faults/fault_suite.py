@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import uvloop
 
-from tests.engines import Engine, OwnPostgreSQL, SQLiteFiles, postgresql
+from tests.engines import Engine, OwnPostgreSQL, SQLiteFiles, own_postgresql
 from tests.faults import clock_faults, database_faults, load_faults
 from tests.faults.mixed_load import mixed_load
 from tests.faults.observer import Observer
@@ -62,7 +62,7 @@ def faults(server: OwnPostgreSQL, minutes: float, sessions: int) -> list[Fault]:
 
 def run(minutes: float, sessions: int) -> Iterator[Row]:
     """Yield a row for each fault. A mixed load takes so many minutes, a load so many sessions."""
-    with postgresql() as server, TemporaryDirectory() as temporary:
+    with own_postgresql() as server, TemporaryDirectory() as temporary:
         for number, fault in enumerate(faults(server, minutes, sessions)):
             folder = Path(temporary) / str(number)
             folder.mkdir()
