@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import httpx
 import pytest
+import sqlalchemy as sa
 from hypothesis import HealthCheck, settings
 
 from metrics_graphql.app import create_app
@@ -166,6 +167,19 @@ class Gateway:
         assert "errors" not in body, body
         metrics: dict[str, Any] = body["data"]["sessionMetrics"]
         return metrics
+
+
+def set_revision(gateway: Gateway, revision: str) -> None:
+    """Store a revision of the schema, and leave the tables as they are."""
+
+    async def update() -> None:
+        async with gateway.database.transaction() as connection:
+            await connection.execute(
+                sa.text("UPDATE alembic_version SET version_num = :revision"),
+                {"revision": revision},
+            )
+
+    gateway.run(update())
 
 
 def inconsistencies(gateway: Gateway) -> list[str]:

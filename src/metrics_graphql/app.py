@@ -184,10 +184,11 @@ def readiness_check(storage: Storage) -> health.ReadinessCheck:
     """
 
     async def check() -> str:
-        await storage.ping()
         status = await storage.schema_status()
-        is_usable = status in {SchemaStatus.CURRENT, SchemaStatus.NEWER}
-        return "" if is_usable else "pending migrations"
+        if status not in {SchemaStatus.CURRENT, SchemaStatus.NEWER}:
+            return "pending migrations"
+        await storage.ping()
+        return ""
 
     return check
 

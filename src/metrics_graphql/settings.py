@@ -45,8 +45,8 @@ class Settings(BaseModel):
     users and the sessions."""
 
     sessions_url: OptionalUrl = Field("", repr=False)
-    """URL of a ClickHouse, like `clickhousedb://user:password@host/db`. If it is set, ClickHouse
-    stores the sessions instead of the database. `none` counts as unset."""
+    """URL of a ClickHouse database, like `clickhousedb://user:password@host/db`. If it is set,
+    ClickHouse stores the sessions, and the database does not. `none` counts as unset."""
 
     sync_token: SecretStr = SecretStr("")
     """Token that `sync` sends to the v3 API."""
@@ -60,8 +60,8 @@ class Settings(BaseModel):
     """Format of log lines: `console` for people, `json` for log collectors."""
 
     slow_query_seconds: SecondsOrZero = 1.0
-    """Requests that query the database and take at least this long are logged with their SQL and
-    its query plan, at most one per second. 0 disables the slow query log."""
+    """Requests that query the database and take at least this long are logged with their SQL and a
+    query plan, at most one per second. 0 disables the slow query log."""
 
     prometheus: Flag = False
     """Expose Prometheus metrics at `/metrics`. The endpoint is not authenticated."""

@@ -5,7 +5,7 @@ import sqlalchemy as sa
 
 from metrics_graphql.core.errors import Unavailable
 from metrics_graphql.storage.migrations.runner import REVISIONS
-from tests.conftest import Gateway
+from tests.conftest import Gateway, set_revision
 
 
 @pytest.mark.parametrize(
@@ -21,15 +21,7 @@ def test_a_process_is_ready_for_the_current_schema_or_a_newer_one(
     gateway: Gateway, revision: str, expected: tuple[int, object]
 ) -> None:
     """A newer one belongs to the next version, whose processes replace these one by one."""
-
-    async def set_revision() -> None:
-        async with gateway.database.transaction() as connection:
-            await connection.execute(
-                sa.text("UPDATE alembic_version SET version_num = :revision"),
-                {"revision": revision},
-            )
-
-    gateway.run(set_revision())
+    set_revision(gateway, revision)
     ready = gateway.request("GET", "/readyz", None)
 
     assert (ready.status_code, ready.json()) == expected
@@ -39,11 +31,12 @@ def test_a_process_is_ready_for_the_current_schema_or_a_newer_one(
 def test_a_process_is_not_ready_without_tables(gateway: Gateway) -> None:
     """They have to be created by a migration."""
 
-    async def drop_table() -> None:
+    async def remove_tables() -> None:
         async with gateway.database.transaction() as connection:
             await connection.execute(sa.text("DROP TABLE alembic_version"))
+            await connection.execute(sa.text("ALTER TABLE organizations RENAME TO elsewhere"))
 
-    gateway.run(drop_table())
+    gateway.run(remove_tables())
     ready = gateway.request("GET", "/readyz", None)
 
     assert ready.status_code == 503

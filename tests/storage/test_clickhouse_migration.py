@@ -12,7 +12,7 @@ from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionSt
 from metrics_graphql.storage.clickhouse.snapshot import Marker
 from metrics_graphql.storage.schema import SchemaMismatch, SchemaStatus
 from tests import oracle, strategies
-from tests.conftest import Gateway, inconsistencies, only_clickhouse
+from tests.conftest import Gateway, inconsistencies, only_clickhouse, set_revision
 
 pytestmark = only_clickhouse
 
@@ -144,10 +144,14 @@ def test_an_old_table_that_changes_meanwhile_is_an_error(
 
 
 def test_sessions_that_count_twice_are_not_moved(gateway: Gateway) -> None:
-    """Version 0.1.0 repairs them, which knows the newest row."""
+    """Version 0.1.0 repairs them, so the database must stay as that version needs it."""
     downgrade(gateway, with_pull_requests=True)
+    set_revision(gateway, "0004")
     twice = "INSERT INTO sessions SELECT * REPLACE (5 AS created_at) FROM sessions FINAL LIMIT 1"
     gateway.run(client(gateway).execute(twice))
 
     with pytest.raises(SchemaMismatch, match="has 1 sessions more than once"):
         gateway.run(gateway.storage.migrate())
+    with pytest.raises(SchemaMismatch) as failed:
+        gateway.load(ROWS)
+    assert "the tables have revision 0004" in str(failed.value.__cause__)

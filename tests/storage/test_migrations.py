@@ -17,7 +17,7 @@ from metrics_graphql.storage.repository import open_storage
 from metrics_graphql.storage.schema import SchemaMismatch, SchemaStatus
 from metrics_graphql.storage.session_store import VerificationUnit
 from metrics_graphql.storage.tables import metadata
-from tests.conftest import Gateway, only_sqlite
+from tests.conftest import Gateway, only_sqlite, set_revision
 from tests.engines import Engine, PostgreSQLServer
 
 RANKING_INDEX = "ix_rollups_org_id_scope_grain_bucket_scope_id"
@@ -94,18 +94,6 @@ def test_a_migration_without_work_does_not_wait_for_writers(gateway: Gateway) ->
             await asyncio.wait_for(migrate(gateway.database), timeout=10)
 
     gateway.run(migrate_during_a_transaction())
-
-
-def set_revision(gateway: Gateway, revision: str) -> None:
-    """Store a revision."""
-
-    async def update() -> None:
-        async with gateway.database.transaction() as connection:
-            await connection.exec_driver_sql(
-                f"UPDATE alembic_version SET version_num = '{revision}'"  # noqa: S608 - a test's own
-            )
-
-    gateway.run(update())
 
 
 def test_tables_of_a_newer_version_are_refused(gateway: Gateway) -> None:

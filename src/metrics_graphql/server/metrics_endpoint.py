@@ -30,7 +30,8 @@ def metrics_route(
         if time.monotonic() - queried_at > QUERY_INTERVAL:
             queried_at = time.monotonic()
             with suppress(Unavailable, TimedOut), set_deadline(PROBE_TIMEOUT):
-                prometheus.set_newest_session(await newest_session_at() or 0)
+                if (newest := await newest_session_at()) is not None:
+                    prometheus.set_newest_session(newest)
         body, media_type = prometheus.render(request.headers.get("accept", ""))
         return Response(body, headers={"Content-Type": media_type})
 

@@ -11,6 +11,7 @@ from metrics_graphql.core.names import KIND_OF_DIMENSION, NamedKind, NameUpdate
 from metrics_graphql.core.tenants import ENTERPRISE, Tenant
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.dialects import CompiledStatement, DatabaseDialect, Dialect
+from metrics_graphql.storage.migrations.runner import require_head
 from metrics_graphql.storage.organizations import bump_data_versions, list_organizations
 from metrics_graphql.storage.session_store import StatementReader
 from metrics_graphql.storage.tables import names, organizations
@@ -43,6 +44,7 @@ async def store_names(
     names; writers of sessions wait meanwhile, which may add an organization.
 
     Raises:
+        SchemaMismatch: the tables are not those of this version.
         Unavailable: the database cannot be written to; nothing is stored.
     """
     dialect = database.dialect
@@ -51,6 +53,7 @@ async def store_names(
     removed = [{"k": kind, "i": each} for (kind, each), name in by_key.items() if name is None]
     matching = names.c.kind == sa.bindparam("k"), names.c.id == sa.bindparam("i")
     async with database.transaction(sessions_lock="exclusive") as connection:
+        await require_head(connection)
         await dialect.insert_rows(connection, replace_name(dialect), stored)
         if removed:
             await connection.execute(sa.delete(names).where(*matching), removed)

@@ -114,10 +114,12 @@ class Storage:
         """Create or upgrade the tables of every engine.
 
         Raises:
-            SchemaMismatch: a newer version migrated them.
+            SchemaMismatch: a newer version migrated them, or the sessions cannot be moved.
         """
-        await runner.migrate(self.database)
+        # The sessions first: if they have to be repaired by the version that stored them, the
+        # database must still be one of that version.
         await self.sessions.migrate()
+        await runner.migrate(self.database)
 
     async def schema_status(self) -> SchemaStatus:
         """Return the status of the tables: the database's if it is not current."""

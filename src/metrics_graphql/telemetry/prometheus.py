@@ -84,12 +84,7 @@ class PrometheusMetrics:
             "GraphQL fields that failed on the fast path because of a bug.",
             registry=self._registry,
         )
-        self._newest_session = Gauge(
-            "metrics_graphql_newest_session_timestamp_seconds",
-            "When the newest session of all organizations was created.",
-            multiprocess_mode="mostrecent",
-            registry=self._registry,
-        )
+        self._newest_session: Gauge | None = None
         build = Gauge(
             "metrics_graphql_build_info",
             "The version of metrics-graphql.",
@@ -121,7 +116,14 @@ class PrometheusMetrics:
         self._statements.labels(statement.engine).observe(statement.seconds)
 
     def set_newest_session(self, created_at: int) -> None:
-        """Set the instant of the newest session, in Unix seconds."""
+        """Set the instant of the newest session, in Unix seconds. Until then, it is not exposed."""
+        if self._newest_session is None:
+            self._newest_session = Gauge(
+                "metrics_graphql_newest_session_timestamp_seconds",
+                "When the newest session of all organizations was created.",
+                multiprocess_mode="mostrecent",
+                registry=self._registry,
+            )
         self._newest_session.set(created_at)
 
     def render(self, accept: str) -> tuple[bytes, str]:
