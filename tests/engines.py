@@ -2,12 +2,13 @@
 
 import asyncio
 import os
+import subprocess
 from collections.abc import Generator
 from contextlib import closing, contextmanager
 from functools import cache
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any, Final, Protocol
 
 import asyncpg
@@ -165,9 +166,19 @@ class OwnPostgreSQL(PostgreSQLServer):
 
 
 @contextmanager
+def temporary_folder() -> Generator[Path]:
+    """Create a folder. It is removed in the background: that takes longer than most tests."""
+    folder = mkdtemp()
+    try:
+        yield Path(folder)
+    finally:
+        subprocess.run(["sh", "-c", 'rm -rf "$0" &', folder], check=True)  # noqa: S607 - from PATH
+
+
+@contextmanager
 def clickhouse() -> Generator[ClickHouseDatabases]:
     """Open the ClickHouse that the environment names, or chdb, of which a process can have one."""
-    with TemporaryDirectory() as folder:
+    with temporary_folder() as folder:
         embedded = f"clickhousedb:///default?interface=chdb&path={folder}"
         url = os.environ.get("METRICS_TEST_CLICKHOUSE_URL", embedded)
         with closing(ClickHouseDatabases(url)) as databases:
@@ -187,5 +198,7 @@ def postgresql() -> Generator[PostgreSQLServer]:
 @contextmanager
 def own_postgresql() -> Generator[OwnPostgreSQL]:
     """Run a server until the block ends."""
-    with TemporaryDirectory() as folder, get_server(Path(folder) / "data") as server:
-        yield OwnPostgreSQL(server)
+    with temporary_folder() as folder, get_server(folder / "data", None) as server:
+        own = OwnPostgreSQL(server)
+        yield own
+        own.stop()

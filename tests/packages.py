@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[1]
+BUILT: Final = ROOT / "src/metrics_graphql/web/dist"
 GENERATED: Final = shutil.ignore_patterns(
     *(".venv", ".git", ".*cache", ".hypothesis", ".coverage*"),
     *("node_modules", "dist", "__pycache__", "*.db*"),
@@ -34,15 +35,16 @@ def run(*command: str | Path, **options: Any) -> str:  # noqa: ANN401 - subproce
 
 
 def build(folder: Path) -> Packages:
-    """Build an sdist from a copy of the sources, and a wheel from it, unless they exist."""
+    """Build an sdist from sources and built pages, and a wheel from it, unless they exist."""
     sources, built = folder / "sources", folder / "built"
     with (folder / "build.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not built.exists():
             shutil.copytree(ROOT, sources, ignore=GENERATED)
+            # Pages that are not current would be built again.
+            shutil.copytree(BUILT, sources / BUILT.relative_to(ROOT))
             run(sys.executable, "-m", "build", "--no-isolation", cwd=sources)
             (sources / "dist").rename(built)
-            # They contain the packages of Node that built the pages.
             shutil.rmtree(sources)
     (wheel,) = built.glob("*.whl")
     (sdist,) = built.glob("*.tar.gz")

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Gateway, only_sqlite
 from tests.serving import served
 
-EXAMPLES = 150
+EXAMPLES = 60
 HOOKS = """
 import schemathesis
 

@@ -23,7 +23,7 @@ from tests.conftest import Gateway
 from tests.engines import ClickHouseDatabases
 from tests.serving import served
 
-KILLS = int(os.environ.get("METRICS_TEST_KILLS", "3"))
+KILLS = int(os.environ.get("METRICS_TEST_KILLS", "1"))
 DAY = 86_400
 
 

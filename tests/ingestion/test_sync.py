@@ -21,7 +21,7 @@ from tests.conftest import Gateway, inconsistencies
 from tests.ingestion.v3_server import ORDERS, START, TOKEN, V3Server, error_response
 from tests.serving import STARTING_SECONDS
 
-KILLS = int(os.environ.get("METRICS_TEST_KILLS", "2"))
+KILLS = int(os.environ.get("METRICS_TEST_KILLS", "1"))
 """Times that a pull is killed; `scripts/crash-test` sets 100."""
 
 

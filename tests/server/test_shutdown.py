@@ -45,6 +45,7 @@ async def request_until_draining(server: Server, token: str) -> list[httpx.Respo
     return responses
 
 
+@only_sqlite
 @pytest.mark.parametrize("workers", [1, 2])
 def test_no_request_is_lost_when_the_server_is_stopped(
     gateway: Gateway, tmp_path: Path, workers: int

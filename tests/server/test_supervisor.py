@@ -19,9 +19,13 @@ def wait_for(server: Server, text: str) -> None:
 
 
 @only_sqlite
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 @pytest.mark.parametrize(
-    "moment", ["Received SIGHUP", "SIGTERM received: serving for 2 more seconds"]
+    ("moment", "number"),
+    [
+        ("Received SIGHUP", signal.SIGTERM),
+        ("SIGTERM received: serving for 2 more seconds", signal.SIGINT),
+    ],
+    ids=["SIGTERM", "SIGINT"],
 )
 def test_a_signal_during_a_restart_ends_it(
     gateway: Gateway, tmp_path: Path, moment: str, number: signal.Signals

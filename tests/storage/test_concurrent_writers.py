@@ -14,7 +14,7 @@ from metrics_graphql.storage.ingest import upsert_sessions
 from tests.conftest import Gateway, inconsistencies
 
 PROCESSES = 4
-SECONDS = float(os.environ.get("METRICS_TEST_WRITERS_SECONDS", "3"))
+SECONDS = float(os.environ.get("METRICS_TEST_WRITERS_SECONDS", "2"))
 """The duration of the test; `scripts/concurrency-test` takes a minute, or as long as it is told."""
 SESSIONS, ORGANIZATIONS, BATCH_SIZE = 2_000, 3, 120
 
