@@ -27,7 +27,7 @@ from metrics_graphql.storage.dialects.from_url import dialect_for
 from metrics_graphql.storage.dialects.postgresql import PLANNER_SETTINGS
 from metrics_graphql.storage.query_planner import plan_query
 from metrics_graphql.storage.tables import service_users, tokens
-from metrics_graphql.storage.totals import session_sums, statement_parameters
+from metrics_graphql.storage.totals import select_totals, statement_parameters
 
 URL: Final = sa.make_url(os.environ["METRICS_DATABASE_URL"])
 DIALECT: Final = dialect_for(os.environ["METRICS_DATABASE_URL"])
@@ -68,7 +68,7 @@ async def is_authorized(session: AsyncSession, authorization: str, org_id: str) 
 async def fetch_body(session: AsyncSession, query: SessionMetricsQuery) -> dict[str, Any]:
     """Return the REST response, from the statement that metrics-graphql executes."""
     plan = plan_query(query, DIALECT.rollup_dimensions)
-    statement = session_sums(DIALECT, plan, MEASURES, single_query=True)
+    statement = select_totals(DIALECT, plan, MEASURES, single_query=True)
     ranges = plan.ranges([query.period])
     values = statement.bind(statement_parameters(query, ranges, DIALECT))
     connection = await session.connection()
@@ -80,9 +80,9 @@ async def fetch_body(session: AsyncSession, query: SessionMetricsQuery) -> dict[
     body: dict[str, Any] = {AVERAGE_ACUS: metrics.avg_acus_per_session}
     for measure in SESSION_MEASURES:
         if measure.member is not None:
-            body.setdefault(measure.field, {})[measure.member] = metrics[measure]
+            body.setdefault(measure.response_key, {})[measure.member] = metrics[measure]
         else:
-            body[measure.field] = metrics[measure]
+            body[measure.response_key] = metrics[measure]
     return body
 
 

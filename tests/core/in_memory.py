@@ -1,9 +1,10 @@
 """A repository of dictionaries, and service users for it."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery, BreakdownRow
-from metrics_graphql.core.callers import DEFAULT_PERMISSION, Credential, ServiceUser
+from metrics_graphql.core.callers import DEFAULT_PERMISSION, ServiceUser
 from metrics_graphql.core.errors import Unavailable
 from metrics_graphql.core.measures import SESSIONS_CREATED
 from metrics_graphql.core.names import NamedKind
@@ -20,7 +21,7 @@ class InMemoryRepository:
     def __init__(self, sessions: Mapping[str, int]) -> None:
         """Hold so many sessions of each organization."""
         self.sessions = sessions
-        self.credentials: dict[bytes, Credential] = {}
+        self.callers: dict[bytes, ServiceUser] = {}
         self.names: dict[tuple[NamedKind, str], str] = {}
         self.last_uses: list[tuple[str, int]] = []
         self.broken: set[str | Tenant] = set()
@@ -52,10 +53,10 @@ class InMemoryRepository:
         known = {*self.sessions, ENTERPRISE}
         return {tenant: 1 for tenant in tenants if tenant in known}
 
-    async def fetch_credentials(self, hashes: Collection[bytes]) -> Mapping[bytes, Credential]:
-        """Return the credentials stored under these token hashes."""
-        self._call("fetch_credentials")
-        return {each: self.credentials[each] for each in hashes if each in self.credentials}
+    async def fetch_callers(self, hashes: Collection[bytes]) -> Mapping[bytes, ServiceUser]:
+        """Return the service users whose tokens have these hashes."""
+        self._call("fetch_callers")
+        return {each: self.callers[each] for each in hashes if each in self.callers}
 
     async def fetch_names(self, kind: NamedKind, ids: Collection[str]) -> Mapping[str, str]:
         """Return the names of those ids that have one."""
@@ -82,7 +83,7 @@ class InMemoryRepository:
     def add_token(self, caller: ServiceUser, expires_at: int | None = None) -> str:
         """Return a new token of a service user."""
         token = generate_token()
-        self.credentials[hash_token(token)] = Credential(caller, expires_at)
+        self.callers[hash_token(token)] = replace(caller, token_expires_at=expires_at)
         return token
 
     def _call(self, method: str) -> None:

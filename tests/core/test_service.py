@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -22,7 +23,7 @@ from metrics_graphql.core.errors import (
     Unavailable,
 )
 from metrics_graphql.core.measures import SESSIONS_CREATED
-from metrics_graphql.core.names import MAX_OPTIONS, NamedId, NamedKind
+from metrics_graphql.core.names import MAX_FOUND_IDS, NamedId, NamedKind
 from metrics_graphql.core.periods import DAY
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.results import SessionMetrics
@@ -47,7 +48,7 @@ def repository() -> InMemoryRepository:
 @pytest.fixture
 def service(repository: InMemoryRepository) -> MetricsService:
     """Return a service on it that caches nothing."""
-    return MetricsService(repository, cache_ttl=0)
+    return MetricsService(repository, ttl=0)
 
 
 def query(tenant: Tenant) -> SessionMetricsQuery:
@@ -87,13 +88,13 @@ both = pytest.mark.parametrize("fetch_counts", [counts, breakdown_counts])
 def test_a_known_token_authenticates_its_service_user(
     repository: InMemoryRepository, service: MetricsService
 ) -> None:
-    """The credential has the expiry of the token."""
+    """With the expiry of the token."""
     caller, tomorrow = service_user("org-1"), int(time.time()) + DAY
     token = repository.add_token(caller, tomorrow)
 
-    credential = asyncio.run(service.authenticate(token))
+    authenticated = asyncio.run(service.authenticate(token))
 
-    assert (credential.service_user, credential.expires_at) == (caller, tomorrow)
+    assert authenticated == replace(caller, token_expires_at=tomorrow)
 
 
 @pytest.mark.parametrize("reason", ["unknown", "expired", "revoked"])
@@ -116,7 +117,7 @@ def test_authentication_fails_if_the_repository_is_unavailable(
     repository: InMemoryRepository, service: MetricsService
 ) -> None:
     """Whether the token is valid is unknown."""
-    repository.broken.add("fetch_credentials")
+    repository.broken.add("fetch_callers")
 
     with pytest.raises(Unavailable):
         asyncio.run(service.authenticate(generate_token()))
@@ -218,8 +219,8 @@ def test_ids_are_searched_as_far_as_they_may_be_read(
     for tenant in ("org-2", "org-3", ENTERPRISE):
         with pytest.raises(Forbidden):
             search(service_user("org-1"), tenant, "")
-    for first in (0, MAX_OPTIONS + 1):
-        with pytest.raises(BadUserInput, match=f"must be from 1 to {MAX_OPTIONS}"):
+    for first in (0, MAX_FOUND_IDS + 1):
+        with pytest.raises(BadUserInput, match=f"must be from 1 to {MAX_FOUND_IDS}"):
             search(service_user("org-1"), "org-1", "", first)
 
 
@@ -242,7 +243,7 @@ def uses_recorded(repository: InMemoryRepository, last_used_at: int | None, time
     token = repository.add_token(service_user("org-1", last_used_at=last_used_at))
 
     async def use() -> None:
-        service = MetricsService(repository, cache_ttl=0)
+        service = MetricsService(repository, ttl=0)
         for _ in range(times):
             await service.authenticate(token)
             await service.close()
@@ -275,7 +276,7 @@ def test_a_failed_recording_of_a_use_is_repeated(
     token = repository.add_token(service_user("org-1"))
 
     async def use() -> None:
-        service = MetricsService(repository, cache_ttl=0)
+        service = MetricsService(repository, ttl=0)
         repository.broken.add("record_last_use")
         await service.authenticate(token)
         await service.close()
@@ -296,9 +297,9 @@ def test_a_revoked_token_is_valid_for_the_ttl_at_most(
     token = repository.add_token(service_user("org-1"))
 
     async def use() -> None:
-        service = MetricsService(repository, cache_ttl=5)
+        service = MetricsService(repository, ttl=5)
         await service.authenticate(token)
-        repository.credentials.clear()
+        repository.callers.clear()
         advance(4.9)
         await service.authenticate(token)
         advance(0.1)

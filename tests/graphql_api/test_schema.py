@@ -227,7 +227,7 @@ def test_every_measure_of_the_table_is_a_field() -> None:
             types_of_fields(type_.rstrip("!")) if type_.startswith("SessionCounts") else [None]
         )
     }
-    declared = {(camel_case(measure.field), measure.member) for measure in MEASURES}
+    declared = {(camel_case(measure.response_key), measure.member) for measure in MEASURES}
 
     assert shown == declared | {(camel_case(AVERAGE_ACUS), None)}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from metrics_graphql.core.sessions import SessionUpdate
-from metrics_graphql.ingestion.field_names import FIELDS, suggest
+from metrics_graphql.ingestion.field_names import SESSION_FIELDS, suggest
 from metrics_graphql.ingestion.reader import FileReader, parse_file
 from metrics_graphql.ingestion.row_parser import SessionParser
 from metrics_graphql.ingestion.rows import ParsedRow, UnreadableFile
@@ -284,4 +284,4 @@ def test_columns_that_are_mapped_to_the_same_field_are_found() -> None:
 )
 def test_similar_names_are_suggested(name: str, field: str | None) -> None:
     """By their letters, or by a word of the field."""
-    assert suggest(name, FIELDS) == field
+    assert suggest(name, SESSION_FIELDS) == field

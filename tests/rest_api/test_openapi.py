@@ -179,12 +179,12 @@ def test_the_document_has_the_counted_measures_and_no_others() -> None:
     schemas = openapi_document()["components"]["schemas"]
     response = schemas["SessionMetricsResponse"]
     counted = SESSION_MEASURES
-    fields = list(dict.fromkeys(measure.field for measure in counted))
+    fields = list(dict.fromkeys(measure.response_key for measure in counted))
 
     assert list(response["properties"]) == response["required"] == [*fields, AVERAGE_ACUS]
     assert response["properties"][AVERAGE_ACUS]["type"] == "number"
     for field in fields:
-        members = [measure.member for measure in counted if measure.field == field]
+        members = [measure.member for measure in counted if measure.response_key == field]
         prop = response["properties"][field]
         if members == [None]:
             assert prop["type"] == "integer"

@@ -46,7 +46,7 @@ def test_a_breakdown_that_times_out_leaves_the_totals(
         gateway.load([{"org_id": "org-1", "session_id": "a", "created_at": 1, "user_id": "u"}])
         token = gateway.token("org-1")
         monkeypatch.setattr(
-            "metrics_graphql.storage.breakdowns.ranked_sums", lambda *_, **__: ENDLESS
+            "metrics_graphql.storage.breakdowns.select_ranked_sums", lambda *_, **__: ENDLESS
         )
         response = impatient.graphql(QUERY, token, {"org": "org-1"})
 
@@ -65,7 +65,9 @@ def test_a_request_that_times_out_gets_504(
     """Over REST; over GraphQL the field is null."""
     with gateway.configured(timeout=3) as impatient:
         token = gateway.token("org-1")
-        monkeypatch.setattr("metrics_graphql.storage.totals.session_sums", lambda *_, **__: ENDLESS)
+        monkeypatch.setattr(
+            "metrics_graphql.storage.totals.select_totals", lambda *_, **__: ENDLESS
+        )
         rest = impatient.rest("org-1", token, time_after=0, time_before=10)
         graphql = impatient.graphql(QUERY, token, {"org": "org-1"})
 
@@ -96,7 +98,9 @@ def test_excess_requests_get_503_at_both_apis(
         max_concurrency=1, max_queue=1, timeout=0.9, slow_query_seconds=0
     ) as small:
         token = gateway.token("org-1")
-        monkeypatch.setattr("metrics_graphql.storage.totals.session_sums", lambda *_, **__: ENDLESS)
+        monkeypatch.setattr(
+            "metrics_graphql.storage.totals.select_totals", lambda *_, **__: ENDLESS
+        )
         parameters = {"time_after": 0, "time_before": 10}
         path = "/v3/organizations/org-1/metrics/sessions"
         headers = {"authorization": f"Bearer {token}"}
@@ -129,7 +133,9 @@ def test_a_client_that_disconnects_leaves_the_queue(
     caplog.set_level("INFO")
     with gateway.configured(max_concurrency=1, max_queue=1, timeout=3) as small:
         token = gateway.token("org-1")
-        monkeypatch.setattr("metrics_graphql.storage.totals.session_sums", lambda *_, **__: ENDLESS)
+        monkeypatch.setattr(
+            "metrics_graphql.storage.totals.select_totals", lambda *_, **__: ENDLESS
+        )
         parameters = {"time_after": 0, "time_before": 10}
         rest = "/v3/organizations/org-1/metrics/sessions"
         headers = {"authorization": f"Bearer {token}"}

@@ -10,7 +10,7 @@ from metrics_graphql.core.periods import DAY
 from metrics_graphql.core.tokens import hash_token, is_well_formed
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.service_users import (
-    fetch_credentials,
+    fetch_callers,
     list_service_users,
     revoke_service_user,
     rotate_token,
@@ -96,10 +96,10 @@ def test_a_rotation_without_overlap_expires_the_old_token_at_once(gateway: Gatew
     assert gateway.rest("org-1", old, **PERIOD).status_code == 401
     assert gateway.rest("org-1", new.token, **PERIOD).status_code == 200
     key = hash_token(new.token)
-    stored = gateway.run(fetch_credentials(gateway.database, [key])).get(key)
+    stored = gateway.run(fetch_callers(gateway.database, [key])).get(key)
     assert stored is not None
-    assert stored.expires_at == new.expires_at
-    assert stored.service_user.token_lifetime == 30 * DAY
+    assert stored.token_expires_at == new.expires_at
+    assert stored.token_lifetime == 30 * DAY
 
 
 def test_the_last_use_is_stored_before_a_shutdown_ends(gateway: Gateway) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metrics_graphql.core.names import NamedKind
+from metrics_graphql.core.names import NamedKind, NameUpdate
 from metrics_graphql.storage.names import store_names
 from metrics_graphql.storage.session_store import Deletion
 from tests import oracle, strategies
@@ -96,7 +96,7 @@ def test_an_erased_user_has_no_name_and_is_no_option(gateway: Gateway) -> None:
     """The name stays while another organization has sessions of the user."""
     session = {"session_id": "s", "created_at": 1_735_689_600, "user_id": "u"}
     gateway.load([{**session, "org_id": org_id} for org_id in ("org-1", "org-2")])
-    gateway.run(store_names(gateway.database, [(NamedKind.USER, "u", "Ada")]))
+    gateway.run(store_names(gateway.database, [NameUpdate(NamedKind.USER, "u", "Ada")]))
 
     def names() -> dict[str, str]:
         return dict(gateway.run(gateway.storage.fetch_names(NamedKind.USER, ["u"])))

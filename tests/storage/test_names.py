@@ -1,6 +1,7 @@
 """Names in responses: of breakdowns, filter options and organizations, on every engine."""
 
 from collections.abc import Sequence
+from itertools import starmap
 from typing import Any, Final
 
 import pytest
@@ -49,7 +50,7 @@ def options(gateway: Gateway, token: str, **variables: Any) -> list[tuple[str, s
 
 def store(gateway: Gateway, rows: Sequence[tuple[NamedKind, str, str | None]]) -> None:
     """Store names."""
-    gateway.run(store_names(gateway.database, rows))
+    gateway.run(store_names(gateway.database, starmap(NameUpdate, rows)))
 
 
 def in_breakdowns(gateway: Gateway, token: str) -> dict[str, tuple[str, str | None]]:

@@ -17,10 +17,10 @@ from metrics_graphql.core.measures import (
 from metrics_graphql.core.queries import SessionMetricsQuery
 from metrics_graphql.core.tenants import ENTERPRISE
 from metrics_graphql.storage import rollups
-from metrics_graphql.storage.breakdowns import ranked_sums
+from metrics_graphql.storage.breakdowns import select_ranked_sums
 from metrics_graphql.storage.dialects import CompiledStatement
 from metrics_graphql.storage.query_planner import OrganizationFilter, plan_query
-from metrics_graphql.storage.totals import session_sums
+from metrics_graphql.storage.totals import select_totals
 from tests.conftest import Gateway, on_every_engine, only_sqlite
 from tests.engines import Engine
 
@@ -105,7 +105,7 @@ def explain(
 ) -> list[str]:
     """Return SQLite's plan for a query."""
     plan = plan_query(query_with(filters, organizations), rollups.ROLLUP_DIMENSIONS)
-    statement = session_sums(gateway.database.dialect, plan, MEASURES, single_query=single_query)
+    statement = select_totals(gateway.database.dialect, plan, MEASURES, single_query=single_query)
     return explain_statement(gateway, statement)
 
 
@@ -136,7 +136,7 @@ def test_the_sql_is_the_committed_one(
     dialect = gateway.storage.sessions.dialect
     plan = plan_query(query_with(filters, organizations), dialect.rollup_dimensions)
     measures = (SESSIONS_CREATED, ACUS_CONSUMED)
-    statement = session_sums(dialect, plan, measures, single_query=False)
+    statement = select_totals(dialect, plan, measures, single_query=False)
 
     check_committed(engine, file_name(kind), statement)
 
@@ -166,13 +166,13 @@ def breakdown_statement(
     """Return the statement of a breakdown, whose first page also has the number of all rows."""
     dialect = gateway.storage.sessions.dialect
     plan = plan_query(query_with(filters), dialect.rollup_dimensions, grouped_by=[dimension.value])
-    return ranked_sums(
+    return select_ranked_sums(
         dialect,
         dimension,
         plan,
         (SESSIONS_CREATED, ACUS_CONSUMED),
         order=(field, OrderDirection.DESC),
-        continues=continues,
+        is_later_page=continues,
         with_total_count=not continues,
     )
 
@@ -185,7 +185,7 @@ def test_the_sql_of_the_remainders_is_the_committed_one(
     """Of raw sessions, their condition; of roll-ups, the difference of others or some rows."""
     measures = tuple(measure for measure in MEASURES if measure.is_remainder)
     plan = plan_query(query_with(filters), rollups.ROLLUP_DIMENSIONS)
-    statement = session_sums(gateway.storage.sessions.dialect, plan, measures, single_query=True)
+    statement = select_totals(gateway.storage.sessions.dialect, plan, measures, single_query=True)
 
     check_committed(engine, f"remainders-{shape_name(filters)}", statement)
 
@@ -194,7 +194,7 @@ def test_a_statement_reads_only_requested_measures(gateway: Gateway) -> None:
     """A query for the number of sessions reads no other column, raw or rolled up."""
     dialect = gateway.storage.sessions.dialect
     plan = plan_query(query_with(()), dialect.rollup_dimensions)
-    statement = session_sums(dialect, plan, (SESSIONS_CREATED,), single_query=True)
+    statement = select_totals(dialect, plan, (SESSIONS_CREATED,), single_query=True)
 
     for column in ("origin", "size", "acus", "search", "merged", "playbook"):
         assert column not in statement.sql
@@ -267,7 +267,7 @@ def test_queries_are_answered_from_the_roll_ups_with_their_filters(
     """
     dialect = gateway.storage.sessions.dialect
     plan = plan_query(query_with(filters), dialect.rollup_dimensions)
-    statement = session_sums(dialect, plan, MEASURES, single_query=True)
+    statement = select_totals(dialect, plan, MEASURES, single_query=True)
     expected = getattr(rollups, ROLLED_UP[filters]) if filters in ROLLED_UP else None
 
     assert getattr(plan.rollup_dimension, "fields", None) == getattr(expected, "fields", None)
@@ -305,7 +305,7 @@ def test_a_statement_is_compiled_once_per_shape(gateway: Gateway) -> None:
     """Queries that differ in bounds and ids get the same object."""
     dialect = gateway.storage.sessions.dialect
     one, other = (
-        session_sums(
+        select_totals(
             dialect,
             plan_query(
                 SessionMetricsQuery.from_params(

@@ -14,7 +14,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from metrics_graphql.core.names import NamedKind
+from metrics_graphql.core.names import NamedKind, NameUpdate
 from metrics_graphql.storage.names import store_names
 from tests.conftest import Gateway, only_sqlite
 from tests.serving import Server, served
@@ -250,7 +250,10 @@ def test_a_comparison_has_its_period_under_it(gateway: Gateway, tmp_path: Path) 
 
 def test_a_view_can_be_filtered(filled: Gateway, server: Server, token: str) -> None:
     """By a search among all, by several at once, and by a click on a legend entry or a row."""
-    names = [(NamedKind.USER, "email|2", "Ada Lovelace"), (NamedKind.PLAYBOOK, SCRIPT, "Upgrade")]
+    names = [
+        NameUpdate(NamedKind.USER, "email|2", "Ada Lovelace"),
+        NameUpdate(NamedKind.PLAYBOOK, SCRIPT, "Upgrade"),
+    ]
     filled.run(store_names(filled.database, names))
 
     def filters() -> dict[str, Any]:
@@ -326,8 +329,11 @@ def test_the_enterprise_is_ranked_to_the_last_row(gateway: Gateway, tmp_path: Pa
         for number in range(390)
     ]
     gateway.load(rows)
-    names = [(NamedKind.ORGANIZATION, "org-1", "Acme"), (NamedKind.USER, "user-129", "Zoë")]
-    names.append((NamedKind.USER, "user-128", "Ada Lovelace"))
+    names = [
+        NameUpdate(NamedKind.ORGANIZATION, "org-1", "Acme"),
+        NameUpdate(NamedKind.USER, "user-129", "Zoë"),
+        NameUpdate(NamedKind.USER, "user-128", "Ada Lovelace"),
+    ]
     gateway.run(store_names(gateway.database, names))
     token = gateway.token()
     with served(gateway.database_url, tmp_path / "log") as server, browsing(server.url) as browser:

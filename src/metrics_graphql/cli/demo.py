@@ -15,7 +15,7 @@ from metrics_graphql.cli.options import PortOption
 from metrics_graphql.cli.output import print_line, print_message
 from metrics_graphql.cli.runner import configure, fail, progress_bar, run_with_schema
 from metrics_graphql.cli.serve import UVICORN_OPTIONS
-from metrics_graphql.core.names import NamedKind
+from metrics_graphql.core.names import NamedKind, NameUpdate
 from metrics_graphql.core.periods import DAY
 from metrics_graphql.core.tenants import ENTERPRISE
 from metrics_graphql.ingestion.demo_data import DEMO_ORGANIZATIONS, demo_names, demo_sessions
@@ -152,7 +152,7 @@ async def fill_database(storage: Storage, sessions: int, until: int) -> IssuedTo
     await store_names(
         storage.database,
         [
-            (kind, each, name)
+            NameUpdate(kind, each, name)
             for org_id in DEMO_ORGANIZATIONS
             for kind in NamedKind
             for each, name in demo_names(org_id, kind, await storage.list_ids(org_id, kind))

@@ -25,7 +25,7 @@ from metrics_graphql.cli.runner import (
 )
 from metrics_graphql.cli.scratch import HEAD_SIZE, is_missing, scratch_storage, stores_nothing
 from metrics_graphql.core.sessions import SessionUpdate
-from metrics_graphql.ingestion.field_names import FIELDS, FieldNames, normalize
+from metrics_graphql.ingestion.field_names import SESSION_FIELDS, FieldNames, normalize
 from metrics_graphql.ingestion.loader import Loader, LoadSummary, StrictLoadFailed
 from metrics_graphql.ingestion.reader import FileReader
 from metrics_graphql.ingestion.row_parser import SessionParser
@@ -100,7 +100,7 @@ def parse_columns(mappings: Sequence[str]) -> dict[str, str]:
             raise typer.BadParameter(f"{mapping!r} is not FROM=TO.", param_hint=["--column"])
         if field is None:
             raise typer.BadParameter(
-                f"{target!r} is no field. The fields are {', '.join(FIELDS)}.",
+                f"{target!r} is no field. The fields are {', '.join(SESSION_FIELDS)}.",
                 param_hint=["--column"],
             )
         if normalize(name) in map(normalize, columns):

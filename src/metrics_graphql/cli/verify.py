@@ -17,7 +17,7 @@ def verify(
 ) -> None:
     """Find roll-ups that differ from sessions.
 
-    Recounts all of them. In ClickHouse, also finds sessions that do not count once. Exits with 1 if
+    Recounts all of them. In ClickHouse, also finds duplicates of sessions. Exits with 1 if
     something is found and not repaired.
     """
     run_with_schema(

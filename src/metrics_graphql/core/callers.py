@@ -1,4 +1,4 @@
-"""Callers: service users, their credentials, and which tenants they may read."""
+"""Callers: service users, and which tenants they may read."""
 
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class ServiceUser:
     revoked_at: int | None
     last_used_at: int | None
     token_expires_at: int | None = None
-    """When the token of the request expires; None: never."""
+    """When the token that authenticated the caller expires; None: never, or there was no token."""
 
     @property
     def org_id(self) -> str | None:
@@ -44,20 +44,12 @@ class ServiceUser:
         return not VIEW_METRICS.isdisjoint(self.permissions)
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
-    """The service user of a token, and when the token expires; None: never."""
-
-    service_user: ServiceUser
-    expires_at: int | None
-
-
 def permitted_tenants(
     caller: ServiceUser, tenants: AbstractSet[Tenant], known: AbstractSet[Tenant]
 ) -> AbstractSet[Tenant]:
-    """Return those of some tenants whose metrics the caller may read.
+    """Return the subset of `tenants` whose metrics the caller may read.
 
-    `known` are the tenants that exist; only an enterprise-level caller's permission depends on it.
+    `known` are the tenants that exist. It is used only for a caller at enterprise level.
     """
     if not caller.can_view_metrics():
         return frozenset()

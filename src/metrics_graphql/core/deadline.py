@@ -1,6 +1,6 @@
 """The deadline of the current request, which all work done for it must meet.
 
-A `ContextVar`, so that it reaches every task that a request starts without being passed along.
+It is in a `ContextVar`. So every task that the request starts has it, without an argument for it.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 @contextmanager
 def set_deadline(seconds: float) -> Generator[None]:
-    """Set the deadline for the block, and for tasks that it starts, to so many seconds from now."""
+    """Set the deadline of the block, and of tasks that it starts, to `seconds` from now."""
     token = _deadline.set(asyncio.get_running_loop().time() + seconds)
     try:
         yield

@@ -10,14 +10,14 @@ MAX_ID_LENGTH: Final = 256
 UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
 """NUL, which PostgreSQL text cannot hold, and unpaired surrogates, which UTF-8 cannot encode."""
 CONTROL_CHARACTER: Final = re.compile("[\0-\x1f\x7f-\x9f]")
-"""The category Cc of Unicode."""
+"""The characters of Unicode's category Cc."""
 
 
 def check_id(path: FieldPath, value: str) -> str:
     """Return an id that every engine can store and compare.
 
     Raises:
-        BadUserInput: it contains NUL or an unpaired surrogate.
+        BadUserInput: the id contains NUL or an unpaired surrogate.
     """
     if UNSTORABLE.search(value):
         raise BadUserInput(path, "must not contain NUL or unpaired surrogates")
@@ -28,8 +28,8 @@ def check_new_id(path: FieldPath, value: str) -> str:
     """Return an id that may be stored, and that both APIs can filter by.
 
     Raises:
-        BadUserInput: as `check_id`; or it is empty, longer than `MAX_ID_LENGTH`, or contains a
-            comma (the REST API joins ids with commas) or a control character.
+        BadUserInput: `check_id` refuses the id, it is empty or longer than `MAX_ID_LENGTH`, or it
+            contains a control character or a comma (the REST API joins ids with commas).
     """
     if not value or value.isspace():
         raise BadUserInput(path, "must not be empty")

@@ -29,7 +29,7 @@ class TimeInterval(Enum):
 @lru_cache(maxsize=1)
 def time_zone_names() -> frozenset[str]:
     """Return the names in the IANA time zone database."""
-    # Files of the system that are not zones.
+    # The system's own files, and the placeholder `Factory`, name no place.
     return frozenset(available_timezones()) - {"localtime", "posixrules", "Factory"}
 
 
@@ -52,7 +52,7 @@ def buckets(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> tuple
     day has 23 or 25 hours when the clocks change, and a day that the calendar skips has no bucket.
 
     Raises:
-        TooManyBuckets: there would be more than `MAX_BUCKETS`.
+        TooManyBuckets: the period has more than `MAX_BUCKETS` buckets.
         BadUserInput: the period is outside the years of Python's calendar.
     """
     if period.start == period.end:
@@ -71,7 +71,7 @@ def buckets(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> tuple
 
 
 def interval_starts(period: TimePeriod, interval: TimeInterval, zone: ZoneInfo) -> Iterator[int]:
-    """Yield the instants in a period, but for its start, at which an interval begins."""
+    """Yield the instants in a period at which an interval begins, without the period's start."""
     if interval is TimeInterval.HOUR:
         starts = hour_starts(period.start, zone)
     else:
@@ -110,7 +110,7 @@ def starts_of_year(year: int, interval: TimeInterval, zone: ZoneInfo) -> tuple[i
     """Return the instants at which the days, weeks or months of a year begin.
 
     The first week may begin in the year before. Finding midnight takes longer than everything else
-    about a bucket, so that the instants are cached: at most 366 for each entry.
+    about a bucket. Therefore the instants are cached, at most 366 in each entry.
     """
     day = first_day(date(year, 1, 1), interval)
     instants = []
@@ -152,9 +152,12 @@ def midnight(day: date, zone: ZoneInfo) -> int:
 
 
 def first_instant(start: int, end: int, is_reached: Callable[[int], bool]) -> int:
-    """Return the first instant from a start on that has reached a state; the end at the latest."""
-    states = range(end - start)
-    return start + bisect_left(states, 1, key=lambda after: is_reached(start + after))
+    """Return the first instant in `[start, end)` for which `is_reached` is true; else the end.
+
+    A binary search: once it is true, it must remain so.
+    """
+    offsets = range(end - start)
+    return start + bisect_left(offsets, 1, key=lambda offset: is_reached(start + offset))
 
 
 def has_other_offset(offset: int, zone: ZoneInfo, instant: int) -> bool:

@@ -17,9 +17,9 @@ blank may replace the `T`. Without an offset the text matches, but is no instant
 
 
 def parse_iso8601(text: str) -> tuple[int, bool] | None:
-    """Return the Unix second in which an instant lies, and whether it lies after its start.
+    """Return an instant in Unix seconds, rounded down, and whether rounding changed it.
 
-    Returns None for every other text, also for a date that does not exist or has no offset.
+    Returns None for every other text, also if the date does not exist or the offset is missing.
     """
     parts = ISO_8601.fullmatch(text)
     if parts is None or parts["offset"] is None:

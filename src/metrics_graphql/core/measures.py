@@ -31,16 +31,18 @@ class NoneOf:
 Expected = tuple[str, ...] | NoneOf | Literal[True] | Present
 """What a field of a session must be: one of these texts, none of them, true, or non-null."""
 Condition = Mapping[str, Expected]
+"""What some fields of a session must be, by the name of the field. An empty one is always met."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Measure:
     """A sum over the sessions that meet a condition. Equal only to itself."""
 
-    field: str
+    response_key: str
     """The key in the REST response."""
     member: str | None
-    """The key inside `field`, for a field that counts by category."""
+    """The category that it counts, which is the key inside `response_key`; None for a measure that
+    is not by category."""
     description: str
     condition: Condition
     adds: str | None = None
@@ -51,12 +53,12 @@ class Measure:
 
     def __post_init__(self) -> None:
         """Set `name`: a property would build it again for each response."""
-        name = self.field if self.member is None else f"{self.field}_{self.member}"
+        name = self.response_key if self.member is None else f"{self.response_key}_{self.member}"
         object.__setattr__(self, "name", name)
 
     @property
     def is_remainder(self) -> bool:
-        """Whether it counts what no other member of its field counts."""
+        """Whether it counts the sessions of no public category (`OTHER`)."""
         return self.member == OTHER
 
 
@@ -81,20 +83,24 @@ MEMBER_DESCRIPTIONS: Final = {
         OTHER: "Started elsewhere, as from the command line, or in an unknown place.",
     },
 }
+"""A description of each category, by the field of a session that has it."""
 
 
-def by_category(field: str, category: str, condition: Condition) -> tuple[Measure, ...]:
-    """Return a measure for each public value of a category, and one for the remainder."""
-    public = CATEGORIES[category]
-    stored = NoneOf(tuple(text for texts in public.values() for text in texts))
+def by_category(response_key: str, field: str, condition: Condition) -> tuple[Measure, ...]:
+    """Return a measure for each category of a field of a session: the public ones, and `OTHER`.
+
+    Each counts the sessions of its category that meet the condition.
+    """
+    public = CATEGORIES[field]
+    not_public = NoneOf(tuple(text for texts in public.values() for text in texts))
     return tuple(
         Measure(
-            field,
-            member,
-            MEMBER_DESCRIPTIONS[category][member],
-            {**condition, category: public.get(member, stored)},
+            response_key,
+            category,
+            MEMBER_DESCRIPTIONS[field][category],
+            {**condition, field: public.get(category, not_public)},
         )
-        for member in (*public, OTHER)
+        for category in (*public, OTHER)
     )
 
 
@@ -159,7 +165,7 @@ SESSION_MEASURES: Final = tuple(
 """The measures of the v3 API's session metrics."""
 
 AVERAGE_ACUS: Final = "avg_acus_per_session"
-"""The field derived from `ACUS_CONSUMED` and `SESSIONS_CREATED`."""
+"""The name of the average, which is derived from `ACUS_CONSUMED` and `SESSIONS_CREATED`."""
 
 
 def in_order(measures: Collection[Measure]) -> tuple[Measure, ...]:
@@ -169,9 +175,15 @@ def in_order(measures: Collection[Measure]) -> tuple[Measure, ...]:
 
 @lru_cache
 def whole_and_parts(remainder: Measure) -> tuple[Measure, tuple[Measure, ...]]:
-    """Return the measure of all categories, and those to subtract from it for a remainder."""
+    """Return the measures that a remainder is the difference of.
+
+    The first counts the sessions of all categories. The others, one for each public category, are
+    subtracted from it.
+    """
     parts = tuple(
-        each for each in MEASURES if each.field == remainder.field and not each.is_remainder
+        each
+        for each in MEASURES
+        if each.response_key == remainder.response_key and not each.is_remainder
     )
     unrestricted = {
         name: value for name, value in remainder.condition.items() if not isinstance(value, NoneOf)

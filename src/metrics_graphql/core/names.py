@@ -1,12 +1,15 @@
-"""Names of ids: what people call users, service users, playbooks and organizations."""
+"""Names of ids: what people call users, service users, playbooks and organizations.
+
+Clients search ids by name or id, to offer them as options of a filter.
+"""
 
 from enum import Enum
 from typing import Final, NamedTuple
 
 from metrics_graphql.core.breakdowns import Dimension
 
-MAX_OPTIONS: Final = 100
-"""Options that one search may return."""
+MAX_FOUND_IDS: Final = 100
+"""Ids that one search may return."""
 MAX_NAME_LENGTH: Final = 256
 """Characters of a name."""
 
@@ -44,15 +47,15 @@ class NamedId(NamedTuple):
     name: str | None
 
 
-def search_options(options: list[NamedId], text: str, first: int) -> list[NamedId]:
-    """Return the first options whose name or id contains a text, ignoring case.
+def search_named_ids(ids: list[NamedId], text: str, first: int) -> list[NamedId]:
+    """Return the first ids that contain a text, or whose name contains it, ignoring case.
 
-    Those with a name come first, ordered by name, then the others by id.
+    Ids with a name come first, ordered by name, then the others, ordered by id.
     """
     wanted = text.strip().casefold()
     matching = [
         each
-        for each in options
+        for each in ids
         if wanted in each.id.casefold() or wanted in (each.name or "").casefold()
     ]
     matching.sort(key=lambda each: (each.name is None, (each.name or "").casefold(), each.id))

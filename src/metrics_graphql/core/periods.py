@@ -26,7 +26,8 @@ class Segment(NamedTuple):
     start: int
     end: int
     is_subtracted: bool = False
-    """Whether it is not in the period, but in buckets that reach beyond it."""
+    """Whether the segment is outside of the period, and is subtracted because a bucket that reaches
+    beyond the period includes it."""
 
 
 def clamp_instant(instant: int) -> int:
@@ -41,7 +42,7 @@ def clamp_instant(instant: int) -> int:
 class TimePeriod(NamedTuple):
     """The span `[start, end)`. Adjacent periods have no session in common.
 
-    `between` makes one; both bounds are from `MIN_INSTANT` to `MAX_INSTANT`.
+    `between` creates one. Both bounds are from `MIN_INSTANT` to `MAX_INSTANT`.
     """
 
     start: int
@@ -51,13 +52,13 @@ class TimePeriod(NamedTuple):
     def between(cls, time_after: int, time_before: int) -> Self:
         """Return the period between two instants in Unix seconds.
 
-        Equal instants give the empty period. A `time_before` of any size means no end.
+        Equal instants give the empty period. A `time_before` after the year 9999 means no end.
 
         Raises:
             BadUserInput: `time_after` is after the year 9999, or `time_before` is earlier than it.
         """
         if time_after > MAX_INSTANT:
-            # Milliseconds since 1978 are, when they are read as seconds.
+            # Unix milliseconds of 1978 and later are beyond the year 9999 if read as seconds.
             raise BadUserInput(
                 ("filters", "time_after"),
                 "must not be after the year 9999: Unix seconds are expected, not milliseconds",
@@ -69,7 +70,10 @@ class TimePeriod(NamedTuple):
         return cls(clamp_instant(time_after), clamp_instant(time_before))
 
     def previous(self) -> Self:
-        """Return the period of equal length that ends where this one starts."""
+        """Return the period of equal length that ends where this one starts.
+
+        It is shorter if it would start before the year 1.
+        """
         return type(self)(clamp_instant(2 * self.start - self.end), self.start)
 
     def segments(self, grains: Sequence[int]) -> list[Segment]:
@@ -97,8 +101,9 @@ class TimePeriod(NamedTuple):
     def signed_segments(self, grains: Sequence[int]) -> list[Segment]:
         """Cut the period like `segments`, with buckets that reach beyond it if they are fewer.
 
-        The surplus is subtracted, so that the sums of the segments add up to that of the period. A
-        day in Berlin is then a day in UTC plus one hour minus another, instead of 24 hours.
+        Segments outside of the period, which such buckets include, are subtracted. The sums of all
+        segments then add up to that of the period: a day in Berlin is a day in UTC, plus one hour,
+        minus another, instead of 24 hours.
         """
         segments: list[Segment] = []
         start, end, finer = self.start, self.end, None
@@ -107,8 +112,9 @@ class TimePeriod(NamedTuple):
                 first, last = -(-start // grain) * grain, end // grain * grain
             else:
                 first, last = round_half_up(start, grain), -round_half_up(-end, grain)
-                ends = abs(start - first) + abs(end - last)
-                if ends // finer + (last - first) // grain >= (end - start) // finer:
+                difference = abs(start - first) + abs(end - last)
+                # With coarser buckets, and finer ones for the difference, there must be fewer.
+                if difference // finer + (last - first) // grain >= (end - start) // finer:
                     break
             if first >= last:
                 break

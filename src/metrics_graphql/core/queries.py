@@ -1,4 +1,8 @@
-"""Queries of session metrics: immutable values, validated by `from_params`."""
+"""Queries of session metrics, as immutable values.
+
+`from_params` checks the ids and the period. Origins and sizes are not checked: one that is unknown
+matches no session.
+"""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -17,7 +21,7 @@ class Filters(NamedTuple):
     """Which sessions of a tenant are counted: those that every filter matches.
 
     None restricts nothing, an empty set matches nothing. `user_ids` and `service_user_ids` are one
-    filter by creator: with both given, either may match, and a session that both name counts once.
+    filter by creator: with both given, either may match. A session that matches both counts once.
     """
 
     user_ids: frozenset[str] | None = None
@@ -36,7 +40,7 @@ NO_FILTERS: Final = Filters()
 
 
 class SessionMetricsQuery(NamedTuple):
-    """Counts the sessions that a tenant created in a period and that the filters match."""
+    """A query of the sessions that a tenant created in a period and that the filters match."""
 
     tenant: Tenant
     period: TimePeriod
@@ -60,7 +64,7 @@ class SessionMetricsQuery(NamedTuple):
         """Return the query with these arguments.
 
         Raises:
-            BadUserInput: naming the argument that was refused.
+            BadUserInput: an argument was refused. The error names it.
         """
         return cls(
             tenant=tenant if tenant is ENTERPRISE else check_id(("org_id",), tenant),

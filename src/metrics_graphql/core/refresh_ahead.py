@@ -1,7 +1,7 @@
 """Refresh-ahead cache: a value is reloaded in the background before it expires.
 
 The term is Oracle Coherence's: a value older than half its time to live is reloaded while requests
-still get the present one, so that a key in steady use never makes a request wait.
+still get the present one. So a key in steady use never makes a request wait.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class RefreshAheadCache(Generic[K, V]):
 
         Raises:
             Unavailable: a value is missing or expired, and the database is unavailable.
-            TimedOut: it does not respond before the request's deadline.
+            TimedOut: the request passed its deadline.
         """
         if not self._ttl:
             return await self._load(keys)
@@ -78,7 +78,7 @@ class RefreshAheadCache(Generic[K, V]):
         return found
 
     def _join_or_start(self, keys: Collection[K]) -> set[asyncio.Task[Mapping[K, V]]]:
-        """Return the loads that these keys wait for, starting one for those not in flight."""
+        """Return the loads of these keys: those in flight, and a new one for the other keys."""
         flights = {key: self._flights.find(key) for key in keys}
         new = [key for key, flight in flights.items() if flight is None]
         tasks = {flight for flight in flights.values() if flight is not None}

@@ -29,12 +29,18 @@ class SessionMetrics:
         return self[ACUS_CONSUMED] / MICROS_PER_ACU
 
     def change_since(self, previous: "SessionMetrics", measure: Measure) -> float | None:
-        """Return the relative change of a measure: 0.25 is a quarter more. None from 0."""
+        """Return the relative change of a measure; 0.25 means 25 % more.
+
+        None if the previous value is 0.
+        """
         before = previous[measure]
         return (self[measure] - before) / before if before else None
 
     def change_of_average_since(self, previous: "SessionMetrics") -> float | None:
-        """Return the relative change of the average, the exact quotient rounded once."""
+        """Return the relative change of the average: the exact quotient, rounded once.
+
+        None if the previous average is 0.
+        """
         acus, sessions = self[ACUS_CONSUMED], self[SESSIONS_CREATED]
         acus_before, sessions_before = previous[ACUS_CONSUMED], previous[SESSIONS_CREATED]
         if not acus_before:

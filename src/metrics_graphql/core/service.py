@@ -14,7 +14,7 @@ from typing import Final
 from cachetools import TTLCache
 
 from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery
-from metrics_graphql.core.callers import Credential, ServiceUser, permitted_tenants
+from metrics_graphql.core.callers import ServiceUser, permitted_tenants
 from metrics_graphql.core.errors import (
     BadUserInput,
     Forbidden,
@@ -23,7 +23,7 @@ from metrics_graphql.core.errors import (
     Unauthenticated,
     Unavailable,
 )
-from metrics_graphql.core.names import MAX_OPTIONS, NamedId, NamedKind, search_options
+from metrics_graphql.core.names import MAX_FOUND_IDS, NamedId, NamedKind, search_named_ids
 from metrics_graphql.core.queries import MetricsRequest
 from metrics_graphql.core.refresh_ahead import MAX_ENTRIES, RefreshAheadCache
 from metrics_graphql.core.repository import Repository
@@ -36,45 +36,49 @@ logger = logging.getLogger(__name__)
 MAX_ORGANIZATIONS: Final = 1_000
 """Organizations in one list."""
 LAST_USED_RESOLUTION: Final = 60
-"""Seconds that a stored `last_used_at` may be behind: frequent requests must not mean frequent
-writes."""
+"""Seconds that a stored `last_used_at` may be behind. Otherwise each request would write it."""
 CLOSE_TIMEOUT: Final = 2.0
 """Seconds that a shutdown waits for last uses to be stored."""
 
 
 class MetricsService:
-    """Answers queries of callers from a repository."""
+    """Executes queries of callers on a repository, as far as their permissions allow."""
 
-    def __init__(self, repository: Repository, cache_ttl: float) -> None:
-        """Cache credentials and data versions for `cache_ttl` seconds; 0 caches neither."""
+    def __init__(self, repository: Repository, ttl: float) -> None:
+        """Cache callers and data versions for `ttl` seconds; 0 caches neither.
+
+        `ttl` is half of the setting `METRICS_CACHE_TTL`: see `Settings.cache_stage_ttl`.
+        """
         self._repository = repository
-        self._credentials: RefreshAheadCache[bytes, Credential] = RefreshAheadCache(
-            repository.fetch_credentials, cache_ttl
+        self._callers: RefreshAheadCache[bytes, ServiceUser] = RefreshAheadCache(
+            repository.fetch_callers, ttl
         )
         self._data_versions: RefreshAheadCache[Tenant, int] = RefreshAheadCache(
-            repository.fetch_data_versions, cache_ttl
+            repository.fetch_data_versions, ttl
         )
-        self._recording: dict[str, asyncio.Task[None]] = {}
-        self._recorded: TTLCache[str, None] = TTLCache(MAX_ENTRIES, LAST_USED_RESOLUTION)
+        self._last_use_tasks: dict[str, asyncio.Task[None]] = {}
+        """The tasks that store last uses, by the id of the service user."""
+        self._recently_used: TTLCache[str, None] = TTLCache(MAX_ENTRIES, LAST_USED_RESOLUTION)
+        """The ids of service users whose last use was stored recently, or is being stored."""
 
-    async def authenticate(self, token: str) -> Credential:
-        """Return the credential of a token.
+    async def authenticate(self, token: str) -> ServiceUser:
+        """Return the service user of a token.
 
         Raises:
-            Unauthenticated: the token is unknown, expired or revoked; the message does not say
-                which.
+            Unauthenticated: the token is unknown, expired or revoked. The message is the same.
             Unavailable: the database is unavailable.
+            TimedOut: the request passed its deadline.
         """
         key = hash_token(token)
-        credential = (await self._credentials.get((key,))).get(key)
+        caller = (await self._callers.get((key,))).get(key)
         if (
-            credential is None
-            or credential.service_user.revoked_at is not None
-            or (credential.expires_at is not None and credential.expires_at <= time.time())
+            caller is None
+            or caller.revoked_at is not None
+            or (caller.token_expires_at is not None and caller.token_expires_at <= time.time())
         ):
             raise Unauthenticated(INVALID_TOKEN)
-        self._record_last_use(credential.service_user)
-        return credential
+        self._record_last_use(caller)
+        return caller
 
     async def data_versions(self, tenants: Collection[Tenant]) -> Mapping[Tenant, int]:
         """Return the data version of each of these tenants that is known.
@@ -83,6 +87,7 @@ class MetricsService:
 
         Raises:
             Unavailable: the database is unavailable.
+            TimedOut: the request passed its deadline.
         """
         return await self._data_versions.get(tenants)
 
@@ -129,20 +134,20 @@ class MetricsService:
     async def search_ids(
         self, caller: ServiceUser, tenant: Tenant, kind: NamedKind, text: str, first: int
     ) -> list[NamedId]:
-        """Return ids that the sessions of a tenant name, found by name or id.
+        """Return ids that occur in the sessions of a tenant, found by their name or by the id.
 
         Raises:
-            BadUserInput: `first` is not from 1 to `MAX_OPTIONS`.
+            BadUserInput: `first` is not from 1 to `MAX_FOUND_IDS`.
             Forbidden: the caller may not read the metrics of the tenant.
             Unavailable: the database is unavailable.
             TimedOut: the request passed its deadline.
         """
-        if not 1 <= first <= MAX_OPTIONS:
-            raise BadUserInput(("first",), f"must be from 1 to {MAX_OPTIONS}, not {first}")
+        if not 1 <= first <= MAX_FOUND_IDS:
+            raise BadUserInput(("first",), f"must be from 1 to {MAX_FOUND_IDS}, not {first}")
         if tenant not in await self._permitted(caller, {tenant}):
             raise forbidden(tenant)
-        options = await self.with_names(kind, await self._repository.list_ids(tenant, kind))
-        return search_options(options, text, first)
+        ids = await self.with_names(kind, await self._repository.list_ids(tenant, kind))
+        return search_named_ids(ids, text, first)
 
     async def list_organizations(self, caller: ServiceUser, first: int) -> list[NamedId]:
         """Return the organizations whose metrics the caller may read, ordered by id.
@@ -150,6 +155,7 @@ class MetricsService:
         Raises:
             BadUserInput: `first` is not from 1 to `MAX_ORGANIZATIONS`.
             Unavailable: the database is unavailable.
+            TimedOut: the request passed its deadline.
         """
         if not 1 <= first <= MAX_ORGANIZATIONS:
             raise BadUserInput(("first",), f"must be from 1 to {MAX_ORGANIZATIONS}, not {first}")
@@ -172,8 +178,8 @@ class MetricsService:
         return [NamedId(each, names.get(each)) for each in ids]
 
     async def close(self) -> None:
-        """Wait for last uses to be stored, but not so long that a shutdown hangs."""
-        pending = set(self._recording.values())
+        """Wait for at most `CLOSE_TIMEOUT` seconds for last uses to be stored."""
+        pending = set(self._last_use_tasks.values())
         if pending:
             _, pending = await asyncio.wait(pending, timeout=CLOSE_TIMEOUT)
         for task in pending:
@@ -182,7 +188,7 @@ class MetricsService:
     async def _permitted(
         self, caller: ServiceUser, tenants: AbstractSet[Tenant]
     ) -> AbstractSet[Tenant]:
-        """Return those of some tenants that exist and that the caller may read.
+        """Return the subset of `tenants` that exist and that the caller may read.
 
         For an organization-level caller, neither the result nor its timing reveals whether another
         organization exists. An enterprise-level caller may list them anyway.
@@ -197,18 +203,19 @@ class MetricsService:
         key = caller.service_user_id
         # A stored instant in the future, after a clock was set back, is not recent.
         is_recent = abs(time.time() - (caller.last_used_at or 0)) < LAST_USED_RESOLUTION
-        if key in self._recorded or is_recent:
+        if key in self._recently_used or is_recent:
             return
-        self._recorded[key] = None  # The cached credential does not show it for a while.
+        # The cached caller has the earlier `last_used_at` until it is loaded again.
+        self._recently_used[key] = None
         task = asyncio.create_task(self._store_last_use(key))
-        self._recording[key] = task
-        task.add_done_callback(lambda _: self._recording.pop(key, None))
+        self._last_use_tasks[key] = task
+        task.add_done_callback(lambda _: self._last_use_tasks.pop(key, None))
 
     async def _store_last_use(self, service_user_id: str) -> None:
         try:
             await self._repository.record_last_use(service_user_id, int(time.time()))
         except Unavailable as error:
-            self._recorded.pop(service_user_id, None)
+            self._recently_used.pop(service_user_id, None)
             logger.warning("The last use of %s was not stored: %r", service_user_id, error)
 
 

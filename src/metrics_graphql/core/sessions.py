@@ -1,4 +1,7 @@
-"""Sessions as they are stored, and the public origins and sizes."""
+"""Sessions as they are stored, and the categories of their origins and sizes.
+
+A category is a public origin or size, or `OTHER`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,19 +26,20 @@ PUBLIC_ORIGINS: Final[dict[str, tuple[str, ...]]] = {
     "webapp": ("webapp",),
 }
 """The stored origins that each public origin counts. Any other stored origin, such as `cli`,
-`vscode_extension` or `devin_spaces`, is in the totals and in no origin."""
+`vscode_extension` or `devin_spaces`, counts as `OTHER`."""
 
 PUBLIC_SIZES: Final = ("xs", "s", "m", "l", "xl")
-"""Size categories, smallest first. They are stored, never computed: the rule is not public."""
+"""Sizes, smallest first. They are loaded, never computed: the rule is not public."""
 
 OTHER: Final = "other"
-"""The category of sessions in none of the public ones, including those without a value."""
+"""The category of sessions whose origin or size is not public, or not given."""
 
 CATEGORIES: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "origin": PUBLIC_ORIGINS,
     "size": {size: (size,) for size in PUBLIC_SIZES},
 }
-"""Fields of a session with categories: the public ones, and the stored values of each."""
+"""The fields of a session that have categories, each with its public categories, and the stored
+values that each of these counts."""
 
 
 class Session(NamedTuple):
@@ -48,7 +52,7 @@ class Session(NamedTuple):
     origin: str | None = None
     """The stored origin, not the public one; any text."""
     size: str | None = None
-    """One of `PUBLIC_SIZES`; any other text is stored, and counted in no size."""
+    """One of `PUBLIC_SIZES`; any other text is stored, too, and counts as `OTHER`."""
     user_id: str | None = None
     service_user_id: str | None = None
     playbook_id: str | None = None

@@ -10,7 +10,7 @@ from typing import Final
 TOKEN_PREFIX: Final = "cog_"  # noqa: S105 - the public prefix of every token
 BASE62: Final = string.digits + string.ascii_uppercase + string.ascii_lowercase
 SECRET_LENGTH: Final = 32
-"""Base62 characters of the secret: 190 bits."""
+"""Base62 characters of a generated secret: 190 bits. Longer secrets are well-formed, too."""
 CHECKSUM_LENGTH: Final = 6
 """Base62 characters of the CRC32: 32 bits."""
 

@@ -53,7 +53,7 @@ def members_of(field: str) -> dict[str, Measure]:
     return {
         measure.member: measure
         for measure in MEASURES
-        if measure.field == field and measure.member is not None
+        if measure.response_key == field and measure.member is not None
     }
 
 

@@ -23,16 +23,16 @@ from metrics_graphql.ingestion.unknown_input import quote
 
 SEPARATORS: Final = (",", ";", "\t", "|")
 UNQUOTED_SEPARATORS: Final = frozenset("\t|")
-"""Separators of dialects that have no quotes, such as those of database clients."""
+"""Separators of dialects without quotes, such as those of database clients."""
 SEPARATOR_LINE: Final = re.compile(r'"?sep=([^"\r\n])"?\s*', re.IGNORECASE)
-"""A first line that gives Excel the separator."""
+"""A first line by which Excel knows the separator."""
 LINE_BREAK: Final = re.compile(r"[\r\n]")
 MAX_ROW: Final = 16_000_000
-"""Characters of a row. They are held in memory."""
+"""Characters of a row. A row is held in memory."""
 MAX_LISTED: Final = 5
 """Columns that an error lists."""
 DECIMAL_FIELDS: Final = ("acus_consumed", "created_at")
-"""Fields that may have a decimal comma, unless commas separate the cells."""
+"""Fields that may have a decimal comma if the separator is not a comma."""
 UNCLOSED: Final = 'a quote may not be closed, or a quote in a cell is not written twice ("")'
 UNQUOTED: Final = "a cell with separators or line breaks needs quotes"
 REASONS: Final = {
@@ -40,7 +40,7 @@ REASONS: Final = {
     "expected after": 'text after a closing quote; a quote in a cell is written twice ("")',
     "new-line character": "a line break in a cell without quotes",
 }
-"""A part of each message of the `csv` module, and what replaces it."""
+"""A part of each message of the `csv` module, and the reason to report instead."""
 
 T = TypeVar("T")
 NumberedLines = Iterator[tuple[int, str]]
@@ -50,10 +50,10 @@ def parse_csv(lines: NumberedLines, parser: RowParser[T], prefix: str) -> Iterat
     """Yield the rows of CSV. The first line is the header. An empty cell is null.
 
     Raises:
-        UnreadableFile: it lacks a required column, or has a structural error. No later line is
-            parsed.
+        UnreadableFile: the header lacks a required column, or a line has a structural error. No
+            later line is parsed.
     """
-    # The default is 128 Ki, which a column that is ignored may exceed.
+    # The default is 128 KiB, which the cell of an ignored column may exceed.
     csv.field_size_limit(MAX_ROW)
     table = Table(lines, parser)
     rows = unnamed_rows = 0
@@ -79,7 +79,7 @@ class Table:
         """Read the header.
 
         Raises:
-            UnreadableFile: it lacks a required column, or is not CSV.
+            UnreadableFile: the header lacks a required column, or is not CSV.
         """
         self._number, first, self._separator = read_first_line(lines, parser)
         content = chain([first], (line for _, line in lines))
@@ -97,8 +97,10 @@ class Table:
         self._unnamed = [index for index, name in enumerate(self._header) if not name.strip()]
         self._columns = {field: self._header.index(name) for field, name in fields.items()}
         separator = re.escape(self._separator)
+        # A cell in quotes, in which each quote is written twice.
         self._quoted_cells = re.compile(rf'(?:(?<={separator})|\A) *"[^"]*(?:""[^"]*)*"')
-        # Files that are safe for spreadsheets have an apostrophe before these characters.
+        # An apostrophe that opens a cell and is not closed. Not before `=`, `+`, `@` and `-`: some
+        # programs write it there, because spreadsheets would take the cell for a formula.
         self._open_apostrophe = re.compile(
             rf"(?:(?<={separator})|\A) *'(?![=+@-])[^'{separator}]*(?:(?:'[^'{separator}]*){{2}})*"
             rf"(?:{separator}|\Z)"
@@ -112,7 +114,7 @@ class Table:
         """Yield the cells of each record that is not blank.
 
         Raises:
-            UnreadableFile: a structural error.
+            UnreadableFile: a record has a structural error.
         """
         number = self._number
         try:
@@ -143,7 +145,7 @@ class Table:
         """Refuse a record that may have ended too early or too late.
 
         Raises:
-            csv.Error: the quotes may be wrong.
+            csv.Error: the quotes of the record may be wrong.
         """
         lines = self._lines
         last = lines.record[-1]
@@ -178,7 +180,7 @@ class CheckedLines:
             rf'(?<!\\)(?:\\\\)*\\("+)([{re.escape(separator)}\r\n]|\Z)?'
         )
         self._escapes_are_excluded = False
-        """Whether an earlier line is well-formed only if a backslash is no escape."""
+        """Whether an earlier line is well-formed only if a backslash does not escape."""
         self.record: list[str] = []
         """The lines of the current record."""
         self.has_quotes = self.has_apostrophes = False
@@ -207,18 +209,19 @@ class CheckedLines:
 
     @property
     def ends_with_escape(self) -> bool:
-        """Whether the record ends with a backslash, which escapes line breaks in a dialect."""
+        """Whether the record ends with a backslash, which in some dialects escapes a line break."""
         last = self.record[-1]
         return (
             "\\" in last and not self._escapes_are_excluded and last.rstrip("\r\n").endswith("\\")
         )
 
     def _check_quotes(self, line: str) -> None:
-        r"""Refuse quotes at the end of a cell that two dialects read differently.
+        r"""Refuse a backslash before quotes at the end of a cell: two dialects differ about it.
 
-        `\"` is a backslash and the end of a cell, or an escaped quote. `\""` is a backslash and a
-        quote, or an escaped quote and the end of a cell. In the middle of a cell, the latter is
-        well-formed in the first dialect only.
+        In one, a quote is written twice: `\"` is a backslash and the end of the cell, `\""` is a
+        backslash and a quote. In the other, a backslash escapes: `\"` is a quote, and `\""` is a
+        quote and the end of the cell. So `\""` in the middle of a cell is well-formed in the first
+        dialect only, and shows that the file has this dialect.
         """
         for match in self._quotes_after_backslash.finditer(line):
             quotes, ends = len(match[1]), match[2] is not None
@@ -236,7 +239,7 @@ def read_first_line(lines: NumberedLines, parser: RowParser[Any]) -> tuple[int, 
     """Return the number and the text of the header's first line, and the separator.
 
     Raises:
-        UnreadableFile: no separator gives the required columns.
+        UnreadableFile: the line has the required columns with no separator.
     """
     number, line = next(lines)
     separators: Sequence[str] = SEPARATORS
@@ -259,7 +262,7 @@ def read_first_line(lines: NumberedLines, parser: RowParser[Any]) -> tuple[int, 
 
 
 def split(line: str, separator: str) -> list[str]:
-    """Return the cells of a line, as far as it is CSV."""
+    """Return the cells of a line; none if it is not CSV."""
     try:
         return next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
     except csv.Error:
@@ -267,7 +270,7 @@ def split(line: str, separator: str) -> list[str]:
 
 
 def unreadable(number: int, error: csv.Error) -> UnreadableFile:
-    """Return the error of a file whose CSV ends with the record of a line."""
+    """Return the error about a record that is not CSV, which begins on a line."""
     message = str(error)
     reason = next((REASONS[part] for part in REASONS if part in message), message)
     return UnreadableFile(f"line {number}: not CSV: {reason}")

@@ -14,7 +14,8 @@ from metrics_graphql.core.periods import DAY, HOUR
 from metrics_graphql.core.sessions import MICROS_PER_ACU, SessionUpdate
 
 DEMO_SECONDS: Final = 395 * DAY
-"""Length of the generated period: thirteen months, so that a month can be compared year on year."""
+"""Length of the generated period: thirteen months, for a month to be compared with that of the year
+before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +71,9 @@ _USER_ORIGINS: Final[dict[str | None, float]] = {
 }
 """Stored origins of sessions created by users, and their weights among all sessions."""
 _SERVICE_ORIGINS: Final[dict[str | None, float]] = {"api": 6, "automation": 4, "scheduled": 2.5}
-"""As above, for sessions created by service users in their own name."""
+"""Like `_USER_ORIGINS`, for sessions created by service users in their own name."""
 _ON_BEHALF_ORIGINS: Final[dict[str | None, float]] = {"api": 1, "automation": 0.5}
-"""As above, for sessions created by a service user on behalf of users: both ids are stored."""
+"""Like `_USER_ORIGINS`, for sessions created by service users on behalf of users, with both ids."""
 
 _PLAYBOOK_TASKS: Final = (
     "Upgrade a dependency",
@@ -111,19 +112,20 @@ _MEAN_MERGE_DELAY: Final = 2.5 * DAY
 _UNMERGED_STATES: Final = ((None, "closed", "open"), (70, 22, 8))
 """States of the pull requests of sessions that never merge one, and their weights."""
 _OUTCOMES: Final = 20_000
+"""Outcomes that are drawn once; those of the sessions are drawn from these."""
 
 _Creator = tuple[str | None, str | None, str | None]
 """Origin, user id, service user id: drawn together, because they depend on each other."""
 _Outcome = tuple[str | None, int, float, str | None]
-"""Size, ACUs in millionths, seconds until a pull request is merged, and the state of the pull
-request until then, if there is one: as above."""
+"""Size, ACUs in millionths, seconds until the pull request is merged, and its state until then
+(None: there is no pull request). They are drawn together, like those of `_Creator`."""
 
 
 def demo_sessions(count: int, *, until: int, seed: int = 20) -> Iterator[SessionUpdate]:
     """Yield sessions, one organization after the other, each oldest first.
 
-    The same arguments give the same sessions. A later `until` gives the same ids at later times, so
-    that loading them again replaces the sessions of a demo.
+    The same arguments give the same sessions. A later `until` gives the same ids at later times. So
+    loading them again replaces the sessions of a demo.
 
     Args:
         count: Sessions of all organizations together.
@@ -137,7 +139,7 @@ def demo_sessions(count: int, *, until: int, seed: int = 20) -> Iterator[Session
 
 
 def demo_names(org_id: str, kind: NamedKind, ids: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Yield each id of a kind in a demo organization with a name, numbered to be unique."""
+    """Yield the ids of one kind in a demo organization, each with a name that contains a number."""
     company = org_id.removeprefix("org-")
     for number, each in enumerate(sorted(ids), 1):
         match kind:
@@ -267,7 +269,7 @@ def _draw_acus(traits: _SizeTraits, rng: Random) -> int:
 def _draw_merge_delay(traits: _SizeTraits, rng: Random) -> float:
     """Return the seconds from a session's creation to its first merge; infinity: never merged.
 
-    A delay rather than a flag, so that pull requests of the newest sessions are not merged yet.
+    With a delay instead of a flag, pull requests of the newest sessions are not merged yet.
     """
     merged = rng.random() < traits.merge_rate
     return rng.expovariate(1 / _MEAN_MERGE_DELAY) if merged else math.inf

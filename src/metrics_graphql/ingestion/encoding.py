@@ -1,7 +1,6 @@
 """Decodes a file to lines of text: gzip, byte order marks, line ends, and what is not text.
 
-Bytes that are not UTF-8 become unpaired surrogates, so that they matter in the fields that are
-used, and nowhere else.
+Bytes that are not UTF-8 become unpaired surrogates. They are an error only in fields that are used.
 """
 
 import codecs
@@ -57,7 +56,7 @@ BINARY_FORMATS: Final = (
     (rb"\0|.\0", "binary, or UTF-16 without a byte order mark; save it as UTF-8"),
     (rb"\s*<", f"HTML or XML; {TO_TEXT}"),
 )
-"""Patterns of the first bytes, and what the file is. The first match counts."""
+"""Patterns of the first bytes of a file, and a description of it. The first match counts."""
 
 
 def read_lines(stream: io.BufferedReader) -> Iterator[str]:
@@ -66,8 +65,8 @@ def read_lines(stream: io.BufferedReader) -> Iterator[str]:
     Lines end with LF or CR LF, or with CR if the first one does. The stream is closed at the end.
 
     Raises:
-        UnreadableFile: it is binary, in another encoding, or a line is too long.
-        OSError, EOFError, zlib.error: it cannot be read or decompressed.
+        UnreadableFile: the file is binary or in another encoding, or a line is too long.
+        OSError, EOFError, zlib.error: the file cannot be read or decompressed.
     """
     head = stream.peek(SNIFFED_BYTES)
     if head.startswith(GZIP_MAGIC):
@@ -100,7 +99,7 @@ def check_is_text(head: bytes) -> None:
     """Refuse a file whose first bytes show that it is binary.
 
     Raises:
-        UnreadableFile: with the name of its format.
+        UnreadableFile: the file is binary. The message names its format.
     """
     for pattern, description in BINARY_FORMATS:
         if re.match(pattern, head, re.DOTALL):
@@ -108,7 +107,7 @@ def check_is_text(head: bytes) -> None:
 
 
 def describe_undecoded(text: str) -> str | None:
-    """Return what is wrong with a text that was not UTF-8; None if it was."""
+    """Return the message about a text that was not UTF-8; None if it was."""
     undecoded = UNDECODED.findall(text)
     if not undecoded:
         return None

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from metrics_graphql.ingestion.rows import InvalidRow
 
-FIELDS: Final = (
+SESSION_FIELDS: Final = (
     "session_id",
     "org_id",
     "created_at",
@@ -26,10 +26,10 @@ FIELDS: Final = (
     "closed_pr_count",
 )
 FIELD_SPELLINGS: Final[Mapping[str, str]] = {
-    **dict(zip(FIELDS, FIELDS, strict=True)),
+    **dict(zip(SESSION_FIELDS, SESSION_FIELDS, strict=True)),
     "size": "session_size",
 }
-"""Spelling to field."""
+"""The field of each spelling."""
 UNUSED_FIELDS: Final = (
     "analysis",
     "category",
@@ -50,17 +50,19 @@ UNUSED_FIELDS: Final = (
 """Fields of the v3 API that no metric depends on."""
 PAGE_FIELDS: Final = frozenset({"items", "endcursor", "hasnextpage", "total"})
 """Fields of a page of the v3 API, as `normalize` returns them."""
-MAX_CACHED: Final = 1_000
-"""Different lists of names whose resolution is cached."""
+MAX_CACHED_RESOLUTIONS: Final = 1_000
+"""Lists of names whose `Resolution` is cached."""
 IGNORED_CHARACTERS: Final = re.compile(r"[\s_\-\u200b\ufeff]+")
-"""Blanks are also those without width, such as a second byte order mark."""
+"""Characters that are ignored in names. Blanks include those without width, such as a second byte
+order mark."""
 SIMILARITY: Final = 0.6
+"""The least similarity of a suggested name, from 0 to 1: see `difflib.get_close_matches`."""
 MIN_PREFIX: Final = 3
 """Characters that a name and a word of a field must have in common."""
 
 
 def normalize(name: str) -> str:
-    """Return a name as it is compared: without case, blanks, `-` and `_`."""
+    """Return a name as it is compared: in lower case, without blanks, `-` and `_`."""
     return IGNORED_CHARACTERS.sub("", name).lower()
 
 
@@ -82,14 +84,16 @@ class Resolution(NamedTuple):
     """What the names of a row or of a header mean."""
 
     fields: Mapping[str, str]
-    """Field to the name that gives it."""
+    """The name that gives each field."""
     unknown: tuple[str, ...]
+    """The names that give no field, without those that are ignored on purpose."""
 
 
 class FieldNames:
     """Matches names with fields, regardless of case, blanks, `-` and `_`.
 
-    `columns` maps further names to fields. It takes precedence over the fields' own names.
+    `spellings` has the fields by their names, and `unused` the names to ignore. `columns` has the
+    fields of further names, which users gave. They take precedence over `spellings`.
     """
 
     def __init__(
@@ -102,26 +106,26 @@ class FieldNames:
         self._unused = frozenset(map(normalize, unused))
         self.columns = {normalize(name): field for name, field in columns.items()}
         self.unmatched = dict(columns)
-        """Those of `columns` that were not found yet."""
+        """The entries of `columns` whose name was in no row or header so far."""
         self._cache: dict[tuple[str, ...], Resolution] = {}
 
     def field(self, name: str) -> str | None:
-        """Return the field that a name gives; None if it gives none."""
+        """Return the field that a name stands for; None if it is unknown."""
         key = normalize(name)
         return self.columns.get(key) or self._fields.get(key)
 
     def resolve(self, names: tuple[str, ...]) -> Resolution:
-        """Return the fields that some names give, and the names that are unknown.
+        """Return the fields that the names of a row or a header stand for.
 
         Raises:
-            InvalidRow: two names give the same field.
+            InvalidRow: two names stand for the same field.
         """
-        found = self._cache.get(names)
-        if found is None:
-            if len(self._cache) >= MAX_CACHED:
+        resolution = self._cache.get(names)
+        if resolution is None:
+            if len(self._cache) >= MAX_CACHED_RESOLUTIONS:
                 self._cache.clear()
-            found = self._cache[names] = self._resolve(names)
-        return found
+            resolution = self._cache[names] = self._resolve(names)
+        return resolution
 
     def _resolve(self, names: tuple[str, ...]) -> Resolution:
         keys = set(map(normalize, names))
@@ -139,7 +143,11 @@ class FieldNames:
         return Resolution(fields, tuple(dict.fromkeys(unknown)))
 
     def _choose(self, field: str, names: Sequence[str]) -> str:
-        """Return the name that gives a field: one of `columns` if there is any."""
+        """Return the name that gives a field: the one in `columns` if there is one.
+
+        Raises:
+            InvalidRow: several names give it.
+        """
         names = [name for name in names if normalize(name) in self.columns] or names
         if len(names) > 1:
             raise InvalidRow(f"{field}: given twice, by {names[0]!r} and {names[1]!r}")

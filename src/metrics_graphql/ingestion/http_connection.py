@@ -1,6 +1,6 @@
-"""How the v3 client connects: base URL, certificate authorities, proxy, and errors in words.
+"""How the v3 client connects: base URL, certificate authorities and proxy. Describes failures.
 
-Certificates and proxies follow the variables that other HTTP clients read, too.
+Certificates and proxies are read from the variables that other HTTP clients read, too.
 """
 
 import os
@@ -20,18 +20,18 @@ LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 MAX_PORT: Final = 65_535
 EXAMPLE_PROXY: Final = "http://proxy.example.com:3128"
 NO_SUCH_HOST: Final = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", None)})
-"""Errors of a name lookup that another attempt does not change."""
+"""Errors of a name lookup that do not change if it is repeated."""
 NOT_TLS: Final = frozenset(
     {"HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE", "WRONG_VERSION_NUMBER"}
 )
-"""OpenSSL's reasons when the peer sends something other than TLS."""
+"""OpenSSL's reasons for an error if the peer sends something other than TLS."""
 CERTIFICATE_HINTS: Final = {
-    9: "check the clock of this machine",
-    10: "it has to be renewed, unless the clock of this machine is wrong",
-    62: "use a host name that it is valid for",
-    64: "use a host name that it is valid for",
+    9: "check the clock of this machine",  # CERT_NOT_YET_VALID
+    10: "it has to be renewed, unless the clock of this machine is wrong",  # CERT_HAS_EXPIRED
+    62: "use a host name that it is valid for",  # HOSTNAME_MISMATCH
+    64: "use a host name that it is valid for",  # IP_ADDRESS_MISMATCH
 }
-"""What the operator can do, by OpenSSL's `X509_V_ERR_*`."""
+"""What the operator can do about an error of verification, by OpenSSL's code `X509_V_ERR_*`."""
 AUTHORITY_HINT: Final = (
     "if your company has its own certificate authority, set SSL_CERT_FILE to a PEM file with its"
     " certificate"
@@ -55,7 +55,7 @@ class Proxy(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """Why there is no response, and whether another attempt may succeed."""
+    """Why there is no complete response, and whether another attempt may succeed."""
 
     reason: str
     is_temporary: bool
@@ -65,7 +65,8 @@ def check_base_url(value: str) -> httpx.URL:
     """Return a base URL without trailing slashes, and without `/v3` at its end.
 
     Raises:
-        BadUserInput: it is not a URL, or the token would be sent unencrypted.
+        BadUserInput: the value is not an http URL, has other parts than a host and a path, or the
+            token would be sent unencrypted.
     """
     path = ("base_url",)
     url = parse_http_url(value)
@@ -79,9 +80,10 @@ def check_base_url(value: str) -> httpx.URL:
 
 
 def find_proxy(base_url: httpx.URL, option: str | None) -> Proxy | None:
-    """Return the proxy of the option or, for https, of `HTTPS_PROXY` or `ALL_PROXY`.
+    """Return the proxy of the option or, for an https URL, of `HTTPS_PROXY` or `ALL_PROXY`.
 
-    Through a tunnel to an https URL, the proxy does not see the token.
+    An https URL is requested through a tunnel, in which the proxy does not see the token. For an
+    http URL, the proxy must be on this machine. None if there is no proxy.
 
     Raises:
         BadUserInput: the URL of the proxy cannot be used.
@@ -103,6 +105,11 @@ def find_proxy(base_url: httpx.URL, option: str | None) -> Proxy | None:
 
 
 def _parse_proxy(name: str, value: str) -> Proxy:
+    """Return the proxy that the option `proxy` or an upper-case variable names.
+
+    Raises:
+        BadUserInput: the value is not the URL of an HTTP proxy.
+    """
     url = parse_http_url(value if "://" in value else f"http://{value}")
     if url is None or url.path not in {"", "/"} or url.query or url.fragment:
         raise BadUserInput((name,), f"must look like {EXAMPLE_PROXY}; SOCKS is not supported")
@@ -110,7 +117,7 @@ def _parse_proxy(name: str, value: str) -> Proxy:
 
 
 def parse_http_url(value: str) -> httpx.URL | None:
-    """Return an absolute URL of the schemes http and https; None if the text is not one."""
+    """Return an absolute http or https URL; None if the text is not one."""
     try:
         url = httpx.URL(value)
     except httpx.InvalidURL:
@@ -123,10 +130,10 @@ def tls_context() -> ssl.SSLContext:
     """Return a context that trusts `SSL_CERT_FILE` and `SSL_CERT_DIR`, or else public authorities.
 
     Raises:
-        BadUserInput: one of the variables names something else than certificates.
+        BadUserInput: a variable names something other than certificates.
     """
     file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
-    # OpenSSL ignores a missing directory.
+    # Checked here, because OpenSSL ignores a missing directory.
     for folder in (folders or "").split(os.pathsep):
         if folder and not os.path.isdir(folder):  # noqa: PTH112 - as OpenSSL reads it
             raise BadUserInput(("SSL_CERT_DIR",), f"cannot be used: {folder} is not a directory")
@@ -154,8 +161,10 @@ def describe_failure(error: Exception, base_url: httpx.URL, proxy: Proxy | None)
     for cause in causes:
         if reason := _permanent_reason(cause, base_url, proxy):
             return Failure(reason, is_temporary=False)
-    numbers = [each.errno for each in causes if isinstance(each, OSError) and each.errno]
-    detail = os.strerror(numbers[-1]) if numbers and numbers[-1] > 0 else str(error)
+    error_numbers = [each.errno for each in causes if isinstance(each, OSError) and each.errno]
+    # Failed name lookups have negative numbers, which `strerror` does not know.
+    has_strerror = bool(error_numbers) and error_numbers[-1] > 0
+    detail = os.strerror(error_numbers[-1]) if has_strerror else str(error)
     peer = f"the proxy {proxy.address}" if proxy else base_url.netloc.decode("ascii")
     if isinstance(error, httpx.ConnectTimeout):
         reason = f"no connection to {peer} within {REQUEST_TIMEOUT:.0f} s"
@@ -171,12 +180,12 @@ def describe_failure(error: Exception, base_url: httpx.URL, proxy: Proxy | None)
 
 
 def _permanent_reason(cause: BaseException, base_url: httpx.URL, proxy: Proxy | None) -> str:
-    """Return the reason of a cause that another attempt does not change; empty for others."""
+    """Return the reason of a failure that would also meet another attempt; empty for all others."""
     if isinstance(cause, ssl.SSLCertVerificationError):
         return _describe_certificate(cause, base_url, proxy)
     if isinstance(cause, ssl.SSLError) and cause.reason in NOT_TLS:
         return f"{base_url.host} does not respond with TLS; check the scheme and the port"
-    # Python cannot look up a name with an empty or a long part.
+    # Python raises a `UnicodeError` for a host name with an empty or an overlong label.
     if isinstance(cause, UnicodeError) or (
         isinstance(cause, socket.gaierror) and cause.errno in NO_SUCH_HOST
     ):
@@ -186,7 +195,7 @@ def _permanent_reason(cause: BaseException, base_url: httpx.URL, proxy: Proxy | 
 
 
 def causes_of(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and its causes; of a group, the first."""
+    """Yield an exception and its causes; of an exception group, the first exception."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -197,7 +206,10 @@ def causes_of(error: BaseException) -> Iterator[BaseException]:
 
 
 def _describe_refusal(status: str, proxy: Proxy) -> Failure:
-    """Describe the status with which a proxy refused to open a tunnel."""
+    """Describe the status with which a proxy refused to open a tunnel.
+
+    Other client errors than 408 and 429 are permanent.
+    """
     reason = f"the proxy {proxy.address} returned {status}"
     if status.startswith("407"):
         reason += (

@@ -1,4 +1,4 @@
-"""JSON: one object a line, arrays, pages of the v3 API, and any of them over several lines."""
+"""JSON: one object per line, arrays, pages of the v3 API, and any of these over several lines."""
 
 import json
 import re
@@ -23,7 +23,7 @@ DECODER: Final = json.JSONDecoder(parse_float=Decimal)
 NON_BLANK: Final = re.compile(r"\S")
 
 Documents = list[tuple[int, object]]
-"""Each document, and the number of line breaks before it."""
+"""JSON documents, each after the number of line breaks before it."""
 
 
 class NotJSON(Exception):
@@ -36,7 +36,7 @@ class NotJSON(Exception):
         self.line = line
         """The number of line breaks before the error."""
         self.is_incomplete = is_incomplete
-        """Whether the error is that the text ends."""
+        """Whether the text could become JSON if it continued."""
 
 
 def parse_json(
@@ -44,11 +44,11 @@ def parse_json(
 ) -> Iterator[Row[T]]:
     """Yield the rows of JSON documents: objects, and the items of arrays and pages.
 
-    A line that is not JSON is a rejected row, unless the next one continues it. That line and all
-    later ones are parsed together then.
+    A line that is not JSON is a rejected row, unless the next line continues it. Then this line and
+    all later ones are parsed together.
 
     Raises:
-        UnreadableFile: documents over several lines are not JSON, or too long.
+        UnreadableFile: lines that are parsed together are not JSON, or too long.
     """
     lines = PeekableLines(lines)
     for number, line in lines:
@@ -94,7 +94,7 @@ def decode(text: str) -> Documents:
     """Return the JSON documents of a text, which need no separators.
 
     Raises:
-        NotJSON: there is something else.
+        NotJSON: the text contains something else.
     """
     documents: Documents = []
     position = line_breaks = 0
@@ -119,9 +119,10 @@ def decode(text: str) -> Documents:
 
 
 def is_continued(line: str, following: str) -> bool:
-    """Return whether a document goes on in the line after an incomplete one.
+    """Return whether an incomplete document continues in the following line.
 
-    It does not if the following line is a document, and not a part of one: the first was cut off.
+    It does if both lines together are the start of a document, or if the following line alone is
+    not. Otherwise the following line is a document of its own, and the first one was cut off.
     """
     return bool(following) and (is_start(line + following) or not is_start(following))
 
@@ -139,7 +140,7 @@ def decode_rest(number: int, line: str, lines: Iterable[tuple[int, str]]) -> Doc
     """Return the documents of a line and of all later ones.
 
     Raises:
-        UnreadableFile: they are not JSON, or too long.
+        UnreadableFile: the lines are not JSON, or too long.
     """
     texts, length = [line], len(line)
     for _, text in lines:
@@ -156,7 +157,7 @@ def decode_rest(number: int, line: str, lines: Iterable[tuple[int, str]]) -> Doc
 
 
 class PeekableLines:
-    """Numbered lines, of which the next can be read ahead."""
+    """Numbered lines. The next ones can be read before they are consumed."""
 
     def __init__(self, lines: Iterator[tuple[int, str]]) -> None:
         self._lines = lines
@@ -169,7 +170,7 @@ class PeekableLines:
         return self._peeked.popleft() if self._peeked else next(self._lines)
 
     def peek(self) -> str:
-        """Return the lines up to the next that is not blank, or up to the end."""
+        """Return the text up to the next line that is not blank, or up to the end."""
         while not self._peeked or self._peeked[-1][1].isspace():
             line = next(self._lines, None)
             if line is None:

@@ -1,4 +1,4 @@
-"""Loads rows in batches. Each batch is one transaction, reported once it is committed."""
+"""Loads rows in batches, each of which is usually a transaction, reported once it is committed."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -15,16 +15,16 @@ logger = logging.getLogger(__name__)
 
 
 class StrictLoadFailed(Exception):
-    """A strict load had rejected rows, or was incomplete. Nothing of it was stored."""
+    """A strict load had rejected rows, or was incomplete. It stored nothing."""
 
 
 class _DryRunEnded(Exception):
-    """Rolls the transaction of a dry run back."""
+    """Raised in the transaction of a dry run, to roll it back."""
 
 
 @dataclass(slots=True)
 class LoadSummary:
-    """Counts of rows. `read` is the sum of the others."""
+    """Numbers of rows. `read` is the sum of the others."""
 
     read: int = 0
     inserted: int = 0
@@ -57,7 +57,7 @@ class Loader:
         interrupted load is resumed by running it again.
 
         Raises:
-            Unavailable: the database cannot be written to; the batches before are stored.
+            Unavailable: an engine cannot be written to. Earlier batches are stored.
         """
         async for batch in read_ahead(self._batches(rows)):
             await self.load_batch(batch)
@@ -67,7 +67,8 @@ class Loader:
         """Load rows in one transaction, skipping those that are rejected.
 
         Raises:
-            Unavailable: the database cannot be written to; nothing of the batch is stored.
+            Unavailable: an engine cannot be written to. Nothing of the batch is stored, except that
+                ClickHouse may have stored some of its sessions.
         """
         async with self.sessions.transaction() as upsert:
             await self._upsert(upsert, batch)
@@ -75,7 +76,7 @@ class Loader:
         self.on_batch(self.summary)
 
     async def finish(self) -> None:
-        """Update the planner statistics of the database, once a bulk load is complete."""
+        """Update the planner's statistics after a bulk load: see `SessionStore.analyze`."""
         await self.sessions.analyze()
 
     async def load_strict(
@@ -83,11 +84,12 @@ class Loader:
     ) -> None:
         """Load all rows in one transaction, or none if any is rejected. Other writers wait.
 
-        `is_complete` is called after the last row. If it returns False, none is loaded.
+        `is_complete` is called after the last row. If it returns False, no row is loaded.
 
         Raises:
             StrictLoadFailed: nothing is stored. Each rejected row was passed to `on_rejection`.
-            Unavailable: the database cannot be written to; nothing is stored.
+            Unavailable: an engine cannot be written to. Nothing is stored, except that ClickHouse
+                may have stored some of the sessions.
         """
         async with self.sessions.transaction(exclusive=True) as upsert:
             await self._upsert_all(upsert, rows)
@@ -99,7 +101,7 @@ class Loader:
         """Count what `load` would do, in a transaction that is rolled back. Other writers wait.
 
         Raises:
-            Unavailable: the database cannot be written to.
+            Unavailable: an engine cannot be written to.
         """
         with suppress(_DryRunEnded):
             async with self.sessions.transaction(exclusive=True) as upsert:

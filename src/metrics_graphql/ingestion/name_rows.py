@@ -20,8 +20,9 @@ from metrics_graphql.ingestion.row_schema import Id, empty_to_none, format_valid
 from metrics_graphql.ingestion.rows import InvalidRow
 from metrics_graphql.ingestion.unknown_input import UnknownInput
 
-FIELDS: Final = ("kind", "id", "name")
+NAME_FIELDS: Final = ("kind", "id", "name")
 KINDS: Final = {normalize(kind.value): kind for kind in NamedKind}
+"""The kinds, by their values as `normalize` returns them."""
 EXPECTED_KIND: Final = "must be user, service_user, playbook or organization"
 
 
@@ -63,22 +64,22 @@ class NameRow(BaseModel):
 class NameParser(RowParser[NameUpdate]):
     """Converts rows to updates of names."""
 
-    required = FIELDS
-    required_columns = f"the columns {', '.join(FIELDS)}"
+    required = NAME_FIELDS
+    required_columns = f"the columns {', '.join(NAME_FIELDS)}"
     expected_json = (
         'a JSON file has one name a line, like {"kind": "user", "id": "user-1", "name": "Ada"},'
         " or an array of them"
     )
 
     def __init__(self) -> None:
-        fields = dict(zip(FIELDS, FIELDS, strict=True))
-        super().__init__(FieldNames(fields, unused=()), UnknownInput(FIELDS))
+        fields = dict(zip(NAME_FIELDS, NAME_FIELDS, strict=True))
+        super().__init__(FieldNames(fields, unused=()), UnknownInput(NAME_FIELDS))
 
     def parse_values(self, values: dict[str, Any]) -> NameUpdate:
-        """Return the update of a row whose names are fields.
+        """Return the update that a row describes. `values` are its values by field.
 
         Raises:
-            InvalidRow: it does not match the schema.
+            InvalidRow: the row does not match the schema.
         """
         try:
             row = NameRow.model_validate(values)

@@ -82,8 +82,8 @@ def parse_file(
     The first line that is not blank shows whether the file is JSON or CSV.
 
     Raises:
-        UnreadableFile: it is in none of the formats, or the rest of it cannot be parsed.
-        OSError: it cannot be read.
+        UnreadableFile: the file is in none of the formats, or the rest of it cannot be parsed.
+        OSError: the file cannot be read.
     """
     lines = enumerate(read_lines(stream), start=1)
     try:
@@ -97,7 +97,7 @@ def parse_file(
 
 
 def file_size(path: Path) -> int:
-    """Return the bytes of a file; 0 if it is none, or cannot be examined."""
+    """Return the size of a file in bytes; 0 if it is not a regular file, or cannot be examined."""
     with suppress(OSError):
         if path.is_file():
             return path.stat().st_size

@@ -1,4 +1,4 @@
-"""Parses the rows of all formats, and counts the names and values that are unknown."""
+"""Parsers of rows, which all formats share. They count unknown names and values."""
 
 import json
 import time
@@ -26,20 +26,20 @@ from metrics_graphql.ingestion.unknown_input import UnknownInput
 T = TypeVar("T")
 
 EARLIEST_USUAL: Final = 946_684_800
-"""The year 2000. Earlier instants are probably days, or Unix time in another unit."""
+"""The start of the year 2000. Earlier instants are probably days, or Unix time in another unit."""
 
 
 class RowParser(ABC, Generic[T]):
-    """Converts rows to updates of one kind."""
+    """Converts rows to updates: of sessions, or of names."""
 
     required: Sequence[str]
-    """The fields that every row has."""
+    """The fields that every row must have."""
     required_columns: str
-    """The same in the words of an error."""
+    """Describes the `required` fields, for the error about a file that lacks them."""
     column_hint = ""
-    """What an error about a header without them recommends."""
+    """What to do, for the error about a header without the `required` fields."""
     expected_json: str
-    """What a JSON file has, in the words of an error."""
+    """Describes the expected JSON, for the error about an object without any known field."""
 
     def __init__(self, names: FieldNames, unknown: UnknownInput) -> None:
         self.names = names
@@ -47,7 +47,7 @@ class RowParser(ABC, Generic[T]):
 
     @property
     def ignores_input(self) -> bool:
-        """Whether columns or fields were ignored, or `columns` that no file has."""
+        """Whether a column or a field was ignored, or a `--column` option matched no column."""
         return bool(self.unknown.names or self.names.unmatched)
 
     def report(self) -> Iterator[str]:
@@ -60,7 +60,7 @@ class RowParser(ABC, Generic[T]):
         """Return the update that a parsed JSON object describes.
 
         Raises:
-            InvalidRow: it is no object, or does not match the schema.
+            InvalidRow: the value is not an object, or does not match the schema.
         """
         if not isinstance(value, dict):
             raise InvalidRow("must be an object")
@@ -73,14 +73,17 @@ class RowParser(ABC, Generic[T]):
 
     @abstractmethod
     def parse_values(self, values: dict[str, Any]) -> T:
-        """Return the update of a row whose names are fields.
+        """Return the update that a row describes. `values` are its values by field.
 
         Raises:
-            InvalidRow: it does not match the schema.
+            InvalidRow: the row does not match the schema.
         """
 
     def items_of_page(self, value: object) -> list[object] | None:
-        """Return the items of a page, and count its unknown fields; None if it is no page."""
+        """Return the items of a page of the API, and count its unknown fields.
+
+        None if the value is not a page.
+        """
         del value
         return None
 
@@ -88,8 +91,8 @@ class RowParser(ABC, Generic[T]):
 class SessionParser(RowParser[SessionUpdate]):
     """Converts rows to updates of sessions.
 
-    `default_org_id` is the organization of rows without an `org_id`. `columns` maps names that a
-    file has to fields.
+    `default_org_id` is the organization of rows without an `org_id`. `columns` has the fields of
+    columns whose names are not those of fields: see `FieldNames`.
     """
 
     required = ("session_id",)
@@ -109,10 +112,10 @@ class SessionParser(RowParser[SessionUpdate]):
         self._pull_request_names = FieldNames({"pr_state": "pr_state"}, unused=["pr_url"])
 
     def parse_values(self, values: dict[str, Any]) -> SessionUpdate:
-        """Return the update of a row whose names are fields.
+        """Return the update that a row describes. `values` are its values by field.
 
         Raises:
-            InvalidRow: it does not match the schema.
+            InvalidRow: the row does not match the schema.
         """
         if values.get("pull_requests"):
             values["pull_requests"] = self._parse_pull_requests(values["pull_requests"])
@@ -124,10 +127,11 @@ class SessionParser(RowParser[SessionUpdate]):
         return to_update(valid, self._default_org_id)
 
     def items_of_page(self, value: object) -> list[object] | None:
-        """Return the items of a page of the v3 API; None if it is no page.
+        """Return the items of a page of the v3 API, and count its unknown fields.
 
-        Unknown fields are counted. A page has no `session_id`, and an empty one no `created_at`: a
-        session whose id has an unknown name may have a field `items`, too.
+        None if the value is not a page. A session may have a field `items`, too. It differs from a
+        page by its `session_id`, or, if that has an unknown name and `items` is empty, by its
+        `created_at`.
         """
         items = value.get("items") if isinstance(value, dict) else None
         if not isinstance(value, dict) or not isinstance(items, list):
@@ -140,7 +144,7 @@ class SessionParser(RowParser[SessionUpdate]):
         return items
 
     def _parse_pull_requests(self, value: object) -> object:
-        """Return pull requests with the names of their fields. CSV has them as JSON."""
+        """Return pull requests with the field names of the schema. In CSV, they are JSON."""
         if isinstance(value, str) and value.strip():
             try:
                 value = json.loads(value, parse_float=Decimal)
@@ -166,10 +170,10 @@ class SessionParser(RowParser[SessionUpdate]):
 def count_unknown_values(
     row: Mapping[str, Any], unknown: UnknownInput, latest_usual: float
 ) -> None:
-    """Count the unknown values of a row: its origin, its size, the states of its pull requests.
+    """Count the unknown values of a row: of its origin, its size, and the states of pull requests.
 
-    A `created_at` before 2000 or after `latest_usual` is counted, too: it is probably not in Unix
-    seconds.
+    A `created_at` before 2000 or after `latest_usual` is counted, too, because it is probably not
+    in Unix seconds.
     """
     origin, size, created_at = row.get("origin"), row.get("size"), row.get("created_at")
     if origin is not None and origin not in KNOWN_ORIGINS:

@@ -47,15 +47,16 @@ KNOWN_VALUES: Final[Mapping[str, Sequence[str]]] = {
     "session_size": PUBLIC_SIZES,
     "pr_state": PULL_REQUEST_STATES,
 }
-"""Values whose meaning is known, by field. Others count in the totals only, or as not merged."""
+"""Known values, by field. Sessions with another origin or size count as `OTHER`. Pull requests in
+another state count neither as open, nor as merged or closed."""
 PULL_REQUEST_COUNTS: Final = ("pr_count", "open_pr_count", "merged_pr_count", "closed_pr_count")
 NULLABLE_FIELDS: Final = ("origin", "size", "user_id", "service_user_id", "playbook_id")
-"""Fields that null clears. In the others, which are never null in storage, null means absent."""
+"""Fields that null clears. In all others, which are never null in storage, null means absent."""
 NOT_AN_OBJECT: Final = frozenset({"model_type", "model_attributes_type"})
 """Types of pydantic's errors for a value that is no JSON object."""
 UNIX_SECONDS: Final = re.compile(r"([+-]?\d+)(?:\.\d*)?", re.ASCII)
 MAX_DIGITS: Final = 20
-"""A longer number is beyond the year 9999."""
+"""Digits of an instant in Unix seconds. A longer number is beyond the year 9999."""
 EXPECTED_INSTANT: Final = (
     "must be Unix seconds, or ISO 8601 with an offset, like 2025-01-31T00:00:00Z"
 )
@@ -74,7 +75,7 @@ def core_check(check: Callable[[FieldPath, str], str]) -> AfterValidator:
 
 
 def normalizer(known: Collection[str]) -> AfterValidator:
-    """Return a validator that respells known values, and keeps unknown ones as they are."""
+    """Return a validator that corrects case and blanks of known values, and keeps all others."""
     values = frozenset(known)
 
     def normalize(value: str) -> str:
@@ -92,7 +93,7 @@ def empty_to_none(value: object) -> object:
 
 
 def _parse_number(value: object) -> object:
-    """Refuse what pydantic would convert to a number: it takes true for 1 and 1_0 for 10."""
+    """Refuse values that pydantic would convert to a number: `true` to 1, and `1_0` to 10."""
     if isinstance(value, bool) or (isinstance(value, str) and "_" in value):
         raise PydanticCustomError("number", "must be a number")
     return empty_to_none(value)
@@ -118,7 +119,7 @@ def _parse_instant(value: object) -> object:
 
 def _check_instant(value: int) -> int:
     if value >= MAX_INSTANT:
-        # Milliseconds since 1978 are beyond the year 9999 when they are read as seconds.
+        # Unix milliseconds of 1978 and later are beyond the year 9999 if read as seconds.
         raise PydanticCustomError("instant", "Unix seconds are expected, not milliseconds")
     if value < 0:
         raise PydanticCustomError("instant", "must not be before 1970")
@@ -178,10 +179,10 @@ class SessionRow(BaseModel):
 
 
 def to_update(given: Mapping[str, Any], default_org_id: str | None) -> SessionUpdate:
-    """Return the update that valid values of a row describe. Only fields that it gives are in it.
+    """Return the update that the valid values of a row describe. It has only the given fields.
 
     Raises:
-        InvalidRow: the row has no `org_id`, and there is no default; or its counts of pull requests
+        InvalidRow: the row has no `org_id`, and there is no default. Or its counts of pull requests
             contradict each other.
     """
     org_id = given.get("org_id") or default_org_id
@@ -198,7 +199,7 @@ def to_update(given: Mapping[str, Any], default_org_id: str | None) -> SessionUp
 
 
 def pull_request_counts(given: Mapping[str, Any]) -> dict[str, int | bool]:
-    """Return the counts of pull requests, all of them if the row gives any.
+    """Return the counts of pull requests: all of them if the row gives any, else none.
 
     Raises:
         InvalidRow: a count contradicts the list, or the other counts.
@@ -224,7 +225,8 @@ def pull_request_counts(given: Mapping[str, Any]) -> dict[str, int | bool]:
     for name, count in given_counts.items():
         if count != counts[name]:
             raise InvalidRow(f"{name}: {count} contradicts pull_requests")
-    if 2 * counts["pr_count"] < sum(counts.values()):
+    by_state = sum(count for name, count in counts.items() if name != "pr_count")
+    if counts["pr_count"] < by_state:
         raise InvalidRow("pr_count: must not be less than the sum of the other counts")
     return {"has_merged_pr": counts["merged_pr_count"] > 0, **counts}
 
@@ -235,7 +237,7 @@ def to_micros(acus: Decimal) -> int:
 
 
 def format_validation_error(error: ValidationError, max_fields: int | None = None) -> str:
-    """Return one line with the path and the reason of each field at fault, or of the first few."""
+    """Return one line with the path and the reason of each invalid field, or of the first few."""
     if any(details["type"] in NOT_AN_OBJECT and not details["loc"] for details in error.errors()):
         return "must be an object"
     return "; ".join(
@@ -245,7 +247,10 @@ def format_validation_error(error: ValidationError, max_fields: int | None = Non
 
 
 def _reason_of(details: ErrorDetails) -> str:
-    """Return the reason of an error. Pydantic's names a class, or does not name an encoding."""
+    """Return the reason of an error.
+
+    Pydantic's own message names a class of Python, or not the encoding that the file has.
+    """
     if details["type"] in NOT_AN_OBJECT:
         return "must be an object"
     if details["type"] != "string_unicode":

@@ -1,4 +1,4 @@
-"""Validates rows field by field, by the schema of a row. Values that repeat are validated once."""
+"""Validates rows field by field, by the schema `SessionRow`. Repeated values are validated once."""
 
 from collections.abc import Callable, Mapping
 from types import NoneType
@@ -12,11 +12,12 @@ Validate = Callable[[object], Any]
 
 UNIQUE_FIELDS: Final = frozenset({"session_id", "created_at", "acus_consumed", "pull_requests"})
 """Fields whose values rarely repeat."""
-MAX_CACHED: Final = 10_000
-"""Values of a field that are cached."""
+MAX_CACHED_VALUES: Final = 10_000
+"""Cached values of each field."""
 MAX_CACHED_LENGTH: Final = 64
+"""Characters of a text that is cached."""
 CACHED_TYPES: Final = frozenset({str, bool, NoneType})
-"""Numbers are not cached: true and 1 would be the same key."""
+"""Types of the values that are cached. Numbers are not: `True` and 1 would be the same key."""
 
 
 class ValidatedValues(dict[object, Any]):
@@ -30,7 +31,7 @@ class ValidatedValues(dict[object, Any]):
         """Validate a value, and cache the result."""
         valid = self._validate(given)
         if not isinstance(given, str) or len(given) <= MAX_CACHED_LENGTH:
-            if len(self) >= MAX_CACHED:
+            if len(self) >= MAX_CACHED_VALUES:
                 self.clear()
             self[given] = valid
         return valid
@@ -51,7 +52,7 @@ class RowValidator:
         """Return the validated values of a row, by the fields of `SessionRow`.
 
         Raises:
-            ValidationError: it names every invalid field.
+            ValidationError: fields are invalid. The error names all of them.
         """
         values = {}
         try:
@@ -62,6 +63,6 @@ class RowValidator:
                 else:
                     values[name] = validate(value)
         except ValidationError:
-            SessionRow.model_validate(row)
+            SessionRow.model_validate(row)  # Raises an error with all invalid fields.
             raise
         return values

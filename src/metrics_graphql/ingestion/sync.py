@@ -1,7 +1,8 @@
 """Incremental synchronization with a v3 API: pulls all sessions first, then those that changed.
 
-The sessions of a page are committed before the checkpoint after it is. A pull that is interrupted
-in between loads a page twice, which changes nothing, and never skips one (docs/decisions/0010).
+The sessions of a page are committed first, then the checkpoint after this page. So a pull that is
+interrupted in between loads the page again, which changes nothing, and no pull skips a page
+(docs/decisions/0010).
 """
 
 import logging
@@ -19,13 +20,13 @@ from metrics_graphql.storage.sync_checkpoints import Checkpoint, read_checkpoint
 logger = logging.getLogger(__name__)
 
 OVERLAP: Final = 3_600
-"""Seconds before the start of a pull from which the next one pulls again: clocks differ, and
-changes may be listed late. What changes during a pull may be on none of its pages, since their
-order is not documented."""
+"""The next pull begins this many seconds before the start of a pull: clocks differ, and the API may
+list changes late. It does not begin at the end of the pull: a session that changes meanwhile may be
+on none of its pages, because their order is not documented."""
 
 
 async def reset_checkpoint(client: V3Client, database: Database) -> None:
-    """Make the next pull one of all sessions.
+    """Make the next pull request all sessions.
 
     Raises:
         Unavailable: the database cannot be written to.
@@ -41,12 +42,12 @@ async def pull(
 ) -> None:
     """Load the sessions that changed since the last pull; on the first pull, all sessions.
 
-    An interrupted pull is resumed at its checkpoint. If the API rejects the cursor, or repeats one,
-    the pages are pulled once more from the first.
+    An interrupted pull is resumed at its checkpoint. If the API rejects a cursor, or repeats one,
+    the pull restarts once, from the first page.
 
     Raises:
-        V3ClientError: a page cannot be fetched; those before it are stored.
-        Unavailable: the database cannot be written to; the pages before are stored.
+        V3ClientError: a page cannot be fetched. Earlier pages are stored.
+        Unavailable: an engine cannot be written to. Earlier pages are stored.
     """
     checkpoint = await read_checkpoint(database, client.org_id, client.base_url)
     try:
@@ -55,7 +56,7 @@ async def pull(
         logger.warning("Pulling again from the first page: %s", error)
         from_first_page = Checkpoint(checkpoint.since)
         await _pull_pages(client, database, loader, from_first_page, on_page)
-    if checkpoint.since is None:
+    if checkpoint.since is None:  # It was a bulk load: all sessions were pulled.
         await loader.finish()
 
 
@@ -70,7 +71,8 @@ async def _pull_pages(
 
     Raises:
         CursorRejected: the API rejects a cursor, or repeats one.
-        V3ClientError, Unavailable: as `pull`.
+        V3ClientError: a page cannot be fetched.
+        Unavailable: an engine cannot be written to.
     """
     since, started_at, cursor = checkpoint
     seen_cursors = {cursor}
@@ -96,10 +98,10 @@ async def _pull_pages(
 def _newest_versions(
     page: SessionPage, versions: dict[str, int], recent: int
 ) -> list[ParsedRow[SessionUpdate]]:
-    """Return the sessions of a page, without those of which a newer version was pulled before.
+    """Return the sessions of a page, without those of which a newer version was already pulled.
 
-    Only sessions that changed since the instant `recent` can be pulled in two versions; `versions`
-    maps their ids to the last `updated_at`, and is updated.
+    Only sessions that changed since the instant `recent` can be pulled in two versions. `versions`
+    has the newest `updated_at` of each by id. It is updated.
     """
     rows = []
     for number, session in enumerate(page.items):

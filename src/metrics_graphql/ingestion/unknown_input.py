@@ -1,11 +1,11 @@
-"""Counts names and values of the input that are not known, so that they can be reported."""
+"""Counts unknown names and values of the input, and reports them."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from metrics_graphql.core.errors import shorten
-from metrics_graphql.ingestion.field_names import FIELDS, suggest
+from metrics_graphql.ingestion.field_names import SESSION_FIELDS, suggest
 from metrics_graphql.ingestion.row_schema import KNOWN_VALUES
 
 MAX_DISTINCT: Final = 10_000
@@ -13,30 +13,30 @@ MAX_DISTINCT: Final = 10_000
 MAX_LINES: Final = 10
 """Names, and values, that a report lists."""
 MAX_CHOICES: Final = 5
-"""If there are at most so many known values, a report lists them, and else a similar one."""
+"""Known values of a field that a report lists. If there are more, it names only a similar one."""
 
 
 class UnknownInput:
     """Unknown columns and fields, which are ignored, unknown values, and unusual instants."""
 
-    def __init__(self, fields: Sequence[str] = FIELDS) -> None:
+    def __init__(self, fields: Sequence[str] = SESSION_FIELDS) -> None:
         self._fields = fields
         self.names: Counter[tuple[str, str]] = Counter()
-        """Rows by kind (`column` or `field`) and name."""
+        """The number of rows by kind (`column`, `field` or `page field`) and name."""
         self.values: Counter[tuple[str, str]] = Counter()
-        """Rows by field and value."""
+        """The number of rows by field and value."""
         self.early_rows = 0
         """Rows whose `created_at` is before 2000."""
         self.future_rows = 0
         """Rows whose `created_at` is after tomorrow."""
 
     def count_names(self, kind: str, names: Iterable[str], rows: int = 1) -> None:
-        """Count rows that have these columns or fields."""
+        """Count rows that have these unknown columns or fields."""
         for name in names:
             _count(self.names, (kind, name), rows)
 
     def count_value(self, field: str, value: str) -> None:
-        """Count a row with this value of a field."""
+        """Count a row with this unknown value of a field."""
         _count(self.values, (field, value), 1)
 
     def report(self) -> Iterator[str]:
@@ -60,7 +60,7 @@ class UnknownInput:
 
 
 def quote(text: str) -> str:
-    """Return a text that can be printed on one line."""
+    """Return a text in quotes, shortened, that can be printed on one line."""
     return '"{}"'.format("".join(c if c.isprintable() else "\ufffd" for c in shorten(text)))
 
 

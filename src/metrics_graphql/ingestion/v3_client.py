@@ -1,7 +1,7 @@
 """HTTP client for the sessions of one organization in a v3 API, with retries.
 
-The token is sent to the configured base URL only: no redirects, and a proxy only tunnels
-(docs/decisions/0010).
+The token is sent to the configured base URL only: redirects are not followed, and a proxy only
+opens a tunnel (docs/decisions/0010).
 """
 
 import asyncio
@@ -42,27 +42,28 @@ from metrics_graphql.ingestion.v3_schema import SessionPage
 logger = logging.getLogger(__name__)
 
 MAX_PAGE_SIZE: Final = 200
-"""Sessions per page, as the v3 API documents it."""
+"""Sessions per page: the maximum that the v3 API documents."""
 MAX_BODY_BYTES: Final = 64_000_000
-"""Bytes of a response body, decompressed: far more than 200 sessions have."""
+"""Bytes of a decompressed response body: far more than those of `MAX_PAGE_SIZE` sessions."""
 MAX_ATTEMPTS: Final = 8
-"""Attempts to fetch a page. With the delays in between they take about two minutes."""
+"""Attempts to fetch a page. The delays between them add up to about two minutes."""
 MAX_BACKOFF: Final = 60.0
-"""Seconds between two attempts, `Retry-After` not included."""
+"""Seconds between two attempts, without those of `Retry-After`."""
 MAX_RETRY_AFTER: Final = 600.0
-"""Seconds of `Retry-After` that are waited for. After a longer one, the fetch fails at once."""
+"""The longest `Retry-After`, in seconds, that the client waits for. With a longer one, the fetch
+fails immediately."""
 RETRYABLE_STATUSES: Final = frozenset({408, 429, *range(500, 600)})
 CURSOR_REJECTED_STATUSES: Final = frozenset({400, 404, 410, 422})
 """Statuses with which an API may refuse a cursor."""
 HINTS: Final = {
-    401: "METRICS_SYNC_TOKEN is not a valid token there",
-    403: "METRICS_SYNC_TOKEN lacks the permission, which is ViewOrgSessions",
+    401: "METRICS_SYNC_TOKEN is not a valid token of this API",
+    403: "the token in METRICS_SYNC_TOKEN needs the permission ViewOrgSessions",
     404: "check --base-url and --org",
-    407: "the proxy wants a user and a password",
+    407: "the proxy requires a user and a password",
 }
-"""What the operator can do about a status."""
+"""What a status means here, or what to do about it."""
 MAX_REPORTED_FIELDS: Final = 3
-"""Fields that the error for an invalid page names: one mistake is often in every session."""
+"""Fields that the error about an invalid page names. Often every session has the same mistake."""
 
 
 class V3ClientError(Exception):
@@ -83,11 +84,11 @@ class RetryableError(V3ClientError):
 
 
 class FetchedPage(NamedTuple):
-    """A page and the time of its request. Later changes may be missing from it."""
+    """A page, and the time of its request. It may lack changes after that time."""
 
     page: SessionPage
     requested_at: int
-    """Unix seconds, by the API's clock or the local one, whichever is behind."""
+    """Unix seconds: the start of the first attempt, or the `Date` of the response if earlier."""
 
 
 class ErrorBody(BaseModel):
@@ -109,18 +110,18 @@ class V3Client:
         *,
         proxy: str | None = None,
     ) -> None:
-        """Check the arguments. Nothing is connected yet.
+        """Check the arguments, without connecting.
 
         Raises:
-            BadUserInput: at `base_url`, `org_id`, `sync_token` or `proxy`, or at a variable of the
-                environment that names a proxy or certificates.
+            BadUserInput: an argument was refused, or a variable of the environment that names a
+                proxy or certificates. The error names it; the token is `sync_token`.
         """
         self.org_id = check_new_id(("org_id",), org_id)
         if set(org_id) == {"."}:
             raise BadUserInput(("org_id",), "must not consist of dots: they change the URL's path")
-        self._base_url = check_base_url(base_url)
-        self.base_url = str(self._base_url).rstrip("/")
-        self._proxy = find_proxy(self._base_url, proxy)
+        self._parsed_base_url = check_base_url(base_url)
+        self.base_url = str(self._parsed_base_url).rstrip("/")
+        self._proxy = find_proxy(self._parsed_base_url, proxy)
         if not re.fullmatch("[!-~]+", token):
             # httpx would repeat the token in its error.
             raise BadUserInput(("sync_token",), "must be set to a token, and nothing else")
@@ -153,14 +154,14 @@ class V3Client:
     async def fetch_page(
         self, *, since: int | None = None, cursor: str | None = None
     ) -> FetchedPage:
-        """Return the page at a cursor, or the first page, of sessions that changed since then.
+        """Return a page of the sessions that changed since an instant: the page after a cursor.
 
-        `since` is in Unix seconds; None: all sessions.
+        `since` is in Unix seconds; None: all sessions. Without a `cursor`, it is the first page.
 
         Raises:
             CursorRejected: the API refused the request, perhaps because of the cursor.
             V3ClientError: the API cannot be reached, refused the request, or returned something
-                other than a page; invalid fields are named by their path.
+                other than a page. The message names invalid fields.
         """
         started_at = time.time()
         params = {"first": self._page_size, "updated_after": since, "after": cursor}
@@ -175,7 +176,7 @@ class V3Client:
         try:
             page = SessionPage.model_validate_json(body, context=self.org_id)
         except ValidationError as error:
-            reason = self._reject_media_type(response, error) or format_validation_error(
+            reason = self._describe_media_type(response, error) or format_validation_error(
                 error, MAX_REPORTED_FIELDS
             )
             raise V3ClientError(self._redact(f"{self._url}: {reason}")) from None
@@ -192,7 +193,7 @@ class V3Client:
             ):
                 body = await self._read_body(response)
         except (httpx.TransportError, httpx.DecodingError, TimeoutError, UnicodeError) as error:
-            failure = describe_failure(error, self._base_url, self._proxy)
+            failure = describe_failure(error, self._parsed_base_url, self._proxy)
             kind = RetryableError if failure.is_temporary else V3ClientError
             raise kind(self._redact(f"{self._url}: {failure.reason}")) from None
         if response.status_code in RETRYABLE_STATUSES:
@@ -201,7 +202,7 @@ class V3Client:
 
     async def _read_body(self, response: httpx.Response) -> bytes:
         if "," in response.headers.get("Content-Encoding", ""):
-            # httpx decodes all of them per chunk: nested, a few bytes can exhaust the memory.
+            # httpx decodes each chunk completely: nested, a few bytes can exhaust the memory.
             raise V3ClientError(f"{self._url} returned a body in several nested encodings")
         body = bytearray()
         async for chunk in response.aiter_bytes():
@@ -227,8 +228,11 @@ class V3Client:
             parts.append(printable(self._redact(ErrorBody.model_validate_json(body).detail)))
         return ": ".join(filter(None, parts))
 
-    def _reject_media_type(self, response: httpx.Response, error: ValidationError) -> str:
-        """Return what is wrong with the media type of a body that is not JSON; empty if nothing."""
+    def _describe_media_type(self, response: httpx.Response, error: ValidationError) -> str:
+        """Return what is wrong if a body is not JSON because it has another media type.
+
+        Empty if the body is JSON, or should be by its media type.
+        """
         media_type = response.headers.get("Content-Type", "").partition(";")[0].strip()
         is_json = all(details["type"] != "json_invalid" for details in error.errors())
         if is_json or not media_type or "json" in media_type.lower():
@@ -239,7 +243,7 @@ class V3Client:
         )
 
     def _redact(self, text: str) -> str:
-        """Remove the token from a text that may repeat what the API sent."""
+        """Return a text without the token, which the API may have repeated."""
         return text.replace(self._token, "…")
 
     async def __aenter__(self) -> Self:
@@ -262,17 +266,17 @@ def log_retry(state: RetryCallState) -> None:
 
 
 def printable(text: str) -> str:
-    """Return a text of the API that can be printed on one line."""
+    """Return a text of the API, shortened, that can be printed on one line."""
     return shorten(text if text.isprintable() else repr(text))
 
 
 def should_retry(error: BaseException) -> bool:
-    """Return whether a failed attempt is followed by another."""
+    """Return whether a failed attempt may be repeated."""
     return isinstance(error, RetryableError) and error.retry_after <= MAX_RETRY_AFTER
 
 
 def requested_delay(error: BaseException) -> float:
-    """Return the seconds of `Retry-After` that came with a failed attempt; 0 without."""
+    """Return the seconds of `Retry-After` in the response to a failed attempt; 0 without."""
     return error.retry_after if isinstance(error, V3ClientError) else 0.0
 
 

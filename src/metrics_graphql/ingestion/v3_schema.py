@@ -99,7 +99,7 @@ class SessionPage(BaseModel):
     ] = None
     """The cursor of the next page."""
     total: NonNegativeInt | None = None
-    """Sessions on all pages, if the API knows."""
+    """The number of sessions on all pages, if the API returns it."""
 
 
 def count_unknown(page: SessionPage, unknown: UnknownInput) -> None:

@@ -49,9 +49,9 @@ def sessions_template() -> str:
     body: dict[str, Any] = {}
     for measure in SESSION_MEASURES:
         if measure.member is None:
-            body[measure.field] = "%d"
+            body[measure.response_key] = "%d"
         else:
-            body.setdefault(measure.field, {})[measure.member] = "%d"
+            body.setdefault(measure.response_key, {})[measure.member] = "%d"
     body[AVERAGE_ACUS] = "%r"
     return re.sub(r'"(%[dr])"', r"\1", json.dumps(body, separators=(",", ":")))
 

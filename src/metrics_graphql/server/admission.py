@@ -63,13 +63,12 @@ class AdmissionController:
                 RequestRecord.of(request.scope).rejection = "overload"
                 raise
             try:
-                credential = await self._service.authenticate(token)
-                caller = credential.service_user
+                caller = await self._service.authenticate(token)
                 RequestRecord.of(request.scope).caller_id = caller.service_user_id
                 self.check_rate_limit(request.scope, caller.service_user_id)
                 replay = self._max_replay
-                if credential.expires_at is not None:
-                    replay = min(replay, credential.expires_at - time.time())
+                if caller.token_expires_at is not None:
+                    replay = min(replay, caller.token_expires_at - time.time())
                 yield AdmittedRequest(caller, received_at + replay)
             finally:
                 self._load_shedder.release()

@@ -15,7 +15,7 @@ from metrics_graphql.core.breakdowns import (
 )
 from metrics_graphql.core.measures import SESSIONS_CREATED, Measure, in_order
 from metrics_graphql.core.results import SessionMetrics
-from metrics_graphql.storage.dialects import CompiledStatement, Dialect, SumsRead
+from metrics_graphql.storage.dialects import CompiledStatement, Dialect, SumsSpec
 from metrics_graphql.storage.keyset import comes_after, order_keys, ordering, page_parameters
 from metrics_graphql.storage.query_planner import QueryPlan, plan_query
 from metrics_graphql.storage.session_store import StatementReader
@@ -33,13 +33,13 @@ async def fetch_breakdown(reader: StatementReader, query: BreakdownQuery) -> Bre
     plan = plan_query(query.query, dialect.rollup_dimensions, grouped_by=[query.dimension.value])
     measures = in_order({SESSIONS_CREATED, *ranking.measures, *query.measures})
     ranges = plan.ranges([query.query.period])
-    statement = ranked_sums(
+    statement = select_ranked_sums(
         dialect,
         query.dimension,
         plan,
         measures,
         order=(ranking.field, ranking.direction),
-        continues=ranking.after is not None,
+        is_later_page=ranking.after is not None,
         with_total_count=query.with_total_count,
     )
     rows = await reader.fetch(
@@ -61,7 +61,7 @@ async def fetch_breakdown(reader: StatementReader, query: BreakdownQuery) -> Bre
 
 
 async def count_rows(reader: StatementReader, query: BreakdownQuery) -> int:
-    """Return the number of all rows for a page without rows, which has no such column."""
+    """Return the number of all rows, for a page without rows, which does not have it."""
     if query.ranking.after is None:
         return 0
     ranking = dataclasses.replace(query.ranking, first=1, after=None)
@@ -70,23 +70,24 @@ async def count_rows(reader: StatementReader, query: BreakdownQuery) -> int:
 
 
 @lru_cache(maxsize=1024)
-def ranked_sums(  # noqa: PLR0913 - everything that the statement depends on
+def select_ranked_sums(  # noqa: PLR0913 - everything that the statement depends on
     dialect: Dialect,
     dimension: Dimension,
     plan: QueryPlan,
     measures: tuple[Measure, ...],
     *,
     order: tuple[str, OrderDirection],
-    continues: bool,
+    is_later_page: bool,
     with_total_count: bool,
 ) -> CompiledStatement:
     """Return the statement for a page of a breakdown.
 
     A row is the number of all rows (0 if it is not requested), an id, and a sum for each measure.
-    The parameters are those of `session_sums`, and `page_parameters`.
+    The parameters are those of `select_totals`, and those of `page_parameters`. A later page begins
+    after the position that is bound.
 
-    Where roll-ups have a row for each id, ids are ranked by the measures of the order first, and
-    the others are read for the rows of the page only.
+    If there are roll-ups for each id, ids are first ranked by the measures that the order needs.
+    The other measures are read for the ids of the page only.
     """
     field, direction = order
     is_descending = direction is OrderDirection.DESC
@@ -100,14 +101,14 @@ def ranked_sums(  # noqa: PLR0913 - everything that the statement depends on
         .order_by(*ordering(keys, counted.c.id, is_descending=is_descending))
         .limit(sa.bindparam("first", type_=sa.Integer))
     )
-    if continues:
+    if is_later_page:
         page = page.where(comes_after(keys, counted.c.id, is_descending=is_descending))
     if rollup_dimension is not None and not set(measures) <= set(ranked_by):
         ranked = page.cte("ranked")
         for name in ("sqlite", "postgresql"):
-            # Others evaluate it at each reference, or do not know the word.
+            # Not for ClickHouse, which evaluates the relation at each reference.
             ranked = ranked.prefix_with("MATERIALIZED", dialect=name)
-        sums = add_up(dialect, SumsRead(plan, measures, grouped_by=dimension.value, ranked=ranked))
+        sums = add_up(dialect, SumsSpec(plan, measures, grouped_by=dimension.value, ranked=ranked))
         page = (
             sa.select(ranked.c.total_count, *sums.c)
             .select_from(ranked.join(sums, sums.c.id == ranked.c.id))
@@ -129,23 +130,23 @@ def sums_by_id(
     with_total_count: bool,
 ) -> sa.Subquery:
     """Return the sums for each id of a dimension, and the number of ids."""
-    rows = add_up(dialect, SumsRead(plan, measures, grouped_by=dimension.value))
+    rows = add_up(dialect, SumsSpec(plan, measures, grouped_by=dimension.value))
     count = sa.func.count().over() if with_total_count else sa.literal_column("0", sa.Integer)
     return sa.select(count.label("total_count"), *rows.c).subquery()
 
 
-def add_up(dialect: Dialect, read: SumsRead) -> sa.Subquery:
+def add_up(dialect: Dialect, spec: SumsSpec) -> sa.Subquery:
     """Return the sums of all parts by id: an id and a sum for each measure."""
     parts = (
         each.select.with_only_columns(each.row_id.label("id"), *each.sums).group_by(each.row_id)
-        for each in dialect.sums_parts(read)
+        for each in dialect.sums_parts(spec)
     )
     part = sa.union_all(*parts).subquery()
-    sums = {measure.name: dialect.sum(part.c[measure.name]) for measure in read.measures}
+    sums = {measure.name: dialect.sum(part.c[measure.name]) for measure in spec.measures}
     return (
         sa.select(part.c.id, *(sums[name].label(name) for name in sums))
         .group_by(part.c.id)
-        # A session that moved to another bucket may leave a roll-up of zeros behind.
+        # Roll-ups whose sessions moved or were deleted remain, with zeros.
         .having(sums[SESSIONS_CREATED.name] > 0)
         .subquery()
     )

@@ -1,4 +1,4 @@
-"""A database: reads of requests, and connections for everything else."""
+"""A SQL database: reads of requests, and connections for everything else."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -23,19 +23,21 @@ from metrics_graphql.storage.tables import organizations
 from metrics_graphql.telemetry.request_record import Statement, StatementObserver
 
 POOL_SIZE: Final = 15
-"""Connections of a process for transactions, and for reads that no request waits for."""
+"""Connections of a process for transactions, and for reads other than those of requests."""
 WRITE_LOCK_TIMEOUT: Final = 60.0
-"""Seconds that a transaction waits for another one."""
+"""Seconds that a transaction waits for a lock of another one."""
 
 SessionsLock = Literal["shared", "exclusive"]
 """The lock that a transaction holds on all sessions: shared with other writers, or exclusive."""
 
 
 class Database:
-    """An engine and its dialect."""
+    """A SQL database, with its dialect and its connections."""
 
     def __init__(self, url: str, on_statement: StatementObserver = lambda _statement: None) -> None:
-        """Configure a database, without connecting. `on_statement` gets each read when it ends.
+        """Configure a database, without connecting.
+
+        `on_statement` is called with each statement of `fetch` when it ends.
 
         Raises:
             ValueError: the URL is malformed, or names an engine that is not supported.
@@ -47,8 +49,8 @@ class Database:
             pool_size=POOL_SIZE, lock_timeout=WRITE_LOCK_TIMEOUT
         )
         self._write_engine = self.dialect.for_writing(self._engine)
-        self._errors = TranslateErrors(self.dialect)
-        # Reads a table, for SQLite to read the file.
+        self._errors = ErrorTranslator(self.dialect)
+        # It reads a table: SQLite would not read the file for a SELECT without one.
         self._ping = self.dialect.compile(sa.select(organizations.c.data_version).limit(1))
 
     @property
@@ -57,14 +59,14 @@ class Database:
         return self.dialect.file is not None
 
     def exists(self) -> bool:
-        """Return whether an embedded database exists. On a server, only connecting shows it."""
+        """Return whether an embedded database exists; True for one on a server."""
         return self.dialect.file is None or self.dialect.file.is_file()
 
     def create(self) -> None:
         """Create an empty database if it is embedded and does not exist.
 
         Raises:
-            Unavailable: it cannot be created.
+            Unavailable: the file cannot be created.
         """
         with self._errors:
             self.dialect.create_file()
@@ -76,7 +78,7 @@ class Database:
 
         Raises:
             Unavailable: the database is unavailable.
-            TimedOut: the request passed its deadline, and the database stopped the statement.
+            TimedOut: the request passed its deadline. The database has stopped the statement.
         """
         started_at = perf_counter()
         try:
@@ -116,8 +118,8 @@ class Database:
         """Check that the database responds.
 
         Raises:
-            Unavailable: it does not.
-            TimedOut: it does not before the deadline.
+            Unavailable: the database is unavailable.
+            TimedOut: the database does not respond before the deadline.
         """
         await self.fetch(self._ping, {})
 
@@ -138,12 +140,12 @@ class Database:
     ) -> AsyncGenerator[AsyncConnection]:
         """Open a write transaction, which commits at the end of the block.
 
-        The lock keeps writers of sessions out of exclusive transactions, and these out of theirs.
-        A transaction that writes no sessions takes none, so that a token is revoked at once while
-        a long load holds the lock (docs/decisions/0007).
+        A transaction that writes sessions holds a lock on all of them until it ends: shared with
+        other writers, or exclusive. Without a lock, `None`, it must not write sessions. So a token
+        can be revoked while a long load holds the lock (docs/decisions/0007).
 
         Raises:
-            Unavailable: the database is unavailable; nothing is committed.
+            Unavailable: the database is unavailable. Nothing is committed.
         """
         with self._errors:
             async with self._write_engine.begin() as connection:
@@ -173,8 +175,8 @@ class Database:
         await self.close()
 
 
-class TranslateErrors:
-    """Raises `Unavailable` from an error of the engine that means it. Other errors pass."""
+class ErrorTranslator:
+    """A context manager that raises `Unavailable` from errors of the engine that mean it."""
 
     def __init__(self, dialect: DatabaseDialect) -> None:
         self._dialect = dialect

@@ -23,8 +23,8 @@ from metrics_graphql.storage.tables import organizations, sessions
 class DatabaseSessionStore:
     """A `SessionStore` in the tables of the database.
 
-    An upsert writes sessions, roll-ups and data versions in one transaction, so that verification
-    compares the roll-ups with a recount of the sessions.
+    A transaction writes sessions, their roll-ups and data versions. Verification recounts the
+    sessions, and compares the result with the roll-ups.
     """
 
     setting: Final = "METRICS_DATABASE_URL"
@@ -96,11 +96,11 @@ class DatabaseSessionStore:
         return SchemaStatus.CURRENT
 
     async def warnings(self) -> Sequence[tuple[str, str]]:
-        """Return none: the database enforces its constraints itself."""
+        """Return none: there is nothing to check in a database."""
         return ()
 
     async def verification_units(self) -> Sequence[VerificationUnit]:
-        """Return each 30 days of each organization."""
+        """Return a unit for every 30 days of every organization."""
         return await verification.list_units(self._database)
 
     async def sample_units(self, count: int) -> Sequence[VerificationUnit]:
@@ -125,7 +125,10 @@ class DatabaseSessionStore:
 
 @lru_cache
 def select_newest_session(dialect: Dialect) -> CompiledStatement:
-    """Return the statement for the newest `created_at`, from the end of each organization's key."""
+    """Return the statement for the newest `created_at`.
+
+    It reads one session of each organization, the last one in the order of the primary key.
+    """
     same_organization = sessions.c.org_id == organizations.c.org_id
     newest = sa.select(sa.func.max(sessions.c.created_at)).where(same_organization)
     each = sa.select(newest.scalar_subquery().label("newest")).select_from(organizations)

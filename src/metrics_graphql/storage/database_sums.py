@@ -1,46 +1,46 @@
-"""Sums in a database, whose raw sessions and roll-ups are in tables of their own."""
+"""Sums in a database, which has raw sessions and roll-ups in separate tables."""
 
 from typing import Any
 
 import sqlalchemy as sa
 
 from metrics_graphql.core.sessions import CATEGORIES
-from metrics_graphql.storage.dialects import Key, RangeDialect, SumsPart, SumsRead
+from metrics_graphql.storage.dialects import Key, RangeDialect, SumsPart, SumsSpec
 from metrics_graphql.storage.rollup_sql import (
     matching_rollups,
-    read_rollups,
     rollup_columns,
     rollup_sum,
+    scan_rollups,
 )
 from metrics_graphql.storage.rollups import RollupDimension
 from metrics_graphql.storage.session_sql import (
     category_expression,
+    matching_sessions,
     measure_sum,
-    raw_sessions,
     session_columns,
-    sessions_read,
+    session_scan,
 )
 from metrics_graphql.storage.tables import rollups, sessions
 
 
-def database_sums(dialect: RangeDialect, read: SumsRead) -> list[SumsPart]:
+def database_sums(dialect: RangeDialect, spec: SumsSpec) -> list[SumsPart]:
     """Return the parts of sums: see `Dialect.sums_parts`."""
-    dimension = read.plan.rollup_dimension
-    if dimension is not None and read.ranked is not None:
-        return sums_of_ranked(dialect, read, dimension, read.ranked)
-    parts = raw_sums(dialect, read)
+    dimension = spec.plan.rollup_dimension
+    if dimension is not None and spec.ranked is not None:
+        return sums_of_ranked(dialect, spec, dimension, spec.ranked)
+    parts = raw_sums(dialect, spec)
     if dimension is not None:
-        parts.append(rollup_sums(dialect, read, dimension))
+        parts.append(rollup_sums(dialect, spec, dimension))
     return parts
 
 
-def raw_sums(dialect: RangeDialect, read: SumsRead) -> list[SumsPart]:
+def raw_sums(dialect: RangeDialect, spec: SumsSpec) -> list[SumsPart]:
     """Return the sums of raw sessions, in disjoint parts."""
-    field = read.grouped_by
-    columns = session_columns(read.measures) | ({field} if field else set())
+    field = spec.grouped_by
+    columns = session_columns(spec.measures) | ({field} if field else set())
     parts = []
-    for rows in raw_sessions(dialect, read.plan, columns, single_query=read.single_query):
-        sums = tuple(measure_sum(dialect, measure, rows.columns) for measure in read.measures)
+    for rows in matching_sessions(dialect, spec.plan, columns, single_query=spec.single_query):
+        sums = tuple(measure_sum(dialect, measure, rows.columns) for measure in spec.measures)
         select = rows.select
         row_id: sa.ColumnElement[Any] = sa.null()
         if field is not None:
@@ -54,39 +54,39 @@ def raw_sums(dialect: RangeDialect, read: SumsRead) -> list[SumsPart]:
     return parts
 
 
-def rollup_sums(dialect: RangeDialect, read: SumsRead, dimension: RollupDimension) -> SumsPart:
+def rollup_sums(dialect: RangeDialect, spec: SumsSpec, dimension: RollupDimension) -> SumsPart:
     """Return the sums of roll-ups."""
-    name = read.grouped_by
+    name = spec.grouped_by
     if name is not None and name == dimension.id_field:
         name = "scope_id"
-    columns = rollup_columns(dimension, read.measures) | ({name} if name else set())
-    rows = matching_rollups(dialect, read.plan, dimension, columns, single_query=read.single_query)
-    sums = tuple(rollup_sum(dialect, dimension, measure, rows.columns) for measure in read.measures)
+    columns = rollup_columns(dimension, spec.measures) | ({name} if name else set())
+    rows = matching_rollups(dialect, spec.plan, dimension, columns, single_query=spec.single_query)
+    sums = tuple(rollup_sum(dialect, dimension, measure, rows.columns) for measure in spec.measures)
     return SumsPart(rows.select, sums, sa.null() if name is None else rows.columns[name])
 
 
 def sums_of_ranked(
-    dialect: RangeDialect, read: SumsRead, dimension: RollupDimension, ranked: sa.CTE
+    dialect: RangeDialect, spec: SumsSpec, dimension: RollupDimension, ranked: sa.CTE
 ) -> list[SumsPart]:
-    """Return the sums for each id of a ranking, looked up in roll-ups and raw sessions."""
+    """Return the sums for each id of a ranking: of its roll-ups, and of its raw sessions."""
     (field,) = dimension.fields
     ids = ranked.c.id
-    rolled_up = read_rollups(
+    rolled_up = scan_rollups(
         dialect,
-        read.plan,
+        spec.plan,
         dimension,
-        rollup_columns(dimension, read.measures),
+        rollup_columns(dimension, spec.measures),
         Key(rollups.c.scope_id, ids),
         single_query=True,
     )
-    raw = dialect.read_ranges(
-        sessions_read(read.plan, session_columns(read.measures), Key(sessions.c[field], ids)),
+    raw = dialect.scan_ranges(
+        session_scan(spec.plan, session_columns(spec.measures), Key(sessions.c[field], ids)),
         single_query=True,
     )
     rollup_totals = tuple(
-        rollup_sum(dialect, dimension, measure, rolled_up.columns) for measure in read.measures
+        rollup_sum(dialect, dimension, measure, rolled_up.columns) for measure in spec.measures
     )
-    raw_totals = tuple(measure_sum(dialect, measure, raw.columns) for measure in read.measures)
+    raw_totals = tuple(measure_sum(dialect, measure, raw.columns) for measure in spec.measures)
     return [
         SumsPart(rolled_up.select, rollup_totals, ids),
         SumsPart(raw.select, raw_totals, ids),

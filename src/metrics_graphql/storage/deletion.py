@@ -29,8 +29,8 @@ async def delete_sessions(
 ) -> int:
     """Delete sessions in the caller's exclusive transaction; return how many.
 
-    Only the last unit of 30 days can have sessions left: its roll-ups are recounted, those of the
-    units before it deleted.
+    Only the last unit of 30 days can have sessions left. Its roll-ups are recounted, and those of
+    the units before it are deleted.
     """
     matching = deletion_conditions(deletion)
     edges = sa.select(sa.func.min(sessions.c.created_at), sa.func.max(sessions.c.created_at))
@@ -52,7 +52,7 @@ async def delete_sessions(
 async def erase_user(connection: AsyncConnection, org_id: str, user_id: str) -> int:
     """Remove a user's id in the caller's exclusive transaction; return how many sessions had it.
 
-    Of the roll-ups, only those of the user depend on the id.
+    Only the roll-ups of the user depend on the id. They are deleted.
     """
     statements: tuple[Any, ...] = (
         sa.update(sessions)

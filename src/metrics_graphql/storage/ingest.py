@@ -24,13 +24,13 @@ SESSION_KEY_COLUMNS: Final = ("org_id", "session_id")
 
 @dataclass(slots=True)
 class IngestResult:
-    """The outcome of a batch. Every update is in exactly one of the four."""
+    """The outcome of a batch. Every update is counted in exactly one of the fields."""
 
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
     rejected: list[tuple[int, str]] = field(default_factory=list)
-    """The position in the batch, and the reason."""
+    """The position in the batch of each rejected update, and the reason."""
 
 
 async def upsert_sessions(
@@ -71,11 +71,11 @@ async def write_changes(
     await ensure_organizations(connection, dialect, org_ids)
     if await dialect.insert_rows(connection, insert_session(dialect), inserted) < len(inserted):
         return False
-    await dialect.insert_rows(connection, replace_session(dialect), replaced)
+    await dialect.insert_rows(connection, insert_or_replace_session(dialect), replaced)
     deltas = rollup_deltas(changes)
-    await dialect.insert_rows(connection, add_to_rollup(dialect, rollups), deltas.by_id)
+    await dialect.insert_rows(connection, insert_or_add_rollup(dialect, rollups), deltas.by_id)
     await dialect.insert_rows(
-        connection, add_to_rollup(dialect, category_rollups), deltas.by_category
+        connection, insert_or_add_rollup(dialect, category_rollups), deltas.by_category
     )
     await bump_data_versions(connection, dialect, org_ids)
     return True
@@ -88,13 +88,13 @@ def insert_session(dialect: DatabaseDialect) -> CompiledStatement:
 
 
 @lru_cache
-def replace_session(dialect: DatabaseDialect) -> CompiledStatement:
+def insert_or_replace_session(dialect: DatabaseDialect) -> CompiledStatement:
     """Return the statement that replaces the stored `Session` with the same key."""
     return dialect.compile_insert(sessions, SESSION_KEY_COLUMNS, "replace")
 
 
 @lru_cache
-def add_to_rollup(dialect: DatabaseDialect, table: sa.Table) -> CompiledStatement:
+def insert_or_add_rollup(dialect: DatabaseDialect, table: sa.Table) -> CompiledStatement:
     """Return the statement that adds a row of `rollup_deltas` to the roll-up with its key."""
     return dialect.compile_insert(table, table.primary_key.columns.keys(), "add")
 
@@ -104,7 +104,7 @@ async def read_stored(
 ) -> dict[SessionKey, Session]:
     """Return the stored sessions that updates refer to, locked until the transaction ends."""
     same_organization = sessions.c.org_id == sa.bindparam("org_id")
-    statement = dialect.look_up(sessions.c.session_id, "session_ids", same_organization)
+    statement = dialect.select_by_ids(sessions.c.session_id, "session_ids", same_organization)
     statement = statement.with_for_update()
     rows = [
         (

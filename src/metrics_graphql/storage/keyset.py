@@ -11,9 +11,9 @@ from metrics_graphql.storage.session_sql import Columns
 
 
 def page_parameters(ranking: Ranking) -> dict[str, Any]:
-    """Return the values to bind for a page: its size, and the position that it continues after.
+    """Return the values to bind for a page: its size, and the position that it begins after.
 
-    One row more than the page shows whether there is a next one.
+    One row more than the page is read, which shows whether there is a next page.
     """
     parameters: dict[str, Any] = {"first": ranking.first + 1}
     if ranking.after is not None:

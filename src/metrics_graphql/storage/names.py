@@ -16,7 +16,7 @@ from metrics_graphql.storage.organizations import bump_data_versions, list_organ
 from metrics_graphql.storage.session_store import StatementReader
 from metrics_graphql.storage.tables import names, organizations
 
-FIELDS: Final = {kind: dimension.value for dimension, kind in KIND_OF_DIMENSION.items()}
+ID_FIELDS: Final = {kind: dimension.value for dimension, kind in KIND_OF_DIMENSION.items()}
 """The field of a session that has the ids of each kind."""
 
 
@@ -35,26 +35,24 @@ async def fetch_names(
     return {row[0]: row[1] for row in await database.fetch(select_names(database.dialect), values)}
 
 
-async def store_names(
-    database: Database, rows: Iterable[tuple[NamedKind, str, str | None]]
-) -> None:
-    """Store names by kind and id; the last name of an id replaces those before it.
+async def store_names(database: Database, updates: Iterable[NameUpdate]) -> None:
+    """Store or remove names; of several updates of an id, the last one counts.
 
-    None removes the name. All data versions are bumped, because cached responses may contain
-    names; writers of sessions wait meanwhile, which may add an organization.
+    All data versions are bumped, because cached responses may contain names. Writers of sessions
+    wait until then: they could add an organization, whose version would not be bumped.
 
     Raises:
         SchemaMismatch: the tables are not those of this version.
         Unavailable: the database cannot be written to; nothing is stored.
     """
     dialect = database.dialect
-    by_key = {(kind.value, each): name for kind, each, name in rows}
+    by_key = {(kind.value, each): name for kind, each, name in updates}
     stored = [(*key, name) for key, name in sorted(by_key.items()) if name is not None]
     removed = [{"k": kind, "i": each} for (kind, each), name in by_key.items() if name is None]
     matching = names.c.kind == sa.bindparam("k"), names.c.id == sa.bindparam("i")
     async with database.transaction(sessions_lock="exclusive") as connection:
         await require_head(connection)
-        await dialect.insert_rows(connection, replace_name(dialect), stored)
+        await dialect.insert_rows(connection, insert_or_replace_name(dialect), stored)
         if removed:
             await connection.execute(sa.delete(names).where(*matching), removed)
         org_ids = (await connection.execute(sa.select(organizations.c.org_id))).scalars()
@@ -78,7 +76,7 @@ async def list_names(database: Database, kind: NamedKind | None = None) -> list[
 async def list_ids(
     database: Database, reader: StatementReader, tenant: Tenant, kind: NamedKind
 ) -> list[str]:
-    """Return the ids of one kind that the sessions of a tenant name, in any order.
+    """Return the ids of one kind that occur in the sessions of a tenant, in any order.
 
     Raises:
         Unavailable: an engine is unavailable.
@@ -103,18 +101,18 @@ def select_names(dialect: Dialect) -> CompiledStatement:
 
 
 @lru_cache
-def replace_name(dialect: DatabaseDialect) -> CompiledStatement:
-    """Return the statement that stores a name."""
+def insert_or_replace_name(dialect: DatabaseDialect) -> CompiledStatement:
+    """Return the statement that inserts or replaces a name."""
     return dialect.compile_insert(names, names.primary_key.columns.keys(), "replace")
 
 
 @lru_cache
 def select_ids(dialect: Dialect, kind: NamedKind) -> CompiledStatement:
-    """Return the statement for the distinct ids of a kind, which roll-ups have.
+    """Return the statement for the distinct ids of a kind in roll-ups of the `org_ids`.
 
-    It names the organizations even if it reads all of them: the indexes begin with their ids.
+    The ids of organizations are bound even if all are read: the indexes begin with them.
     """
-    field = FIELDS[kind]
+    field = ID_FIELDS[kind]
     dimension = next(each for each in dialect.rollup_dimensions if each.id_field == field)
     rollups = dimension.table.c
     return dialect.compile(
@@ -125,6 +123,6 @@ def select_ids(dialect: Dialect, kind: NamedKind) -> CompiledStatement:
             rollups.grain == dimension.grains[0],
         )
         .group_by(rollups.scope_id)
-        # A roll-up of sessions that moved or were deleted is left with zeros.
+        # Roll-ups whose sessions moved or were deleted remain, with zeros.
         .having(dialect.sum(rollups[SESSIONS_CREATED.name]) > 0)
     )

@@ -1,7 +1,8 @@
-"""Organizations that are known, and the versions of their data."""
+"""Known organizations, and the data version of each."""
 
 from collections.abc import Collection, Iterable
 from functools import lru_cache
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,12 +12,16 @@ from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.dialects import CompiledStatement, DatabaseDialect
 from metrics_graphql.storage.tables import organizations
 
+NO_LIMIT: Final = 2**62
+"""A LIMIT that no table reaches."""
+
 
 async def fetch_data_versions(database: Database, tenants: Collection[Tenant]) -> dict[Tenant, int]:
     """Return the data version of each known tenant: see `Repository.fetch_data_versions`.
 
     Raises:
         Unavailable: the database is unavailable.
+        TimedOut: the request passed its deadline.
     """
     versions: dict[Tenant, int] = {}
     org_ids = [tenant for tenant in tenants if tenant is not ENTERPRISE]
@@ -30,11 +35,12 @@ async def fetch_data_versions(database: Database, tenants: Collection[Tenant]) -
     return versions
 
 
-async def list_organizations(database: Database, first: int = 2**62) -> list[str]:
-    """Return the ids of the first organizations, in order; of all by default.
+async def list_organizations(database: Database, first: int = NO_LIMIT) -> list[str]:
+    """Return the ids of the first `first` known organizations, in order; by default, of all.
 
     Raises:
         Unavailable: the database is unavailable.
+        TimedOut: the request passed its deadline.
     """
     rows = await database.fetch(select_organizations(database.dialect), {"first": first})
     return [row[0] for row in rows]
@@ -48,7 +54,7 @@ async def bump_data_versions(
     An organization becomes known if it was not.
     """
     rows = [(org_id, 1) for org_id in sorted(org_ids)]
-    await dialect.insert_rows(connection, increment_data_version(dialect), rows)
+    await dialect.insert_rows(connection, insert_or_add_data_version(dialect), rows)
 
 
 async def bump_known_data_version(connection: AsyncConnection, org_id: str) -> None:
@@ -79,8 +85,8 @@ def select_data_versions(dialect: DatabaseDialect) -> CompiledStatement:
 def select_enterprise_version(dialect: DatabaseDialect) -> CompiledStatement:
     """Return the statement for the data version of the enterprise.
 
-    It is the sum of all versions and the number of organizations. Neither ever decreases, so that
-    equal sums mean equal data.
+    It is the sum of all versions plus the number of organizations. Neither ever decreases.
+    Therefore equal sums mean equal data.
     """
     version = dialect.sum(organizations.c.data_version + 1)
     return dialect.compile(sa.select(sa.func.coalesce(version, 0)))
@@ -88,14 +94,14 @@ def select_enterprise_version(dialect: DatabaseDialect) -> CompiledStatement:
 
 @lru_cache
 def select_organizations(dialect: DatabaseDialect) -> CompiledStatement:
-    """Return the statement for the `first` organizations."""
+    """Return the statement for the ids of the first `first` organizations."""
     column = organizations.c.org_id
     return dialect.compile(sa.select(column).order_by(column).limit(sa.bindparam("first")))
 
 
 @lru_cache
-def increment_data_version(dialect: DatabaseDialect) -> CompiledStatement:
-    """Return the statement that adds to the data version of an organization."""
+def insert_or_add_data_version(dialect: DatabaseDialect) -> CompiledStatement:
+    """Return the statement that adds to an organization's data version, or inserts it."""
     return dialect.compile_insert(organizations, ["org_id"], "add")
 
 

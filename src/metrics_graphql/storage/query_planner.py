@@ -1,4 +1,4 @@
-"""Which rows answer a query: roll-ups where they are exact, raw sessions elsewhere."""
+"""Plans which rows a query reads: roll-ups for whole buckets, raw sessions for the rest."""
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
@@ -31,7 +31,7 @@ class OrganizationFilter(Enum):
 
 
 class QueryPlan(NamedTuple):
-    """How to answer queries that differ in their period only, with one statement."""
+    """How one statement answers queries that differ only in their period."""
 
     filters: frozenset[str]
     """The names of the filters that are given; their values are bound to the statement."""
@@ -47,29 +47,29 @@ class QueryPlan(NamedTuple):
     def ranges(self, periods: Sequence[TimePeriod]) -> list[TimeRange]:
         """Cut the period of each query into ranges of buckets and of raw sessions.
 
-        A range that is subtracted has the index of its query minus the number of queries, which is
-        negative and selects the same element of a list.
+        The `query_index` of a range that is subtracted is negative: the index minus the number of
+        queries, which selects the same element of a list.
         """
         grains = self.rollup_dimension.grains if self.rollup_dimension else ()
         cuts: dict[tuple[int, int], list[Segment]] = {}
         ranges = []
         for index, period in enumerate(periods):
-            # Periods of one length are cut alike if they begin at the same offset in the coarsest
-            # buckets: of a series by day, 30 are cut.
+            # Periods of equal length that begin at the same offset in a bucket of the coarsest
+            # grain are cut in the same way: of a daily series, at most 30 are cut.
             length = period.end - period.start
             offset = period.start % grains[0] if grains else 0
             if (length, offset) not in cuts:
                 cut = TimePeriod(offset, offset + length)
-                # Only a statement for several queries groups its rows.
+                # Subtracting needs GROUP BY, which the statement of a single query does not have.
                 is_single = len(periods) == 1
                 cuts[length, offset] = (cut.segments if is_single else cut.signed_segments)(grains)
-            moved = period.start - offset
+            shift = period.start - offset
             ranges += [
                 TimeRange(
                     index - len(periods) if is_subtracted else index,
                     grain or 0,
-                    start + moved,
-                    end + moved,
+                    start + shift,
+                    end + shift,
                 )
                 for grain, start, end, is_subtracted in cuts[length, offset]
             ]
@@ -82,11 +82,11 @@ def plan_query(
     *,
     grouped_by: Iterable[str] = (),
 ) -> QueryPlan:
-    """Return the plan with the fewest rows to read that answers a query exactly.
+    """Return the plan for a query.
 
-    The roll-ups of the first of the dimensions answer it that has all fields that it filters and
-    groups by. A session created by a user and a service user is in a roll-up of each, so that
-    filters by both need raw sessions. So do other fields that no roll-up combines.
+    It reads the roll-ups of the first dimension that has all fields that the query filters and
+    groups by. A session created by a user and a service user is in a roll-up of each, so filters by
+    both need raw sessions. Other fields that no dimension combines need them, too.
     """
     filters = given_filters(query.filters)
     fields = {FILTERED_FIELDS[name] for name in filters}.union(grouped_by) - {"org_id"}

@@ -1,13 +1,13 @@
-"""`Storage`: the repository of the core, on a database and a store of sessions."""
+"""`Storage`: implements the core's repository on a database and a session store."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Self
 
 from metrics_graphql.core.breakdowns import Breakdown, BreakdownQuery
-from metrics_graphql.core.callers import Credential
+from metrics_graphql.core.callers import ServiceUser
 from metrics_graphql.core.errors import value_or_raise
 from metrics_graphql.core.measures import SESSIONS_CREATED
-from metrics_graphql.core.names import KIND_OF_DIMENSION, NamedKind
+from metrics_graphql.core.names import KIND_OF_DIMENSION, NamedKind, NameUpdate
 from metrics_graphql.core.periods import MAX_INSTANT, MIN_INSTANT, TimePeriod
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.repository import MetricsResult
@@ -35,7 +35,7 @@ class Storage:
 
     def __init__(self, database: Database, sessions: SessionStore) -> None:
         self.database = database
-        """Service users, organizations, data versions and sync checkpoints."""
+        """Service users, organizations, data versions, names and sync checkpoints."""
         self.sessions = sessions
         """Sessions, in the same database or in ClickHouse."""
 
@@ -50,7 +50,7 @@ class Storage:
         return value_or_raise(result)[SESSIONS_CREATED] > 0
 
     async def fetch_breakdown(self, query: BreakdownQuery) -> Breakdown:
-        """Return the highest ranked rows of a breakdown, and the number of all rows."""
+        """Return a page of a breakdown, with names if they are requested."""
         breakdown = await breakdowns.fetch_breakdown(self.sessions, query)
         kind = KIND_OF_DIMENSION.get(query.dimension)
         if not query.with_names or kind is None:
@@ -71,23 +71,23 @@ class Storage:
         """
         erased = await self.sessions.erase_user(org_id, user_id)
         if user_id not in await self.list_ids(ENTERPRISE, NamedKind.USER):
-            await names.store_names(self.database, [(NamedKind.USER, user_id, None)])
+            await names.store_names(self.database, [NameUpdate(NamedKind.USER, user_id, None)])
         return erased
 
     async def list_ids(self, tenant: Tenant, kind: NamedKind) -> list[str]:
-        """Return the ids of one kind that the sessions of a tenant name, in any order."""
+        """Return the ids of one kind that occur in the sessions of a tenant, in any order."""
         return await names.list_ids(self.database, self.sessions, tenant, kind)
 
     async def fetch_data_versions(self, tenants: Collection[Tenant]) -> Mapping[Tenant, int]:
         """Return the data version of each of these tenants that is known."""
         return await organizations.fetch_data_versions(self.database, tenants)
 
-    async def fetch_credentials(self, hashes: Collection[bytes]) -> Mapping[bytes, Credential]:
-        """Return the credentials stored under these token hashes."""
-        return await service_users.fetch_credentials(self.database, hashes)
+    async def fetch_callers(self, hashes: Collection[bytes]) -> Mapping[bytes, ServiceUser]:
+        """Return the service users whose tokens have these hashes, with `token_expires_at`."""
+        return await service_users.fetch_callers(self.database, hashes)
 
     async def list_organizations(self, first: int) -> list[str]:
-        """Return the ids of the first organizations, in order."""
+        """Return the ids of the first `first` known organizations, in order."""
         return await organizations.list_organizations(self.database, first)
 
     async def record_last_use(self, service_user_id: str, at: int) -> None:
@@ -105,8 +105,8 @@ class Storage:
 
     @property
     def engines(self) -> Mapping[str, Database | SessionStore]:
-        """The engines in use, by the name of the setting that has the URL."""
-        engines: dict[str, Database | SessionStore] = {"METRICS_DATABASE_URL": self.database}
+        """The engines in use, by the variable of the setting with the URL."""
+        engines: dict[str, Database | SessionStore] = {DatabaseSessionStore.setting: self.database}
         engines.setdefault(self.sessions.setting, self.sessions)
         return engines
 
@@ -114,7 +114,8 @@ class Storage:
         """Create or upgrade the tables of every engine.
 
         Raises:
-            SchemaMismatch: a newer version migrated them, or the sessions cannot be moved.
+            SchemaMismatch: a newer version migrated the tables, or those in ClickHouse cannot be
+                migrated.
         """
         # The sessions first: if they have to be repaired by the version that stored them, the
         # database must still be one of that version.
@@ -133,7 +134,7 @@ class Storage:
         administrator. Tables on a server are only migrated by `migrate`.
 
         Raises:
-            SchemaMismatch: they are not current. The message says what to do.
+            SchemaMismatch: the tables are not current. The message explains what to do.
         """
         if upgrade_embedded and self.database.is_embedded:
             await runner.migrate(self.database)
@@ -163,7 +164,7 @@ def open_storage(
 ) -> Storage:
     """Return storage on a database, with the sessions in ClickHouse if it has a URL.
 
-    Nothing connects yet. `on_statement` gets each statement that reads when it ends.
+    Nothing connects yet. `on_statement` is called with each statement that reads, when it ends.
 
     Raises:
         InvalidDatabaseURL: a URL is malformed, or names an engine that is not supported.
@@ -171,7 +172,7 @@ def open_storage(
     try:
         database = Database(database_url, on_statement)
     except ValueError as error:
-        raise InvalidDatabaseURL(f"METRICS_DATABASE_URL: {error}") from None
+        raise InvalidDatabaseURL(f"{DatabaseSessionStore.setting}: {error}") from None
     if not sessions_url:
         return Storage(database, DatabaseSessionStore(database))
     try:

@@ -7,19 +7,19 @@ import sqlalchemy as sa
 
 from metrics_graphql.core.measures import Measure, NoneOf, whole_and_parts
 from metrics_graphql.core.sessions import OTHER, category_of
-from metrics_graphql.storage.dialects import Dialect, Key, RangeDialect, RangeRead, RangeRows
+from metrics_graphql.storage.dialects import Dialect, Key, RangeDialect, RangeRows, RangeScan
 from metrics_graphql.storage.query_planner import FILTERED_FIELDS, QueryPlan
 from metrics_graphql.storage.rollups import CATEGORY, RollupDimension
 from metrics_graphql.storage.session_sql import (
     Columns,
     column_condition,
-    organization_read,
+    organization_restriction,
     text_literal,
 )
 from metrics_graphql.storage.tables import BASE_MEASURES, CATEGORY_FIELDS, rollups
 
 ALL_IDS: Final = rollups.c.scope > sa.literal_column("0")
-"""The condition of the partial index by time, as a literal, so that planners recognize it."""
+"""The condition of the partial index by time. It is a literal, for planners to recognize it."""
 ROLLUPS_BY_TIME: Final = "ix_rollups_org_id_scope_grain_bucket_scope_id"
 
 
@@ -31,11 +31,11 @@ def matching_rollups(
     *,
     single_query: bool,
 ) -> RangeRows:
-    """Return the matching roll-ups of a dimension in the ranges `rolled_up`."""
-    read = partial(read_rollups, dialect, plan, dimension, single_query=single_query)
+    """Return the matching roll-ups of a dimension in the time ranges bound to `rolled_up`."""
+    scan = partial(scan_rollups, dialect, plan, dimension, single_query=single_query)
     if dimension is CATEGORY:
         fields = {FILTERED_FIELDS[name] for name in plan.filters}
-        rows = read(columns | fields)
+        rows = scan(columns | fields)
         conditions = (
             column_condition(dialect, rows.columns[FILTERED_FIELDS[name]], name)
             for name in sorted(plan.filters)
@@ -43,13 +43,13 @@ def matching_rollups(
         return rows._replace(select=rows.select.where(*conditions))
     if plan.filters:
         (name,) = plan.filters
-        return read(columns, Key(rollups.c.scope_id, name))
+        return scan(columns, Key(rollups.c.scope_id, name))
     if dimension.id_field is None:
-        return read(columns, rollups.c.scope_id == "")
-    return read(columns, ALL_IDS, index=ROLLUPS_BY_TIME)
+        return scan(columns, rollups.c.scope_id == "")
+    return scan(columns, ALL_IDS, index=ROLLUPS_BY_TIME)
 
 
-def read_rollups(  # noqa: PLR0913 - what to read
+def scan_rollups(  # noqa: PLR0913 - everything that the scan depends on
     dialect: RangeDialect,
     plan: QueryPlan,
     dimension: RollupDimension,
@@ -59,12 +59,12 @@ def read_rollups(  # noqa: PLR0913 - what to read
     single_query: bool,
     index: str | None = None,
 ) -> RangeRows:
-    """Return the roll-ups of a dimension in the ranges `rolled_up`.
+    """Return the roll-ups of a dimension in the time ranges bound to `rolled_up`.
 
-    `ids` restricts them: to the values of a key, or by a condition.
+    `ids` restricts them to the values of a key, or to those that meet a condition.
     """
     table = dimension.table
-    conditions, keys = organization_read(plan.organizations, table.c.org_id)
+    conditions, keys = organization_restriction(plan.organizations, table.c.org_id)
     if "scope" in table.c:
         # A parameter: with a literal, PostgreSQL could choose the partial index by time for an id,
         # and does so in a table that was not analyzed.
@@ -73,8 +73,8 @@ def read_rollups(  # noqa: PLR0913 - what to read
         keys = (*keys, ids)
     elif ids is not None:
         conditions = (*conditions, ids)
-    read = RangeRead("rolled_up", table.c.bucket, columns, conditions, keys, index)
-    return dialect.read_ranges(read, single_query=single_query)
+    scan = RangeScan("rolled_up", table.c.bucket, columns, conditions, keys, index)
+    return dialect.scan_ranges(scan, single_query=single_query)
 
 
 def rollup_columns(dimension: RollupDimension, measures: tuple[Measure, ...]) -> frozenset[str]:
@@ -119,7 +119,8 @@ def rollup_value(measure: Measure, columns: Columns) -> sa.ColumnElement[int]:
 def category_value(measure: Measure, columns: Columns) -> sa.ColumnElement[int]:
     """Return the value of a measure in a row of `category_rollups`.
 
-    It is that of a base measure, if the row has the categories that the measure counts.
+    It is the value of the base measure if the row has the categories that the measure counts, else
+    0.
     """
     value: sa.ColumnElement[int] = columns[base_measure(measure).name]
     restricted = [
@@ -132,7 +133,7 @@ def category_value(measure: Measure, columns: Columns) -> sa.ColumnElement[int]:
 
 @lru_cache
 def base_measure(measure: Measure) -> Measure:
-    """Return the measure with the same condition, but for the fields that categories have."""
+    """Return the measure whose condition is the same without the fields of `CATEGORY_FIELDS`."""
     condition = {
         name: each for name, each in measure.condition.items() if name not in CATEGORY_FIELDS
     }

@@ -35,7 +35,10 @@ class RollupDimension(NamedTuple):
 
     @property
     def id_field(self) -> str | None:
-        """The field that `scope_id` has; None for all sessions, and for several fields."""
+        """The field whose value is the `scope_id` of a roll-up.
+
+        None if a roll-up is of all sessions, or of the values of several fields.
+        """
         return next(iter(self.fields)) if len(self.fields) == 1 else None
 
 
@@ -45,9 +48,9 @@ def id_dimension(code: int, field: str | None, *grains: int) -> RollupDimension:
     return RollupDimension(rollups, STORED_MEASURES, fields, grains, code)
 
 
-# By hour, users would have about as many roll-ups as sessions. Their five and 30 days serve
-# breakdowns, which read all users. Up to a day at each end of a period is read from raw sessions,
-# through the index by user. See docs/decisions/0003 for the measurements.
+# Users have no hours, because they would be about as many roll-ups as sessions. So a query by user
+# reads up to a day of raw sessions at each end of its period, through the index by user. The five
+# and 30 days are for breakdowns, which read all users. docs/decisions/0003 has the measurements.
 ORGANIZATION: Final = id_dimension(0, None, THIRTY_DAYS, DAY, HOUR, QUARTER_HOUR)
 USER: Final = id_dimension(1, "user_id", THIRTY_DAYS, FIVE_DAYS, DAY)
 SERVICE_USER: Final = id_dimension(2, "service_user_id", THIRTY_DAYS, FIVE_DAYS, DAY)
@@ -79,8 +82,8 @@ class RollupDeltas(NamedTuple):
     """The rows to add to `rollups`, and those to add to `category_rollups` after them.
 
     The order prevents deadlocks: every writer locks rows in it. Roll-ups that every batch changes,
-    those of an organization and those by category, come last, so that they are locked just before
-    the commit and writers rarely wait for each other (docs/decisions/0007).
+    those of an organization and those by category, come last. So they are locked only shortly
+    before the commit, and writers rarely wait for each other (docs/decisions/0007).
     """
 
     by_id: list[RollupRow]
@@ -90,7 +93,7 @@ class RollupDeltas(NamedTuple):
 def rollup_deltas(changes: Iterable[SessionChange]) -> RollupDeltas:
     """Return what changed sessions add to the roll-ups: rows of a key and a delta per measure.
 
-    An update subtracts the old session and adds the new one, so that it costs what an insert does.
+    An update subtracts the old session and adds the new one. So it costs what an insert costs.
     Rows without a difference are left out.
     """
     by_id: list[Buckets] = [{} for _ in ID_DIMENSIONS]
@@ -141,9 +144,9 @@ def _add(buckets: Buckets, group: Group, bucket: int, deltas: Sequence[int]) -> 
 def _rows(
     dimension: RollupDimension, finest: Buckets
 ) -> list[tuple[Group, int, int, Sequence[int]]]:
-    """Return group, grain, bucket and deltas of all grains. The coarser ones are sums of the finer.
+    """Return the deltas of all grains, each with its group, grain and bucket, in this order.
 
-    They are in the order of group, grain and bucket. Deltas of zero are left out.
+    Those of the coarser grains are sums of the finer ones. Deltas of zero are left out.
     """
     by_grain = {dimension.grains[-1]: finest}
     for finer, grain in pairwise(reversed(dimension.grains)):
@@ -171,14 +174,16 @@ def _fields_compared_with(*types: type) -> tuple[int, ...]:
 
 
 _PRESENCE: Final = _fields_compared_with(Present)
+"""The positions of the fields that conditions only require to be non-null."""
 _COMPARED: Final = _fields_compared_with(tuple, bool)
+"""The positions of the fields whose values conditions compare."""
 _COMPARED_VALUES: Final = itemgetter(*_COMPARED)
 _SUMS: Final = tuple(
     (position, Session._fields.index(measure.adds))
     for position, measure in enumerate(STORED_MEASURES)
     if measure.adds is not None
 )
-"""The measures that add up a field, as their position in a row and that of the field."""
+"""The position in a row of each measure that adds up a field, and the position of the field."""
 _BASE_VALUES: Final = itemgetter(*map(STORED_MEASURES.index, BASE_MEASURES))
 _FINEST_GRAINS: Final = tuple(
     (
@@ -187,15 +192,15 @@ _FINEST_GRAINS: Final = tuple(
     )
     for dimension in ID_DIMENSIONS
 )
-"""The position of the field with the id, and the finest grain, of each dimension with a code."""
+"""The position of the id's field, and the finest grain, of each dimension of `ID_DIMENSIONS`."""
 
 
 @lru_cache(maxsize=4096)
 def _counts(*values: Any) -> tuple[tuple[int, ...], tuple[str | int, ...]]:  # noqa: ANN401 - of several types
     """Return for each measure whether it counts a session (1 or 0), and the session's categories.
 
-    `values` are those that conditions compare, then whether others are present. Few combinations
-    occur, so that a small cache holds them.
+    `values` are those of `_COMPARED`, then whether those of `_PRESENCE` are non-null. Few
+    combinations occur, so a small cache holds them.
     """
     names = map(Session._fields.__getitem__, _COMPARED + _PRESENCE)
     by_name = dict(zip(names, values, strict=True))

@@ -25,7 +25,7 @@ PROBLEMS: Final = {
 
 
 class SchemaMismatch(Unavailable):
-    """The tables are not those of this version. The message says what to do."""
+    """The tables are not those of this version. The message explains what to do."""
 
     @classmethod
     def of(cls, status: SchemaStatus, engine: str = "The database") -> Self:

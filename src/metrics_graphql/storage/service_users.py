@@ -1,4 +1,4 @@
-"""Service users and the hashes of their tokens: administration, and credentials by token hash."""
+"""Service users and the hashes of their tokens: administration, and look-up by token hash."""
 
 import json
 import secrets
@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from metrics_graphql.core.callers import DEFAULT_PERMISSION, Credential, ServiceUser
+from metrics_graphql.core.callers import DEFAULT_PERMISSION, ServiceUser
 from metrics_graphql.core.errors import BadUserInput
 from metrics_graphql.core.identifiers import check_id, check_new_id
 from metrics_graphql.core.periods import DAY
@@ -22,8 +22,8 @@ from metrics_graphql.storage.dialects import CompiledStatement, Dialect
 from metrics_graphql.storage.organizations import ensure_organizations
 from metrics_graphql.storage.tables import service_users, tokens
 
-PATH: Final = ("service_user_id",)
-"""The argument that names a service user."""
+ID_ARGUMENT: Final = ("service_user_id",)
+"""The argument that commands name a service user by, for error messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +76,14 @@ async def create_service_user(
     async with database.transaction(sessions_lock=None) as connection:
         if tenant is not ENTERPRISE:
             await ensure_organizations(connection, database.dialect, [tenant])
-        await insert_service_user(connection, service_user)
+        await store_service_user(connection, service_user)
         return await issue_token(connection, service_user, service_user.created_at)
 
 
 async def rotate_token(database: Database, id_or_name: str, *, overlap_seconds: int) -> IssuedToken:
-    """Create a new token for a service user, with the lifetime of the first one.
+    """Create a new token for a service user, which is valid for its `token_lifetime`.
 
-    Older tokens expire `overlap_seconds` from now, or when they would anyway, if that is sooner.
+    Older tokens expire `overlap_seconds` from now, unless they expire earlier anyway.
 
     Raises:
         BadUserInput: no active service user, or more than one, has this id or name.
@@ -93,15 +93,17 @@ async def rotate_token(database: Database, id_or_name: str, *, overlap_seconds: 
     async with database.transaction(sessions_lock=None) as connection:
         service_user = await find_service_user(connection, id_or_name)
         if service_user is None or service_user.revoked_at is not None:
-            raise BadUserInput(PATH, "is not the id of an active service user, nor the name of one")
+            raise BadUserInput(
+                ID_ARGUMENT, "is not the id of an active service user, nor the name of one"
+            )
         await expire_tokens(connection, service_user.service_user_id, now + overlap_seconds)
         return await issue_token(connection, service_user, now)
 
 
 async def revoke_service_user(database: Database, id_or_name: str) -> ServiceUser:
-    """Revoke a service user, so that no token of it is valid. Return it as it is then.
+    """Revoke a service user, and return it with `revoked_at`. None of its tokens is valid then.
 
-    The first revocation is recorded.
+    Revoking it again does not change `revoked_at`.
 
     Raises:
         BadUserInput: no service user, or more than one, has this id or name.
@@ -110,7 +112,7 @@ async def revoke_service_user(database: Database, id_or_name: str) -> ServiceUse
     async with database.transaction(sessions_lock=None) as connection:
         service_user = await find_service_user(connection, id_or_name)
         if service_user is None:
-            raise BadUserInput(PATH, "is not the id of a service user, nor the name of one")
+            raise BadUserInput(ID_ARGUMENT, "is not the id of a service user, nor the name of one")
         if service_user.revoked_at is None:
             service_user = replace(service_user, revoked_at=int(time.time()))
             await connection.execute(
@@ -173,26 +175,24 @@ async def record_last_use(database: Database, service_user_id: str, at: int) -> 
         await connection.execute(statement)
 
 
-async def fetch_credentials(
-    database: Database, hashes: Collection[bytes]
-) -> dict[bytes, Credential]:
-    """Return the credentials stored under these token hashes, with one statement each.
+async def fetch_callers(database: Database, hashes: Collection[bytes]) -> dict[bytes, ServiceUser]:
+    """Return the service users whose tokens have these hashes, with one statement for each.
 
     Raises:
         Unavailable: the database is unavailable.
+        TimedOut: the request passed its deadline.
     """
-    statement = select_credential(database.dialect)
-    credentials = {}
+    statement = select_caller(database.dialect)
+    callers = {}
     for token_hash in hashes:
         for *row, expires_at in await database.fetch(statement, {"sha256": token_hash}):
-            service_user = replace(service_user_from_row(row), token_expires_at=expires_at)
-            credentials[token_hash] = Credential(service_user, expires_at)
-    return credentials
+            callers[token_hash] = replace(service_user_from_row(row), token_expires_at=expires_at)
+    return callers
 
 
 @lru_cache
-def select_credential(dialect: Dialect) -> CompiledStatement:
-    """Return the statement for the service user and the expiry of the token with hash `sha256`."""
+def select_caller(dialect: Dialect) -> CompiledStatement:
+    """Return the statement for the service user of the token `sha256`, and the token's expiry."""
     columns = [
         # As text, because drivers differ in the Python type of JSON.
         sa.cast(column, sa.Text) if column is service_users.c.permissions else column
@@ -205,7 +205,7 @@ def select_credential(dialect: Dialect) -> CompiledStatement:
     )
 
 
-async def insert_service_user(connection: AsyncConnection, service_user: ServiceUser) -> None:
+async def store_service_user(connection: AsyncConnection, service_user: ServiceUser) -> None:
     """Insert a service user without tokens."""
     await connection.execute(
         sa.insert(service_users).values(
@@ -237,14 +237,14 @@ async def issue_token(
 
 
 async def find_service_user(connection: AsyncConnection, id_or_name: str) -> ServiceUser | None:
-    """Return the service user with an id, or else the one with a name; None if there is none.
+    """Return the service user with this id, or else with this name; None if there is none.
 
-    Active ones take precedence over revoked ones of the same name.
+    Active service users take precedence over revoked ones of the same name.
 
     Raises:
-        BadUserInput: the name is not unique. The message has the ids.
+        BadUserInput: several service users have this name. The message has their ids.
     """
-    check_id(PATH, id_or_name)
+    check_id(ID_ARGUMENT, id_or_name)
     columns = service_users.c
     statement = sa.select(service_users).where(
         sa.or_(columns.service_user_id == id_or_name, columns.name == id_or_name)
@@ -257,7 +257,7 @@ async def find_service_user(connection: AsyncConnection, id_or_name: str) -> Ser
     )
     if len(matches) > 1:
         ids = ", ".join(sorted(each.service_user_id for each in matches))
-        raise BadUserInput(PATH, f"is the name of several service users: give one of {ids}")
+        raise BadUserInput(ID_ARGUMENT, f"is the name of several service users: give one of {ids}")
     return matches[0] if matches else None
 
 
@@ -274,7 +274,7 @@ async def expire_tokens(connection: AsyncConnection, service_user_id: str, at: i
 
 
 def service_user_from_row(row: Sequence[Any]) -> ServiceUser:
-    """Return the service user in a row of the table, whose columns are in the order of fields."""
+    """Return the service user in a row of the table, whose columns have the order of the fields."""
     service_user_id, name, org_id, permissions, *rest = row
     if isinstance(permissions, str):
         permissions = json.loads(permissions)

@@ -7,24 +7,25 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from metrics_graphql.core.measures import Condition, Measure, NoneOf, Present
 from metrics_graphql.core.sessions import CATEGORIES, OTHER
-from metrics_graphql.storage.dialects import Dialect, Key, RangeDialect, RangeRead, RangeRows
+from metrics_graphql.storage.dialects import Dialect, Key, RangeDialect, RangeRows, RangeScan
 from metrics_graphql.storage.query_planner import FILTERED_FIELDS, OrganizationFilter, QueryPlan
 from metrics_graphql.storage.tables import organizations, sessions
 
 Select = sa.Select[*tuple[Any, ...]]
 Columns = ReadOnlyColumnCollection[str, Any]
-"""The columns of the rows that are summed: of a table, or of a subquery of it."""
+"""The columns of the rows that are summed: those of a table, or of a subquery."""
 CREATOR_FILTERS: Final = ("user_ids", "service_user_ids")
 """The filters by creator. A session matches them if it matches either."""
 
 
-def raw_sessions(
+def matching_sessions(
     dialect: RangeDialect, plan: QueryPlan, columns: frozenset[str], *, single_query: bool
 ) -> list[RangeRows]:
-    """Return the matching sessions in the ranges `raw`, in disjoint parts.
+    """Return the matching sessions in the time ranges bound to `raw`, in disjoint parts.
 
-    Each part is read through the index of one filter. With filters by user
-    and by service user, the second part leaves out what the first one has.
+    Without a filter by id, it is one part, read through the primary key. Otherwise each part is
+    read through the index of one such filter. With filters by user and by service user, the second
+    part leaves out the sessions of the first one.
     """
     indexed = indexed_filters(plan.filters)
     residual = plan.filters - set(indexed)
@@ -34,9 +35,7 @@ def raw_sessions(
         key = None if name is None else Key(sessions.c[FILTERED_FIELDS[name]], name)
         leaves_out_users = name == "service_user_ids" and "user_ids" in indexed
         part_columns = columns | {"user_id"} if leaves_out_users else columns
-        rows = dialect.read_ranges(
-            sessions_read(plan, part_columns, key), single_query=single_query
-        )
+        rows = dialect.scan_ranges(session_scan(plan, part_columns, key), single_query=single_query)
         conditions = filter_conditions(dialect, residual, rows.columns)
         if leaves_out_users:
             user_id = rows.columns.user_id
@@ -46,13 +45,13 @@ def raw_sessions(
     return parts
 
 
-def sessions_read(plan: QueryPlan, columns: frozenset[str], key: Key | None = None) -> RangeRead:
-    """Return the read of sessions in the ranges `raw`: all, or those with the values of a key."""
-    conditions, keys = organization_read(plan.organizations, sessions.c.org_id)
-    read = RangeRead("raw", sessions.c.created_at, columns, conditions, keys)
+def session_scan(plan: QueryPlan, columns: frozenset[str], key: Key | None = None) -> RangeScan:
+    """Return the scan of the sessions in the ranges bound to `raw`, or of those with a key."""
+    conditions, keys = organization_restriction(plan.organizations, sessions.c.org_id)
+    scan = RangeScan("raw", sessions.c.created_at, columns, conditions, keys)
     if key is None:
-        return read
-    return read._replace(keys=(*keys, key), index_name=index_of(key.column.name))
+        return scan
+    return scan._replace(keys=(*keys, key), index_name=index_of(key.column.name))
 
 
 def index_of(field: str) -> str:
@@ -61,7 +60,7 @@ def index_of(field: str) -> str:
 
 
 def indexed_filters(filters: frozenset[str]) -> tuple[str, ...]:
-    """Return the filters whose indexes find sessions: those by creator, or else by playbook.
+    """Return the filters whose indexes are read: those by creator, or else the one by playbook.
 
     A session must match one of these, and all other filters.
     """
@@ -109,7 +108,7 @@ def column_condition(
 
 
 def category_expression(field: str, column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
-    """Return the public value of a column of stored origins or sizes, or `OTHER`."""
+    """Return the category of a stored origin or size: see `category_of`."""
     branches = (
         (column.in_([text_literal(text) for text in stored]), text_literal(category))
         for category, stored in CATEGORIES[field].items()
@@ -118,16 +117,20 @@ def category_expression(field: str, column: sa.ColumnElement[Any]) -> sa.ColumnE
 
 
 def text_literal(text: str) -> sa.ColumnElement[str]:
-    """Return a constant as a literal: GROUP BY must have the text of the selected expression."""
+    """Return a constant as a literal.
+
+    With parameters, a database would not see that GROUP BY has the selected expression.
+    """
     return sa.literal_column(f"'{text}'", sa.Text)
 
 
-def organization_read(
+def organization_restriction(
     organization_filter: OrganizationFilter, org_id: sa.Column[Any]
 ) -> tuple[tuple[sa.ColumnElement[bool], ...], tuple[Key, ...]]:
-    """Return what restricts rows to the organizations of a query: a condition, or a key.
+    """Return the conditions and the keys that restrict a scan to the organizations of a query.
 
-    Every index begins with the organization, so that a key looks several up one by one.
+    Every index begins with the organization. One is a condition; several, or all, are a key, whose
+    values are looked up one by one.
     """
     if organization_filter is OrganizationFilter.ONE:
         return (org_id == sa.bindparam("org_id"),), ()
@@ -139,7 +142,7 @@ def organization_read(
 def measure_sum(dialect: Dialect, measure: Measure, columns: Columns) -> sa.ColumnElement[int]:
     """Return the sum of a measure over sessions.
 
-    CASE in an aggregate takes one pass, and is faster than FILTER on SQLite.
+    A CASE in the aggregate is faster than FILTER on SQLite.
     """
     add_up, amount = (
         (sa.func.count, sa.literal(1))
@@ -149,7 +152,7 @@ def measure_sum(dialect: Dialect, measure: Measure, columns: Columns) -> sa.Colu
     condition = measure_condition(measure.condition, columns)
     if condition is None:
         return add_up(amount).label(measure.name)
-    # COUNT leaves nulls out; a sum of nothing but nulls would be null.
+    # COUNT ignores nulls. SUM needs zeros: a sum of nulls only is null.
     counted = sa.case((condition, amount), else_=None if measure.adds is None else 0)
     return add_up(counted).label(measure.name)
 

@@ -1,4 +1,4 @@
-"""What storage needs from the engine that has the sessions: a database, or ClickHouse."""
+"""The protocol of an engine that stores sessions: a database, or ClickHouse."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -39,12 +39,13 @@ class VerificationUnit(NamedTuple):
 
 
 class Deletion(NamedTuple):
-    """Which sessions of an organization to delete: one, or those created before an instant."""
+    """Which sessions of an organization to delete: one, those before an instant, or all."""
 
     org_id: str
     session_id: str | None = None
     before: int | None = None
-    """Unix seconds. Without both, all sessions of the organization are deleted."""
+    """Unix seconds; sessions created earlier are deleted. Without `session_id` and `before`, all
+    sessions of the organization are."""
 
 
 class SessionStore(StatementReader, Protocol):
@@ -56,7 +57,7 @@ class SessionStore(StatementReader, Protocol):
 
     @property
     def setting(self) -> str:
-        """The name of the setting that has the URL."""
+        """The variable of the setting with the engine's URL, such as `METRICS_SESSIONS_URL`."""
 
     @property
     def is_embedded(self) -> bool:
@@ -64,21 +65,25 @@ class SessionStore(StatementReader, Protocol):
 
     @property
     def batch_size(self) -> int:
-        """Updates per transaction that suit a load: more are faster, fewer acknowledged sooner."""
+        """Updates that a load should upsert per transaction.
+
+        Larger batches are faster; smaller ones are committed sooner.
+        """
 
     def transaction(self, *, exclusive: bool = False) -> AbstractAsyncContextManager[Upsert]:
         """Open a transaction of upserts. When its block ends, all of them are durable.
 
-        An `exclusive` transaction waits for all others, and they for it; others may run at the
-        same time where the engine supports it.
+        Transactions run concurrently where the engine supports it. An `exclusive` one waits until
+        all others have ended, and others wait until it has ended.
 
-        If the block or its end raises, nothing is acknowledged, and repeating the upserts
-        completes them. A database has stored none of them then. ClickHouse has no transactions: it
-        buffers upserts in memory until the block ends, and an insert that fails may have stored
-        some of them.
+        If the block or the commit raises, no upsert is acknowledged, and repeating all of them
+        completes them. A database has stored none of them then. ClickHouse has no transactions:
+        upserts are buffered in memory until the block ends, and an insert that fails may have
+        stored some of them.
 
-        Raises `SchemaMismatch` if the tables are not those of this version, as after a migration
-        by a newer version: an older one would not maintain everything they contain.
+        Raises:
+            SchemaMismatch: the tables are not those of this version. After a newer version
+                migrated them, this one would not maintain everything they contain.
         """
 
     async def delete(self, deletion: Deletion) -> int:
@@ -103,10 +108,10 @@ class SessionStore(StatementReader, Protocol):
         """Return when the newest session was created; None if unknown or there is none."""
 
     async def migrate(self) -> None:
-        """Create or upgrade the tables that are not among those of the database."""
+        """Create or upgrade the store's own tables, which are not those of the database."""
 
     async def schema_status(self) -> SchemaStatus:
-        """Return the status of the tables that are not among those of the database."""
+        """Return the status of the store's own tables; `CURRENT` if it has none."""
 
     @property
     def inconsistencies(self) -> str:
@@ -119,13 +124,10 @@ class SessionStore(StatementReader, Protocol):
         """Return the units of all sessions."""
 
     async def sample_units(self, count: int) -> Sequence[VerificationUnit]:
-        """Return at most `count` recent units that are quick to verify, of one organization each.
-
-        Empty if no unit is.
-        """
+        """Return at most `count` recent units that are quick to verify, one per organization."""
 
     async def verify(self, unit: VerificationUnit) -> list[str]:
-        """Return a description of each inconsistency in a unit. Reads go on meanwhile."""
+        """Return a description of each inconsistency in a unit. Reads and writes continue."""
 
     async def repair(self, unit: VerificationUnit) -> None:
         """Remove the inconsistencies in a unit."""

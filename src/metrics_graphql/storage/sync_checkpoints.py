@@ -1,4 +1,4 @@
-"""Checkpoints of pulling an organization's sessions from a source, to resume from."""
+"""Checkpoints of pulls: where a pull of an organization's sessions from a source resumes."""
 
 from functools import lru_cache
 from typing import NamedTuple
@@ -14,7 +14,7 @@ class Checkpoint(NamedTuple):
     """Where a pull resumes, or the next one starts. Instants are Unix seconds."""
 
     since: int | None = None
-    """The pull returns sessions updated since then; None for all sessions."""
+    """The pull requests the sessions that were updated since this instant; None: all sessions."""
     started_at: int | None = None
     """When the first page was requested; None before that."""
     cursor: str | None = None
@@ -45,12 +45,14 @@ async def write_checkpoint(
     """
     async with database.transaction(sessions_lock=None) as connection:
         await database.dialect.insert_rows(
-            connection, replace_checkpoint(database.dialect), [(org_id, source, *checkpoint)]
+            connection,
+            insert_or_replace_checkpoint(database.dialect),
+            [(org_id, source, *checkpoint)],
         )
 
 
 @lru_cache
-def replace_checkpoint(dialect: DatabaseDialect) -> CompiledStatement:
+def insert_or_replace_checkpoint(dialect: DatabaseDialect) -> CompiledStatement:
     """Return the statement that inserts or replaces a checkpoint."""
     key = sync_checkpoints.primary_key.columns.keys()
     return dialect.compile_insert(sync_checkpoints, key, "replace")

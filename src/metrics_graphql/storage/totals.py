@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from functools import lru_cache
+from itertools import chain
 from operator import add, neg
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from metrics_graphql.storage.dialects import (
     CompiledStatement,
     Dialect,
     SumsPart,
-    SumsRead,
+    SumsSpec,
     TimeRange,
 )
 from metrics_graphql.storage.query_planner import QueryPlan, plan_query
@@ -55,8 +56,8 @@ async def execute_group(
 ) -> dict[SessionMetricsQuery, MetricsResult]:
     """Return the result of each query of a group, from one statement."""
     queries = list(dict.fromkeys(request.query for request in requests))
-    # Of the usual series, all requests have the same measures.
-    measures = {each for some in {request.measures for request in requests} for each in some}
+    # All requests for a series usually have the same measures: the inner set has one element then.
+    measures = set(chain.from_iterable({request.measures for request in requests}))
     try:
         results: Sequence[MetricsResult] = await fetch_totals(
             reader, queries[0], [query.period for query in queries], in_order(measures)
@@ -85,14 +86,14 @@ async def fetch_totals(
     dialect = reader.dialect
     plan = plan_query(query, dialect.rollup_dimensions)
     ranges = plan.ranges(periods)
-    statement = session_sums(dialect, plan, measures, single_query=len(periods) == 1)
+    statement = select_totals(dialect, plan, measures, single_query=len(periods) == 1)
     rows = await reader.fetch(statement, statement_parameters(query, ranges, dialect))
     sums: list[Sequence[int]] = [()] * len(periods)
-    queries_of = dialect.group_queries(ranges)
-    for group, *values in rows:
-        if group is None:
+    queries_of = dialect.query_lookup(ranges)
+    for range_key, *values in rows:
+        if range_key is None:
             continue  # No row matched.
-        for index in queries_of(group):
+        for index in queries_of(range_key):
             before, signed = sums[index], values if index >= 0 else map(neg, values)
             sums[index] = list(map(add, before, signed) if before else signed)
     names = [measure.name for measure in measures]
@@ -101,30 +102,30 @@ async def fetch_totals(
 
 
 @lru_cache(maxsize=1024)
-def session_sums(
+def select_totals(
     dialect: Dialect, plan: QueryPlan, measures: tuple[Measure, ...], *, single_query: bool
 ) -> CompiledStatement:
     """Return the statement that sums measures for the queries of a plan.
 
-    A row is a group key (see `Dialect.group_queries`) and a sum for each measure. A group may have
-    several rows, from raw sessions and from roll-ups; the caller adds them up.
+    A row is a range key (see `Dialect.query_lookup`) and a sum for each measure. A query may have
+    several rows, from raw sessions and from roll-ups. The caller adds them up.
 
     The parameters are those of `Dialect.sums_parts`.
     """
-    parts = dialect.sums_parts(SumsRead(plan, measures, single_query=single_query))
+    parts = dialect.sums_parts(SumsSpec(plan, measures, single_query=single_query))
     statement = dialect.compile(
-        sa.union_all(*(select_sums(part, single_query=single_query) for part in parts))
+        sa.union_all(*(select_part_sums(part, single_query=single_query) for part in parts))
     )
     return statement._replace(data_source=plan.data_source)
 
 
-def select_sums(part: SumsPart, *, single_query: bool) -> Select:
-    """Return the sums of a part, by query."""
-    (group,) = part.select.selected_columns
+def select_part_sums(part: SumsPart, *, single_query: bool) -> Select:
+    """Return the statement for the sums of a part, by range key."""
+    (range_key,) = part.select.selected_columns
     # For a single query, GROUP BY would sort all rows only to find one group.
     if single_query:
-        return part.select.with_only_columns(sa.func.min(group), *part.sums)
-    return part.select.with_only_columns(group, *part.sums).group_by(group)
+        return part.select.with_only_columns(sa.func.min(range_key), *part.sums)
+    return part.select.with_only_columns(range_key, *part.sums).group_by(range_key)
 
 
 def statement_parameters(

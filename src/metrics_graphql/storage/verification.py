@@ -1,6 +1,6 @@
 """Recounts roll-ups from raw sessions: finds those that differ, and rebuilds them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -43,24 +43,37 @@ class RollupMismatch(NamedTuple):
 
     def __str__(self) -> str:
         key = dict(zip(self.table.primary_key.columns.keys(), self.key, strict=True))
-        start = f"{datetime.fromtimestamp(int(key['bucket']), UTC):%Y-%m-%dT%H:%M:%SZ}"
-        sums = ", ".join(
+        if self.table is category_rollups:
+            name = category_name(*(key[field] for field in CATEGORY_FIELDS))
+        else:
+            name = id_name(ID_DIMENSIONS[int(key["scope"])], key["scope_id"])
+        sums = (
             f"{measure.name} is {stored}, counted {counted}"
             for measure, stored, counted in zip(
                 measures_of(self.table), self.stored, self.counted, strict=True
             )
             if stored != counted
         )
-        return f"{key['org_id']}, {rollup_name(key)}, {key['grain']} seconds from {start}: {sums}"
+        return describe_rollup(key["org_id"], name, int(key["grain"]), int(key["bucket"]), sums)
 
 
-def rollup_name(key: Mapping[str, str | int]) -> str:
-    """Return what the sessions of a roll-up have in common, for messages."""
-    if "scope" not in key:
-        outcome = "with" if key["has_merged_pr"] else "without"
-        return f"origin {key['origin']}, size {key['size']}, {outcome} merged pull requests"
-    field = ID_DIMENSIONS[int(key["scope"])].id_field
-    return f"{field} {key['scope_id']}" if field else "all sessions"
+def describe_rollup(
+    org_id: object, name: str, grain: int, bucket: int, differences: Iterable[str]
+) -> str:
+    """Return a line about a roll-up that differs from the sum of its sessions."""
+    start = f"{datetime.fromtimestamp(bucket, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{org_id}, {name}, {grain} seconds from {start}: {', '.join(differences)}"
+
+
+def id_name(dimension: RollupDimension, scope_id: object) -> str:
+    """Return what the sessions in a roll-up by id have in common."""
+    return f"{dimension.id_field} {scope_id}" if dimension.id_field else "all sessions"
+
+
+def category_name(origin: object, size: object, has_merged_pr: object) -> str:
+    """Return what the sessions in a category roll-up have in common."""
+    outcome = "with" if has_merged_pr else "without"
+    return f"origin {origin}, size {size}, {outcome} merged pull requests"
 
 
 def measures_of(table: sa.Table) -> tuple[Measure, ...]:
@@ -71,8 +84,8 @@ def measures_of(table: sa.Table) -> tuple[Measure, ...]:
 async def list_units(database: Database) -> list[VerificationUnit]:
     """Return a unit for each bucket of the coarsest grain, from the first to the last in use.
 
-    Every finer bucket is inside one of them. So a comparison is one statement, which sees sessions
-    and roll-ups of the same instant while others write.
+    Every finer bucket is inside one of them. So a unit is compared by one statement per table,
+    which sees its sessions and roll-ups as of the same instant while others write.
 
     Raises:
         Unavailable: the database is unavailable.
@@ -82,7 +95,7 @@ async def list_units(database: Database) -> list[VerificationUnit]:
 
 
 async def list_units_on(connection: AsyncConnection) -> list[VerificationUnit]:
-    """Return the units as a connection sees them."""
+    """Return the units that a connection sees: see `list_units`."""
 
     def edge(column: sa.Column[int], min_or_max: Any) -> sa.ScalarSelect[int]:  # noqa: ANN401 - a generic function
         same_organization = column.table.c.org_id == organizations.c.org_id
@@ -140,8 +153,7 @@ async def find_mismatches_in(
 async def rebuild(connection: AsyncConnection, dialect: Dialect, unit: VerificationUnit) -> None:
     """Replace the roll-ups of a unit by a recount, in the caller's exclusive transaction.
 
-    Otherwise the recount could include the sessions of a concurrent writer, whose deltas would then
-    be added again.
+    With concurrent writers, the recount could include sessions whose deltas are added afterwards.
     """
     for table in ROLLUP_TABLES:
         for statement in (delete_rollups(dialect, table), insert_recount(dialect, table)):
@@ -150,9 +162,12 @@ async def rebuild(connection: AsyncConnection, dialect: Dialect, unit: Verificat
 
 @lru_cache
 def select_mismatches(dialect: Dialect, table: sa.Table) -> CompiledStatement:
-    """Return the statement for the rows of a unit that differ: 0 and counted, or 1 and stored."""
-    counted = recount(dialect, table).cte("counted").prefix_with("MATERIALIZED")
-    stored = stored_rollups(table).cte("stored").prefix_with("MATERIALIZED")
+    """Return the statement for the roll-ups of a unit that differ from a recount.
+
+    A row is 0 and a recounted roll-up, or 1 and a stored one.
+    """
+    counted = select_recount(dialect, table).cte("counted").prefix_with("MATERIALIZED")
+    stored = select_stored_rollups(table).cte("stored").prefix_with("MATERIALIZED")
     only_counted = sa.except_(sa.select(counted), sa.select(stored)).subquery()
     only_stored = sa.except_(sa.select(stored), sa.select(counted)).subquery()
     return dialect.compile(
@@ -168,8 +183,9 @@ def delete_rollups(dialect: Dialect, table: sa.Table) -> CompiledStatement:
 
 @lru_cache
 def insert_recount(dialect: Dialect, table: sa.Table) -> CompiledStatement:
-    """Return the statement that inserts the roll-ups of a unit."""
-    return dialect.compile(sa.insert(table).from_select(table.c.keys(), recount(dialect, table)))
+    """Return the statement that inserts the recounted roll-ups of a unit."""
+    recount = select_recount(dialect, table)
+    return dialect.compile(sa.insert(table).from_select(table.c.keys(), recount))
 
 
 def in_unit(instant: sa.Column[int]) -> tuple[sa.ColumnElement[bool], ...]:
@@ -181,17 +197,17 @@ def in_unit(instant: sa.Column[int]) -> tuple[sa.ColumnElement[bool], ...]:
     )
 
 
-def stored_rollups(table: sa.Table) -> Select:
-    """Select the stored roll-ups of a unit without those of zeros, which equal missing ones."""
+def select_stored_rollups(table: sa.Table) -> Select:
+    """Return the statement for the stored roll-ups of a unit, without those that are all zeros."""
     not_zero = sa.or_(*(table.c[measure.name] != 0 for measure in measures_of(table)))
     return sa.select(table).where(*in_unit(table.c.bucket), not_zero)
 
 
-def recount(dialect: Dialect, table: sa.Table) -> sa.CompoundSelect[*tuple[Any, ...]]:
-    """Select the roll-ups that the sessions of a unit should have."""
+def select_recount(dialect: Dialect, table: sa.Table) -> sa.CompoundSelect[*tuple[Any, ...]]:
+    """Return the statement for the roll-ups that the sessions of a unit should have."""
     return sa.union_all(
         *(
-            recount_buckets(dialect, dimension, grain)
+            select_bucket_recount(dialect, dimension, grain)
             for dimension in ROLLUP_DIMENSIONS
             if dimension.table is table
             for grain in dimension.grains
@@ -199,8 +215,8 @@ def recount(dialect: Dialect, table: sa.Table) -> sa.CompoundSelect[*tuple[Any, 
     )
 
 
-def recount_buckets(dialect: Dialect, dimension: RollupDimension, grain: int) -> Select:
-    """Select the roll-ups of one dimension and grain that the sessions of a unit should have."""
+def select_bucket_recount(dialect: Dialect, dimension: RollupDimension, grain: int) -> Select:
+    """Return the part of `select_recount` for one dimension and one grain."""
     bucket = sessions.c.created_at - sessions.c.created_at % grain
     key: dict[str, sa.ColumnElement[Any]] = {
         "org_id": sessions.c.org_id,
@@ -233,6 +249,6 @@ def recount_buckets(dialect: Dialect, dimension: RollupDimension, grain: int) ->
 
 
 def category_or_flag(field: str) -> sa.ColumnElement[Any]:
-    """Return what a category roll-up has of a field: the public origin or size, or the flag."""
+    """Return the value of a field in a category roll-up: its category, or the flag itself."""
     column = sessions.c[field]
     return category_expression(field, column) if field in CATEGORIES else column

@@ -1,9 +1,9 @@
-"""Blocks of changes: each is one part of `facts`, and they form a chain.
+"""Blocks of changes: each is one part of `facts`, and the blocks of a lane form a chain.
 
-Organizations are spread over lanes. Block `s + 1` of a lane takes the marker of block `s` back and
-adds its own, and its deduplication token is the lane and `s + 1`. The token is a compare-and-swap:
-of all blocks that try to be block `s + 1`, late, twice or at the same time, ClickHouse stores one.
-A refusal is silent, so the marker is read back: docs/decisions/0008.
+Organizations are spread over lanes. Block `s + 1` of a lane cancels the marker of block `s` and
+adds its own. Its deduplication token is the lane and `s + 1`, which makes the insert a
+compare-and-swap: of all inserts with this token, whether late, repeated or concurrent, ClickHouse
+stores one. It refuses the others without an error, so the marker is read back: docs/decisions/0008.
 """
 
 import asyncio
@@ -31,19 +31,23 @@ from metrics_graphql.storage.dialects import CompiledStatement, Rows
 from metrics_graphql.storage.ingest import SessionKey
 
 LANES: Final = 16
-"""Lanes on each shard. With one for each organization, a batch of many would make many parts."""
+"""Lanes on each shard. With one for each organization, a batch would make a part for each of its
+organizations."""
 SHARD_LANES: Final = 1_000
-"""Lane numbers reserved for each shard: those of the second one begin at 1,000."""
+"""Lane numbers that each shard has: those of the second shard begin at 1,000."""
 PROBE_LANE: Final = SHARD_LANES - 1
+"""The last lane number of a shard, which `deduplicates` uses. No session is in this lane."""
 READ_BACK_DELAY: Final = 0.2
-"""Seconds until a marker is read again, if the block that should have replaced it is missing."""
+"""Seconds until a marker is read again if no block has replaced it."""
 
 
 class Change(NamedTuple):
-    """A version to take back, None for a new session, and its replacement, None for a deletion."""
+    """A stored version of a session to cancel, and the session that replaces it."""
 
     before: StoredVersion | None
+    """None: the session is new."""
     after: Session | None
+    """None: the session is deleted."""
 
 
 class Chain:
@@ -52,13 +56,13 @@ class Chain:
     def __init__(self, client: ClickHouseClient, shards: int) -> None:
         self._client = client
         self.shards = shards
-        """0 on one server without distributed tables."""
-        self._lost: dict[tuple[int, Marker], int] = {}
-        """How many tokens after a lane's marker ClickHouse knows without a stored block."""
+        """The number of shards of a cluster; 0 on one server without distributed tables."""
+        self._lost_tokens: dict[tuple[int, Marker], int] = {}
+        """How many tokens after a lane's marker are used, although no block with them is stored."""
 
     @classmethod
     async def open(cls, client: ClickHouseClient) -> Self:
-        """Return the chains of a server or a cluster.
+        """Return the chains of a server, or of a cluster with all its shards.
 
         Raises:
             Unavailable: ClickHouse is unavailable.
@@ -71,18 +75,19 @@ class Chain:
         return [shard * SHARD_LANES + lane for shard in range(max(self.shards, 1))]
 
     def lane_of(self, key: SessionKey) -> int:
-        """Return the lane of a session. Its shard depends on the session only."""
+        """Return the lane of a session: on the shard that its `session_id` determines."""
         lanes = self.lanes_of(key[0])
         return lanes[zlib.crc32(key[1].encode()) % len(lanes)]
 
     async def read(
         self, statement: CompiledStatement, values: dict[str, Any], org_id: str
     ) -> Snapshot:
-        """Return the snapshot of a statement for sessions of an organization.
+        """Return the snapshot that a statement of `select_versions` reads of an organization.
 
         Raises:
-            ForkedChain: something in it counts twice.
+            ForkedChain: a version or a marker in it is a duplicate.
             Unavailable: ClickHouse is unavailable.
+            TimedOut: the request passed its deadline.
         """
         lanes = self.lanes_of(org_id)
         rows = await self._client.fetch(statement, {**values, "org_id": org_id, "lanes": lanes})
@@ -91,11 +96,12 @@ class Chain:
     async def append(self, snapshot: Snapshot, changes: Collection[Change]) -> bool:
         """Append a block to the lane of each change.
 
-        Returns whether all were stored. If not, some may be; the caller reads again, and appends
-        the remaining changes.
+        Returns whether all blocks were stored. Otherwise some may be stored: the caller must read
+        again, and append the remaining changes.
 
         Raises:
-            Unavailable: ClickHouse is unavailable. A block may be stored all the same, also later.
+            ForkedChain: a lane has several markers.
+            Unavailable: ClickHouse is unavailable. Blocks may nevertheless be stored, also later.
         """
         by_lane: defaultdict[int, list[Change]] = defaultdict(list)
         for change in changes:
@@ -117,8 +123,12 @@ class Chain:
     async def append_select(self, lane: int, marker: Marker, select: str, count: int) -> bool:
         """Append a block of new sessions that a statement selects; return whether it was stored.
 
+        `count` is the number of sessions. If the statement selects another number, ClickHouse
+        refuses the block.
+
         Raises:
-            Unavailable: ClickHouse is unavailable, or the statement has another number of sessions.
+            ForkedChain: the lane has several markers.
+            Unavailable: ClickHouse is unavailable, or refused the block.
         """
         new = self._next(lane, marker)
         markers = [] if marker == START else [marker_row(lane, marker, -1)]
@@ -133,30 +143,35 @@ class Chain:
         return await self._is_stored(lane, marker, new)
 
     def _next(self, lane: int, marker: Marker) -> Marker:
-        """Return the marker of the block after another one."""
-        return Marker(marker.block + 1 + self._lost.get((lane, marker), 0), uuid.uuid4().hex)
+        """Return a marker for the block after the one with this marker."""
+        skipped = self._lost_tokens.get((lane, marker), 0)
+        return Marker(marker.block + 1 + skipped, uuid.uuid4().hex)
 
     async def _is_stored(self, lane: int, marker: Marker, new: Marker) -> bool:
-        """Return whether the block after a marker is the new one."""
+        """Return whether the new marker has replaced the old one, whose block was the last."""
         current = await self.read_marker(lane)
         if current == marker:
-            # Either another writer's block has the token and is about to be stored, or a server
-            # lost it in a crash after it noted the token, and nothing will have this token.
+            # The block was refused, but none is stored with its token. Either another writer's is
+            # about to be, or a server crashed after it stored the token and before the block. Then
+            # no block will ever be stored with this token, and the next attempt skips it.
             await asyncio.sleep(READ_BACK_DELAY)
             current = await self.read_marker(lane)
             if current == marker:
-                self._lost[lane, marker] = new.block - marker.block
+                self._lost_tokens[lane, marker] = new.block - marker.block
         return current == new
 
     async def insert_block(
-        self, lane: int, taken_back: Iterable[tuple[Marker, int]], new: Marker, rows: list[Any]
+        self, lane: int, cancelled: Iterable[tuple[Marker, int]], new: Marker, rows: list[Any]
     ) -> None:
-        """Insert rows and markers as one block, whose token is that of the new marker.
+        """Insert rows and markers as one block, whose token has the number of the new marker.
+
+        `cancelled` has the old markers, and what to add to the count of each, usually -1.
 
         Raises:
-            Unavailable: ClickHouse is unavailable. The block may be stored all the same.
+            Unavailable: ClickHouse is unavailable. The block may nevertheless be stored, also
+                later.
         """
-        old = [marker_row(lane, marker, n) for marker, n in taken_back]
+        old = [marker_row(lane, marker, n) for marker, n in cancelled]
         size = len(rows) + len(old) + 1
         rows = [*rows, *old, marker_row(lane, new, 1, size)]
         await self._client.insert(CHANGES, CHANGE_TYPES, rows, self._block_settings(lane, new))
@@ -171,12 +186,12 @@ class Chain:
         return settings
 
     async def deduplicates(self) -> bool:
-        """Return whether every shard refuses a block whose token it knows.
+        """Return whether every shard stores only one of two blocks with the same token.
 
-        Inserts a marker twice. One marker remains in a lane that no session is in.
+        Inserts a marker twice, and cancels it. One marker remains, in a lane without sessions.
 
         Raises:
-            Unavailable: ClickHouse is unavailable, or may not be written to.
+            Unavailable: ClickHouse is unavailable, or cannot be written to.
         """
         refuses = True
         for shard in range(max(self.shards, 1)):
@@ -187,15 +202,15 @@ class Chain:
             _, markers = parse_versions(await self._read_markers(lane))
             count = sum(n for _, each, n in markers if each == marker)
             refuses &= count == 1
-            taken_back = [(each, -n) for _, each, n in markers]
-            await self.insert_block(lane, taken_back, marker._replace(block=marker.block ^ 1), [])
+            cancelled = [(each, -n) for _, each, n in markers]
+            await self.insert_block(lane, cancelled, marker._replace(block=marker.block ^ 1), [])
         return refuses
 
     async def read_marker(self, lane: int) -> Marker:
         """Return the marker of a lane.
 
         Raises:
-            ForkedChain: it has several.
+            ForkedChain: the lane has several markers.
             Unavailable: ClickHouse is unavailable.
         """
         return Snapshot.of(await self._read_markers(lane), [lane]).markers[lane]
@@ -206,7 +221,7 @@ class Chain:
 
 
 def block_rows(changes: Iterable[Change], version: int) -> list[Any]:
-    """Return the rows that a block inserts into `changes`: old versions negated, and new ones."""
+    """Return the rows of `changes` in a block: each cancels an old version, or adds a new one."""
     rows: list[Any] = []
     for before, after in changes:
         if before is not None:
@@ -217,13 +232,16 @@ def block_rows(changes: Iterable[Change], version: int) -> list[Any]:
 
 
 def marker_row(lane: int, marker: Marker, n: int, size: int = 0) -> tuple[Any, ...]:
-    """Return a row of `changes` that adds a marker, or takes it back."""
+    """Return the row of `changes` that adds a marker (`n` is 1), or cancels it (-1).
+
+    A marker that is added has the number of rows in its block, `size`.
+    """
     key = Session("", marker.nonce, lane, acus=size)
     return (*key, marker.block, n)
 
 
 async def cluster_of(client: ClickHouseClient, table: str) -> str:
-    """Return the cluster that a distributed table is on; empty for other tables.
+    """Return the name of the cluster of a distributed table; empty for any other table.
 
     Raises:
         Unavailable: ClickHouse is unavailable.
@@ -237,7 +255,7 @@ async def cluster_of(client: ClickHouseClient, table: str) -> str:
 
 
 async def count_shards(client: ClickHouseClient) -> int:
-    """Return the number of shards that `facts` is distributed over; 0 on one server.
+    """Return the number of shards that `facts` is distributed over; 0 if it is not distributed.
 
     Raises:
         Unavailable: ClickHouse is unavailable.

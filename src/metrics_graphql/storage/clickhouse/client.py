@@ -16,7 +16,7 @@ from urllib3 import Timeout
 from metrics_graphql.core.deadline import enforce_deadline, time_remaining
 from metrics_graphql.core.errors import TimedOut, Unavailable
 from metrics_graphql.storage.clickhouse.facts import facts
-from metrics_graphql.storage.clickhouse.url import parse_url
+from metrics_graphql.storage.clickhouse.url import is_embedded, parse_url
 from metrics_graphql.storage.dialects import CompiledStatement, Rows
 from metrics_graphql.storage.dialects.clickhouse import ClickHouse
 from metrics_graphql.telemetry.request_record import Statement, StatementObserver
@@ -37,21 +37,21 @@ READ_SETTINGS: Final = {
     "handshake_timeout_ms": 1_000,
     # A replica that lacks acknowledged inserts is an error. No effect without replication.
     "select_sequential_consistency": 1,
-    # The ids of a ranking are those of all shards.
+    # The subquery of a ranking is executed once over all shards, not by each shard alone.
     "distributed_product_mode": "global",
 }
 INSERT_SETTINGS: Final = {
-    # One insert is one block, one call of the view and one part, which is atomic.
+    # One insert becomes one block, one call of the view, and one part, which is atomic.
     "async_insert": 0,
     "min_insert_block_size_rows": 10**9,
     "min_insert_block_size_bytes": 0,
     "max_insert_threads": 1,
     "materialized_views_ignore_errors": 0,
-    # The token of a block is a compare-and-swap: the server takes one block with it.
+    # The token of a block is a compare-and-swap: the server stores only one block with it.
     "deduplicate_insert": "enable",
     "insert_deduplicate": 1,
     "deduplicate_blocks_in_dependent_materialized_views": 1,
-    # Merging rows before they are stored would cost time: the view has added them up.
+    # Merging rows before they are stored would only cost time: the view has added them up.
     "optimize_on_insert": 0,
     # An acknowledged insert is stored, on its shard and on most of its replicas.
     "distributed_foreground_insert": 1,
@@ -60,39 +60,59 @@ INSERT_SETTINGS: Final = {
 }
 
 TIMEOUT_EXCEEDED: Final = 159
-STATEMENT_ERRORS: Final = frozenset(
-    {6, 27, 36, 42, 43, 44, 46, 47, 53, 62, 69, 179, 184, 215, 352, 386, 457}
-)
-"""Codes in ClickHouse's `ErrorCodes.cpp` for a statement that is wrong, which is a bug. All others
-mean that the server is unavailable."""
 UNKNOWN_TABLE: Final = 60
+STATEMENT_ERRORS: Final = frozenset(
+    {
+        6,  # CANNOT_PARSE_TEXT
+        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+        36,  # BAD_ARGUMENTS
+        42,  # NUMBER_OF_ARGUMENTS_DOESNT_MATCH
+        43,  # ILLEGAL_TYPE_OF_ARGUMENT
+        44,  # ILLEGAL_COLUMN
+        46,  # UNKNOWN_FUNCTION
+        47,  # UNKNOWN_IDENTIFIER
+        53,  # TYPE_MISMATCH
+        62,  # SYNTAX_ERROR
+        69,  # ARGUMENT_OUT_OF_BOUND
+        179,  # MULTIPLE_EXPRESSIONS_FOR_ALIAS
+        184,  # ILLEGAL_AGGREGATION
+        215,  # NOT_AN_AGGREGATE
+        352,  # AMBIGUOUS_COLUMN_NAME
+        386,  # NO_COMMON_TYPE
+        457,  # BAD_QUERY_PARAMETER
+    }
+)
+"""The codes in ClickHouse's `ErrorCodes.cpp` of a wrong statement, which is a bug. All others mean
+that the server is unavailable."""
 
 T = TypeVar("T")
 QuerySettings = dict[str, Any]
 
 
 class ClickHouseError(Exception):
-    """The first sentence of an error; its whole text repeats the statement and the values."""
+    """The first sentence of ClickHouse's error, whose text repeats the statement and its values."""
 
 
 class ClickHouseClient:
-    """Connections to a server, to a cluster, or to chdb, ClickHouse in this process."""
+    """Connections to a server, a cluster, or chdb, which is ClickHouse in this process."""
 
     def __init__(self, url: str, on_statement: StatementObserver = lambda _statement: None) -> None:
-        """Configure a client, without connecting. `on_statement` gets each read when it ends.
+        """Configure a client, without connecting.
+
+        `on_statement` is called with each statement of `fetch` when it ends.
 
         Raises:
-            ValueError: the URL is malformed, or not one of ClickHouse.
+            ValueError: the URL is malformed, or not a URL of ClickHouse.
         """
         parsed = parse_url(url)
-        self.is_embedded = parsed.query.get("interface") == "chdb"
+        self.is_embedded = is_embedded(parsed)
         self.dialect = ClickHouse()
         self.database = parsed.database or "default"
         self._on_statement = on_statement
         http_options = {
             "connect_timeout": int(CONNECT_TIMEOUT),
             "send_receive_timeout": int(READ_TIMEOUT),
-            # In the body: a thousand ids exceed the length of a URL.
+            # Parameters are sent in the body: a thousand ids exceed the length of a URL.
             "form_encode_query_params": True,
             "autogenerate_session_id": False,
         }
@@ -111,7 +131,7 @@ class ClickHouseClient:
         """Return the rows of a statement, which the server cancels at the deadline.
 
         Raises:
-            Unavailable: ClickHouse, or a shard of it, is unavailable.
+            Unavailable: ClickHouse, or one of its shards, is unavailable.
             TimedOut: the request passed its deadline.
         """
         started_at = time.perf_counter()
@@ -130,7 +150,7 @@ class ClickHouseClient:
             )
 
     async def explain(self, statement: CompiledStatement, values: dict[str, Any]) -> list[str]:
-        """Return the steps of a statement.
+        """Return the query plan of a statement.
 
         Raises:
             Unavailable: ClickHouse is unavailable.
@@ -162,19 +182,21 @@ class ClickHouseClient:
         """Check that ClickHouse and all its shards respond.
 
         Raises:
-            Unavailable: they do not.
-            TimedOut: they do not before the deadline.
+            Unavailable: ClickHouse, or one of its shards, is unavailable.
+            TimedOut: ClickHouse does not respond before the deadline.
         """
         await self.fetch(self._ping, {})
 
     async def insert(
         self, table: str, types: Mapping[str, str], rows: Rows, settings: QuerySettings
     ) -> None:
-        """Insert rows of columns with these types, as one block if `INSERT_SETTINGS` are given.
+        """Insert rows. `types` has the names and the types of their columns.
+
+        With `INSERT_SETTINGS`, they are one block: either all are stored, or none.
 
         Raises:
-            Unavailable: ClickHouse cannot be reached or cannot insert them. They may be stored
-                all the same, also later; never some of them.
+            Unavailable: ClickHouse cannot be reached, or cannot insert the rows. They may
+                nevertheless be stored, also later.
         """
 
         def insert(client: Any, _settings: QuerySettings) -> None:  # noqa: ANN401 - the driver's class
@@ -189,7 +211,7 @@ class ClickHouseClient:
         await self._run_in_thread(insert)
 
     async def execute(self, statement: str, settings: QuerySettings | None = None) -> Rows:
-        """Execute a statement without values, such as DDL, and return its rows.
+        """Execute a statement without parameters, such as DDL, and return its rows.
 
         Raises:
             Unavailable: ClickHouse cannot be reached or cannot execute it.
@@ -220,7 +242,7 @@ class ClickHouseClient:
         return await self._run_in_thread(describe)
 
     async def close(self) -> None:
-        """Close every connection, after the statements that run."""
+        """Wait for running statements, and close every connection."""
         await asyncio.to_thread(self._threads.shutdown, cancel_futures=True)
         self._engine.dispose()
 
@@ -231,7 +253,12 @@ class ClickHouseClient:
         await self.close()
 
     async def _run_in_thread(self, work: Callable[[Any, QuerySettings], T]) -> T:
-        """Call a function in a thread, with the driver's client and settings for the deadline."""
+        """Call a function in a thread, with the driver's client and settings for the deadline.
+
+        Raises:
+            Unavailable: ClickHouse is unavailable.
+            TimedOut: the request passed its deadline.
+        """
         remaining = time_remaining()
         deadline = None if remaining is None else time.monotonic() + remaining
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from metrics_graphql.core.errors import value_or_raise
 from metrics_graphql.core.measures import SESSIONS_CREATED
 from metrics_graphql.core.periods import MAX_INSTANT, MIN_INSTANT, TimePeriod
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
@@ -29,13 +30,13 @@ from metrics_graphql.storage.totals import fetch_metrics
 PAGE_SIZE: Final = 50_000
 PageCursor = tuple[int, str]
 """The `created_at` and `session_id` of the last session of a page."""
-FIRST: Final[PageCursor] = (MIN_INSTANT - 1, "")
-LAST: Final[PageCursor] = (MAX_INSTANT + 1, "")
+BEFORE_ALL: Final[PageCursor] = (MIN_INSTANT - 1, "")
+AFTER_ALL: Final[PageCursor] = (MAX_INSTANT + 1, "")
 ALL_TIME: Final = TimePeriod(MIN_INSTANT, MAX_INSTANT)
 
 
 async def periods_to_compare(source: Database) -> dict[str, list[TimePeriod]]:
-    """Return the periods to compare for each organization with sessions: all time, each 30 days.
+    """Return the periods to compare, by organization: all time, and every 30 days with data.
 
     Raises:
         Unavailable: the database is unavailable.
@@ -66,14 +67,14 @@ async def copy_organization(
     page after it is copied.
 
     Raises:
-        Unavailable: an engine is unavailable; the pages before are copied.
+        Unavailable: an engine is unavailable. The pages yielded so far are copied.
     """
     chain = await Chain.open(target)
-    after, is_complete = FIRST, False
+    after, is_complete = BEFORE_ALL, False
     while not is_complete:
         page = await read_page(source, org_id, after)
         is_complete = len(page) < PAGE_SIZE
-        last = LAST if is_complete else (page[-1].created_at, page[-1].session_id)
+        last = AFTER_ALL if is_complete else (page[-1].created_at, page[-1].session_id)
         await copy_page(chain, target.dialect, org_id, page, page_bounds(after, last))
         yield len(page)
         after = last
@@ -87,8 +88,8 @@ async def copy_page(
     id_parameters = split_ids(expected)
     statement = select_target_page(dialect, len(id_parameters))
     while True:
-        # The target may have sessions in this page that the source has not, and sessions of this
-        # page at another time.
+        # Between the bounds, the target may have sessions that the source does not have. It may
+        # also have sessions of the page with another creation time.
         snapshot = await chain.read(statement, {**bounds, **id_parameters}, org_id)
         actual = {session_id: each for (_, session_id), each in snapshot.stored.items()}
         changes = [
@@ -106,7 +107,7 @@ async def copy_page(
 async def compare_organization(
     source: Database, target: ClickHouseClient, org_id: str, periods: list[TimePeriod]
 ) -> list[str]:
-    """Describe each measure whose result for a period differs between the two.
+    """Describe each measure that differs between the two engines, for each period.
 
     Raises:
         Unavailable: an engine is unavailable.
@@ -141,12 +142,7 @@ async def fetch_results(
         Unavailable: the engine is unavailable.
     """
     requests = [MetricsRequest(SessionMetricsQuery(org_id, period)) for period in periods]
-    results = []
-    for result in await fetch_metrics(reader, requests):
-        if not isinstance(result, SessionMetrics):
-            raise result
-        results.append(result)
-    return results
+    return [value_or_raise(result) for result in await fetch_metrics(reader, requests)]
 
 
 async def read_page(source: Database, org_id: str, after: PageCursor) -> list[Session]:
@@ -155,7 +151,7 @@ async def read_page(source: Database, org_id: str, after: PageCursor) -> list[Se
     Raises:
         Unavailable: the database is unavailable.
     """
-    values = {"org_id": org_id, **page_bounds(after, LAST), "limit": PAGE_SIZE}
+    values = {"org_id": org_id, **page_bounds(after, AFTER_ALL), "limit": PAGE_SIZE}
     rows = await source.fetch(select_page(source.dialect), values)
     # SQLite returns 0 and 1.
     return [
@@ -180,7 +176,7 @@ def is_in_page(created_at: sa.Column[Any], session_id: sa.Column[Any]) -> sa.Col
     after, after_id = parameter("after", sa.BigInteger), parameter("after_id", sa.Text)
     last, last_id = parameter("last", sa.BigInteger), parameter("last_id", sa.Text)
     return sa.and_(
-        # On the time alone as well: the engines search their indexes with these.
+        # These two follow from the others. With them, the engines search their indexes.
         created_at >= after,
         created_at <= last,
         sa.or_(created_at > after, session_id > after_id),

@@ -1,4 +1,4 @@
-"""Deletes sessions from ClickHouse: takes their versions back, and what these added to roll-ups."""
+"""Deletes sessions from ClickHouse: cancels their versions, and what these added to roll-ups."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -16,17 +16,19 @@ from metrics_graphql.storage.ingest import SessionKey
 from metrics_graphql.storage.session_store import Deletion
 
 DIALECT: Final = ClickHouse()
+"""One instance for all calls: `select_matching` is cached by dialect."""
 BATCH_SIZE: Final = 50_000
-"""Sessions that are read and taken back together."""
+"""Sessions that are read and cancelled together."""
 CONDITIONS: Final[dict[str, Callable[[sa.ColumnElement[Any]], sa.ColumnElement[bool]]]] = {
     "session_id": lambda value: facts.c.session_id == value,
     "user_id": lambda value: facts.c.user_id == value,
     "before": lambda value: facts.c.bucket < value,
 }
+"""The condition that a version of a session matches a value, by the name of the value."""
 
 
 async def delete_sessions(chain: Chain, deletion: Deletion) -> int:
-    """Take back each session to delete; return how many."""
+    """Cancel each session to delete; return how many."""
     values = {
         name: value
         for name, value in deletion._asdict().items()
@@ -36,7 +38,7 @@ async def delete_sessions(chain: Chain, deletion: Deletion) -> int:
 
 
 async def erase_user(chain: Chain, org_id: str, user_id: str) -> int:
-    """Replace each session of a user by one without the id; return how many."""
+    """Replace each session of a user by the same without the user's id; return how many."""
     return await replace_sessions(
         chain, org_id, {"user_id": user_id}, lambda session: session._replace(user_id=None)
     )
@@ -50,7 +52,7 @@ async def replace_sessions(
 ) -> int:
     """Replace the sessions that match the given values, batch by batch, until there are none.
 
-    Returns how many were replaced. A session whose replacement is None is taken back.
+    Returns how many were replaced. A session whose replacement is None is only cancelled.
     """
     statement = select_matching(DIALECT, frozenset(values))
     replaced, before = 0, set[SessionKey]()
@@ -59,7 +61,7 @@ async def replace_sessions(
         replaced += len(before - snapshot.stored.keys())
         if not snapshot.stored:
             return replaced
-        # What it did not append, because another writer was faster, is read again.
+        # Sessions of a block that was refused, because of another writer, are read again.
         await chain.append(
             snapshot,
             [Change(each, replacement(each.session)) for each in snapshot.stored.values()],
@@ -69,7 +71,10 @@ async def replace_sessions(
 
 @lru_cache
 def select_matching(dialect: Dialect, given: frozenset[str]) -> CompiledStatement:
-    """Return the statement for about `limit` sessions of `org_id` that have the given values."""
+    """Return the statement for sessions of `org_id` that match the given values, and for markers.
+
+    It returns at most `limit` rows, of which those of markers come first.
+    """
     conditions = (
         CONDITIONS[name](sa.bindparam(name, type_=sa.BigInteger if name == "before" else sa.Text))
         for name in sorted(given)

@@ -1,6 +1,7 @@
-"""The table that has sessions and roll-ups in ClickHouse, as SQLAlchemy describes it.
+"""`facts`, the table of sessions and roll-ups in ClickHouse, as SQLAlchemy describes it.
 
-A row is a version of a session, a roll-up, or the marker of a block: docs/decisions/0008.
+A row is a version of a session, a roll-up, or the marker of a block: docs/decisions/0008. The
+column `scope` distinguishes them. In a roll-up, it is the code of the dimension.
 """
 
 from typing import Final
@@ -8,14 +9,21 @@ from typing import Final
 import sqlalchemy as sa
 
 from metrics_graphql.core.periods import DAY, HOUR, QUARTER_HOUR, THIRTY_DAYS
-from metrics_graphql.storage.rollups import RollupDimension
-from metrics_graphql.storage.tables import CATEGORY_FIELDS, STORED_MEASURES
+from metrics_graphql.storage.rollups import (
+    CATEGORY,
+    ORGANIZATION,
+    PLAYBOOK,
+    SERVICE_USER,
+    USER,
+    RollupDimension,
+)
+from metrics_graphql.storage.tables import STORED_MEASURES
 
 SESSION_SCOPE: Final = -1
 """The value of `scope` in versions of sessions. `bucket` is their `created_at`."""
 MARKER_SCOPE: Final = -2
-"""The value of `scope` in markers. `bucket` is their lane, `version` the number of their block,
-`session_id` a random text."""
+"""The value of `scope` in markers. `bucket` is their lane, `version` the number of their block, and
+`session_id` their nonce."""
 
 ATTRIBUTES: Final = (
     "origin",
@@ -26,11 +34,11 @@ ATTRIBUTES: Final = (
     "used_search",
     "has_merged_pr",
 )
-"""The fields of a session that are columns of `facts` under the same name. A roll-up by category
-has those of `CATEGORY_FIELDS`, with public values."""
+"""The fields of a session that are columns of `facts` under the same name. A category roll-up has
+values in those of `CATEGORY_FIELDS`: its categories."""
 KEY: Final = ("org_id", "scope", "grain", "bucket", "scope_id", "session_id", "version")
 
-# `n` is the number of times that a version was added, less those that it was taken back: 1 or 0.
+# `n` is how often a version was added, minus how often it was cancelled: 1 or 0.
 facts = sa.Table(
     "facts",
     sa.MetaData(),
@@ -47,20 +55,23 @@ facts = sa.Table(
 )
 
 
-def dimension(code: int, fields: tuple[str, ...], *grains: int) -> RollupDimension:
-    """Return a dimension of the roll-ups in `facts`."""
-    return RollupDimension(facts, STORED_MEASURES, frozenset(fields), grains, code)
+def in_facts(dimension: RollupDimension, *grains: int) -> RollupDimension:
+    """Return a dimension as it is in `facts`: with all measures, and with grains of its own."""
+    return dimension._replace(table=facts, measures=STORED_MEASURES, grains=grains)
 
 
-# With buckets of an hour, a query reads less than two hours of raw sessions. In a database, which
-# has indexes of raw sessions, hours would cost more than they save. So would those by category
-# here, which are about as many as the sessions of a small organization.
-ORGANIZATION: Final = dimension(0, (), THIRTY_DAYS, DAY, HOUR, QUARTER_HOUR)
-USER: Final = dimension(1, ("user_id",), THIRTY_DAYS, DAY, HOUR)
-SERVICE_USER: Final = dimension(2, ("service_user_id",), THIRTY_DAYS, DAY, HOUR)
-PLAYBOOK: Final = dimension(3, ("playbook_id",), THIRTY_DAYS, DAY, HOUR)
-CATEGORY: Final = dimension(4, CATEGORY_FIELDS, THIRTY_DAYS, DAY)
-DIMENSIONS: Final = (ORGANIZATION, USER, SERVICE_USER, PLAYBOOK, CATEGORY)
+FACTS_CATEGORY: Final = in_facts(CATEGORY, THIRTY_DAYS, DAY)
+# Here, users, service users and playbooks have hours, too. `facts` has no index by id, so a query
+# reads the raw sessions of all ids at both ends of its period: with hours, less than two hours in
+# total. Categories have no hours: these would be about as many as the sessions of a small
+# organization.
+DIMENSIONS: Final = (
+    in_facts(ORGANIZATION, THIRTY_DAYS, DAY, HOUR, QUARTER_HOUR),
+    in_facts(USER, THIRTY_DAYS, DAY, HOUR),
+    in_facts(SERVICE_USER, THIRTY_DAYS, DAY, HOUR),
+    in_facts(PLAYBOOK, THIRTY_DAYS, DAY, HOUR),
+    FACTS_CATEGORY,
+)
 """In order of preference: see `Dialect.rollup_dimensions`."""
 GRAINS: Final = tuple(sorted({0, *(grain for each in DIMENSIONS for grain in each.grains)}))
 """All values of `grain`; 0 for sessions."""

@@ -1,4 +1,4 @@
-"""Upserts into ClickHouse: updates are merged in Python, and appended to the chains of blocks."""
+"""Upserts into ClickHouse: updates are merged in Python, and the changes appended to the chains."""
 
 from collections import ChainMap
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ from metrics_graphql.storage.organizations import bump_data_versions
 from metrics_graphql.storage.tables import organizations
 
 MAX_PARAMETER_BYTES: Final = 100_000
-"""Bytes of ids in one parameter. A parameter is a field of a form, which servers accept up to
+"""Bytes of ids in one parameter. It is sent as a field of a form, of which servers accept at most
 128 KiB (`http_max_field_value_size`)."""
 
 
@@ -38,21 +38,22 @@ class UpsertBuffer:
     chain: Chain
     client: ClickHouseClient
     connection: AsyncConnection
-    """In a write transaction of the database, which must commit after `flush`."""
+    """A connection in a write transaction of the database, which must commit after `flush`."""
     dialect: DatabaseDialect
     snapshot: Snapshot = field(default_factory=Snapshot)
     is_consistent: bool = True
-    """Whether all of the snapshot was read after the same blocks."""
+    """Whether no lane got another block between the statements that read the snapshot."""
     merged: dict[SessionKey, Session] = field(default_factory=dict)
+    """The sessions of the updates, as they will be stored."""
     updates: list[SessionUpdate] = field(default_factory=list)
-    """All that were not rejected, in order."""
+    """All updates that were not rejected, in order."""
 
     async def upsert(self, updates: Sequence[SessionUpdate]) -> IngestResult:
         """Apply updates to the stored and the buffered sessions: see `Upsert`.
 
-        Bumping the data versions first locks the organizations until the transaction ends, so
-        that writers of one organization take turns. They are bumped for unchanged sessions, too:
-        an interrupted writer may have stored these without bumping them.
+        The data versions are bumped first. This locks the organizations until the transaction
+        ends, so writers of one organization take turns. Versions are bumped for unchanged sessions,
+        too: an interrupted writer may have stored these without bumping them.
         """
         org_ids = await self._known_organizations(updates)
         await bump_data_versions(self.connection, self.dialect, org_ids)
@@ -68,11 +69,13 @@ class UpsertBuffer:
     async def flush(self) -> None:
         """Append what the updates change to the chains of their organizations.
 
-        If another writer was faster, reads the sessions again, and applies the updates to them.
+        If another writer appended a block meanwhile, reads the sessions again, and applies the
+        updates to them.
 
         Raises:
+            ForkedChain: a lane has several markers.
             Unavailable: ClickHouse is unavailable, or another writer deleted a session of the
-                updates. Nothing is stored.
+                updates. Blocks may nevertheless be stored.
         """
         while not (self.is_consistent and await self.chain.append(self.snapshot, self._changes())):
             self.snapshot = Snapshot()
@@ -84,7 +87,7 @@ class UpsertBuffer:
                 raise Unavailable("Sessions of this batch were deleted meanwhile. Load it again.")
 
     def _changes(self) -> list[Change]:
-        """Return the sessions that differ from the stored ones."""
+        """Return the changes: those of the sessions that differ from the stored ones."""
         stored = self.snapshot.stored
         return [
             Change(stored.get(key), session)
@@ -96,7 +99,7 @@ class UpsertBuffer:
         return {key: version.session for key, version in self.snapshot.stored.items()}
 
     async def _known_organizations(self, updates: Iterable[SessionUpdate]) -> set[str]:
-        """Return the organizations that are known, or will be because of a new session."""
+        """Return the organizations that are known, or become known with a new session."""
         creating = {update.org_id for update in updates if "created_at" in update.values}
         others = {update.org_id for update in updates} - creating
         if not others:
@@ -110,7 +113,7 @@ class UpsertBuffer:
         return creating | set(known.scalars())
 
     async def _read_stored(self, updates: Iterable[SessionUpdate]) -> list[Snapshot]:
-        """Return the stored sessions that updates refer to, for each organization."""
+        """Return the stored sessions that updates refer to: a snapshot for each organization."""
         snapshots = []
         dialect = self.client.dialect
         for org_id, ids in sorted(ids_by_organization(updates).items()):
@@ -141,9 +144,9 @@ def split_ids(ids: Iterable[str]) -> dict[str, list[str]]:
 
 @lru_cache
 def select_stored(dialect: Dialect, parameter_count: int) -> CompiledStatement:
-    """Return the statement for the sessions with ids in so many parameters: see `Chain.read`.
+    """Return the statement for the sessions with the ids of `split_ids`: see `Chain.read`.
 
-    The table is not ordered by id, so that it reads the ids of a whole organization once:
+    The table is not ordered by id. Therefore it reads the ids of the whole organization:
     docs/decisions/0008.
     """
     return dialect.compile(
@@ -154,10 +157,10 @@ def select_stored(dialect: Dialect, parameter_count: int) -> CompiledStatement:
 
 
 def has_bound_id(parameter_count: int) -> sa.ColumnElement[bool]:
-    """Return the condition that a session has one of the ids in so many parameters.
+    """Return the condition that a session has one of the ids of `split_ids`.
 
-    The ids are selected from the arrays, because ClickHouse builds a set from a SELECT. It compares
-    every row with every id of an array of more than 1 MiB.
+    `parameter_count` is the number of its parameters. A SELECT turns them into a set: ClickHouse
+    would compare every row with every id in an array of more than 1 MiB.
     """
     ids = [
         sa.bindparam(f"session_ids_{number}", type_=Array(String))

@@ -1,8 +1,8 @@
 """Creates the tables in ClickHouse, and moves the sessions of version 0.1.0 into them.
 
 That version stored sessions without roll-ups, in a table `sessions`. They are moved inside the
-server, in blocks, so that an interrupted migration is resumed by running it again. When every
-measure is equal, the old table is renamed, which ends the migration. Nothing reads it afterwards.
+server, in blocks. So an interrupted migration is resumed by running it again. If all measures are
+equal, the old table is renamed, which ends the migration. Nothing reads it afterwards.
 """
 
 from typing import Final
@@ -57,9 +57,9 @@ async def migrate(client: ClickHouseClient) -> None:
     The tables of a cluster must exist: see `create_cluster_tables`.
 
     Raises:
-        SchemaMismatch: there are tables with other columns, those of a cluster are missing, or
-            the old table has duplicates.
-        Unavailable: ClickHouse is unavailable; running it again resumes it.
+        SchemaMismatch: a table has other columns, those of a cluster are missing, or the old table
+            has duplicates or was written to meanwhile.
+        Unavailable: ClickHouse is unavailable. Running the migration again resumes it.
     """
     columns = await client.describe(facts.name)
     if columns and tuple(columns) != FACT_COLUMNS:
@@ -79,7 +79,7 @@ async def migrate(client: ClickHouseClient) -> None:
 
 
 async def move_sessions(client: ClickHouseClient, old_columns: frozenset[str]) -> None:
-    """Move the sessions of the old table, compare all measures, and rename it."""
+    """Move the sessions of the old table, compare all measures, and rename the old table."""
     duplicates = await client.execute(
         f"SELECT count() FROM (SELECT 1 FROM {OLD_TABLE} FINAL"
         " GROUP BY org_id, session_id HAVING count() > 1)"
@@ -122,7 +122,7 @@ def select_old(old_columns: frozenset[str]) -> str:
 
 
 async def list_blocks(client: ClickHouseClient, org_id: str) -> list[tuple[int, int]]:
-    """Return the periods of an organization's blocks."""
+    """Return the periods of an organization's blocks, each of about `BLOCK_SIZE` sessions."""
     quarters = await client.execute(
         f"SELECT created_at - positiveModulo(created_at, {QUARTER_HOUR}) AS start, count()"
         f" FROM {OLD_TABLE} FINAL WHERE org_id = {format_str(org_id)} GROUP BY start ORDER BY start"
@@ -165,7 +165,7 @@ async def move_block(chain: Chain, client: ClickHouseClient, lane: int, select: 
 
 
 async def compare(client: ClickHouseClient, select: str) -> list[str]:
-    """Return the organizations for which a measure of some 30 days differs in the new tables."""
+    """Return the organizations with a measure that differs in the new tables for any 30 days."""
     names = [measure.name for measure in STORED_MEASURES]
     values = ", ".join(f"sum({value_sql(each)}) AS {each.name}" for each in STORED_MEASURES)
     old = await client.execute(

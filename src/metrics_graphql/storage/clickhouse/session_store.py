@@ -8,7 +8,9 @@ from metrics_graphql.storage.clickhouse import deletion as deletions
 from metrics_graphql.storage.clickhouse import migration, verification
 from metrics_graphql.storage.clickhouse.chain import Chain
 from metrics_graphql.storage.clickhouse.client import ClickHouseClient
+from metrics_graphql.storage.clickhouse.facts import facts
 from metrics_graphql.storage.clickhouse.ingest import UpsertBuffer
+from metrics_graphql.storage.clickhouse.tables import FACTS_OF_SHARD
 from metrics_graphql.storage.database import Database, SessionsLock
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Rows
 from metrics_graphql.storage.migrations.runner import require_head
@@ -17,19 +19,19 @@ from metrics_graphql.storage.schema import SchemaStatus
 from metrics_graphql.storage.session_store import Deletion, Upsert, VerificationUnit
 
 MAX_PARTS: Final = 100
-"""The most parts of `facts` with which queries are fast. More show that merges do not keep up."""
+"""More parts of `facts` mean that merges do not keep up, and that queries become slow."""
 
 
 class ClickHouseSessionStore:
     """A `SessionStore` in ClickHouse.
 
-    A transaction of the database orders the writers of an organization and bumps its data version.
-    It commits after the blocks are in ClickHouse, so that a reader who sees a new version sees its
-    sessions. Blocks are right without it, too: docs/decisions/0008.
+    In a transaction of the database, writers of an organization take turns and bump its data
+    version. It commits after the blocks are in ClickHouse. So a reader that sees a new version sees
+    its sessions. Blocks are consistent without it, too: docs/decisions/0008.
     """
 
     setting: Final = "METRICS_SESSIONS_URL"
-    # Each batch reads the ids of whole organizations, and makes a part that has to be merged.
+    # Each batch reads all ids of its organizations, and makes parts that have to be merged.
     batch_size: Final = 100_000
     inconsistencies: Final = "inconsistencies of sessions and roll-ups"
 
@@ -60,7 +62,7 @@ class ClickHouseSessionStore:
 
     @asynccontextmanager
     async def transaction(self, *, exclusive: bool = False) -> AsyncGenerator[Upsert]:
-        """Buffer upserts, and append them at the end of the block."""
+        """Buffer upserts, and append them to the chains when the `async with` block ends."""
         lock: SessionsLock = "exclusive" if exclusive else "shared"
         async with self._database.transaction(sessions_lock=lock) as connection:
             await require_head(connection)
@@ -70,12 +72,12 @@ class ClickHouseSessionStore:
             await buffer.flush()
 
     async def delete(self, deletion: Deletion) -> int:
-        """Take sessions back, and what they added to roll-ups."""
+        """Cancel sessions, and what they added to roll-ups."""
         async with self._exclusive_transaction(deletion.org_id) as chain:
             return await deletions.delete_sessions(chain, deletion)
 
     async def erase_user(self, org_id: str, user_id: str) -> int:
-        """Replace the sessions of a user by ones without the id."""
+        """Replace the sessions of a user by the same ones without the user's id."""
         async with self._exclusive_transaction(org_id) as chain:
             return await deletions.erase_user(chain, org_id, user_id)
 
@@ -98,7 +100,7 @@ class ClickHouseSessionStore:
         return await self.client.clock()
 
     async def newest_session_at(self) -> None:
-        """Return None: without an index by time alone, it would read a column of all sessions."""
+        """Return None: ClickHouse would have to read the time of every session to find it."""
 
     async def migrate(self) -> None:
         """Create the tables, and move the sessions of version 0.1.0 into them."""
@@ -114,28 +116,28 @@ class ClickHouseSessionStore:
         if not await (await self.chain()).deduplicates():
             found.append(
                 (
-                    "ClickHouse stores a block twice that is inserted twice",
+                    "ClickHouse does not deduplicate inserts",
                     "see docs/scaling.md for the settings of deduplication",
                 )
             )
         ((parts,),) = await self.client.execute(
             "SELECT count() FROM system.parts WHERE active AND database = currentDatabase()"
-            " AND table IN ('facts', 'facts_of_shard')"
+            f" AND table IN ('{facts.name}', '{FACTS_OF_SHARD}')"
         )
         if parts > MAX_PARTS:
             found.append((f"ClickHouse has {parts} parts", "load sessions in larger batches"))
         return found
 
     async def verification_units(self) -> Sequence[VerificationUnit]:
-        """Return each organization, and each of its 30 days."""
+        """Return a unit for every organization, and one for every 30 days of it."""
         return await verification.list_units(self.client)
 
     async def sample_units(self, count: int) -> Sequence[VerificationUnit]:
-        """Return the newest 30 days of organizations, where these are not too many sessions."""
+        """Return the newest 30 days of organizations that have not too many sessions in them."""
         return await verification.sample_units(self.client, count)
 
     async def verify(self, unit: VerificationUnit) -> list[str]:
-        """Describe sessions that do not count once, or roll-ups that differ from a recount."""
+        """Describe duplicates of sessions, or roll-ups that differ from a recount."""
         org_id = unit.org_id
         if verification.is_of_organization(unit):
             damage = await verification.find_damage(await self.chain(), self.client, org_id)
@@ -144,7 +146,7 @@ class ClickHouseSessionStore:
         return [verification.describe_mismatch(org_id, row) for row in found]
 
     async def repair(self, unit: VerificationUnit) -> None:
-        """Remove duplicates of sessions, or correct roll-ups by what they lack."""
+        """Cancel duplicates of sessions, or add to roll-ups what they lack."""
         async with self._exclusive_transaction(unit.org_id) as chain:
             if verification.is_of_organization(unit):
                 await verification.repair_chain(chain, self.client, unit.org_id)

@@ -1,4 +1,4 @@
-"""What a statement reads of the chains: versions of sessions, and the markers of their lanes."""
+"""What statements read of the chains: versions of sessions, and the markers of their lanes."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,11 +19,11 @@ from metrics_graphql.storage.tables import STORED_MEASURES
 AMOUNTS: Final = {
     measure.adds: measure.name for measure in STORED_MEASURES if measure.adds is not None
 }
-"""The column of `facts` that has each amount of a session."""
+"""The column of `facts` that has the amount, by the field of a session: ACUs and pull requests."""
 
 
 class ForkedChain(Unavailable):
-    """A block was stored twice, or after another block than the one that its writer had read."""
+    """A block was stored twice, or does not follow the block that its writer had read."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -32,16 +32,16 @@ class ForkedChain(Unavailable):
 
 
 class Marker(NamedTuple):
-    """The last block of a lane."""
+    """Identifies the last block of a lane: its number, and a random text."""
 
     block: int
     nonce: str
 
     @property
     def version(self) -> int:
-        """The version of sessions in the block: greater than those of all earlier blocks.
+        """The version of the sessions in the block, which is greater than those in earlier blocks.
 
-        Two blocks of one number, in a forked chain, have different versions because of the nonce.
+        In a forked chain, the nonce gives two blocks with the same number different versions.
         """
         return self.block << 16 | int(self.nonce[:4], 16)
 
@@ -51,12 +51,12 @@ START: Final = Marker(0, "")
 
 
 class StoredVersion(NamedTuple):
-    """The version of a session that counts."""
+    """The current version of a session."""
 
     session: Session
     version: int
     times: int = 1
-    """How often it counts; not 1 only in a forked chain."""
+    """How often it was added, minus how often it was cancelled: 1 unless the chain is forked."""
 
 
 @dataclass(slots=True)
@@ -71,7 +71,7 @@ class Snapshot:
         """Return the snapshot that a statement of `select_versions` read.
 
         Raises:
-            ForkedChain: something in it counts twice.
+            ForkedChain: a version or a marker is a duplicate.
         """
         versions, markers = parse_versions(rows)
         snapshot = cls(markers=dict.fromkeys(lanes, START))
@@ -88,7 +88,7 @@ class Snapshot:
         return snapshot
 
     def add(self, other: "Snapshot") -> bool:
-        """Add what a later statement read; return whether no lane got a block in between."""
+        """Add what a later statement read; return whether no lane got another block in between."""
         is_same = all(
             self.markers.get(lane, marker) == marker for lane, marker in other.markers.items()
         )
@@ -100,8 +100,8 @@ class Snapshot:
 def select_versions(condition: sa.ColumnElement[bool]) -> Select:
     """Return the statement for versions of sessions that meet a condition, and for markers.
 
-    Markers of the bound `lanes` come first. One statement reads both, so that versions and markers
-    are of the same state, whichever replica responds.
+    The markers of the bound `lanes` come first. One statement reads both. So they are of the same
+    state, whichever replica responds.
     """
     scope = facts.c.scope
     is_session = sa.and_(
@@ -135,7 +135,7 @@ def select_markers(dialect: Dialect) -> CompiledStatement:
 
 
 def parse_versions(rows: Rows) -> tuple[list[StoredVersion], list[tuple[int, Marker, int]]]:
-    """Return the versions of sessions, and the markers with their lanes and counts."""
+    """Return the versions of sessions, and the lane, the marker and the count of each marker."""
     versions, markers = [], []
     for scope, org_id, bucket, session_id, version, count, *values in rows:
         if scope == MARKER_SCOPE:

@@ -1,9 +1,9 @@
 """The tables in ClickHouse, on one server or sharded: `facts`, and what writes into it.
 
 A writer inserts old and new versions of sessions into `changes`, which stores nothing. The view
-`changes_to_facts` turns each block into one part of `facts`: the versions, and what they add to
-each of their roll-ups. ClickHouse has no statement that is atomic over two tables:
-docs/decisions/0008.
+`changes_to_facts` turns each block of them into one part of `facts`: the versions, and what they
+add to each of their roll-ups. No statement of ClickHouse is atomic over two tables, but storing a
+part is: docs/decisions/0008.
 """
 
 from typing import Final
@@ -16,8 +16,8 @@ from metrics_graphql.core.measures import Measure
 from metrics_graphql.core.sessions import CATEGORIES, Session
 from metrics_graphql.storage.clickhouse.facts import (
     ATTRIBUTES,
-    CATEGORY,
     DIMENSIONS,
+    FACTS_CATEGORY,
     KEY,
     MARKER_SCOPE,
     SESSION_SCOPE,
@@ -42,11 +42,11 @@ CHANGE_TYPES: Final[dict[str, str]] = {
     "version": "UInt64",
     "n": "Int8",
 }
-"""The columns of `changes`: a session, its version, and 1 or -1. A marker has an empty `org_id`;
-its `acus` are the number of rows in its block."""
+"""The columns of `changes`: a session, its version, and 1 to add it or -1 to cancel it. A marker
+has an empty `org_id`. Its `acus` are the number of rows in its block."""
 
 DEDUPLICATION_WINDOW: Final = 10_000
-"""Blocks whose tokens a server stores, to refuse a second block with the same token."""
+"""The number of tokens that a server stores, to refuse a second block with the same token."""
 NUMBER_CODEC: Final = "CODEC(T64, ZSTD(1))"
 SORTED_CODEC: Final = "CODEC(Delta, ZSTD(1))"
 TEXT_CODEC: Final = "CODEC(ZSTD(1))"
@@ -104,8 +104,8 @@ def create_changes(table: str, on_cluster: str = "") -> str:
 def create_view(source: str, target: str, on_cluster: str = "") -> str:
     """Return the statement that creates the view from `changes` to `facts`.
 
-    It refuses a block that is not complete, as a server makes them if it splits an insert: each
-    block would be a part, and a crash between two would leave half of it.
+    It refuses blocks that are not complete. A server makes them if it splits an insert: each would
+    become a part of its own, and a crash could leave only some of these parts.
     """
     expected = f"(SELECT max(if(org_id = '' AND n = 1, acus, 0)) FROM {source})"
     found = f"(SELECT count() FROM {source})"
@@ -129,9 +129,10 @@ def create_tables() -> list[str]:
 def create_cluster_tables(cluster: str, database: str) -> list[str]:
     """Return the statements that create the tables of a cluster, if they do not exist.
 
-    Each server gets the tables of its shard, whose `facts_of_shard` is replicated, with the
-    ZooKeeper path and replica name from its own configuration, and distributed tables over all
-    shards. `changes` has no sharding key: each insert names its shard.
+    On each server, `facts_of_shard` and `changes_of_shard` are the tables of its shard. `facts` and
+    `changes` are distributed over all shards. `facts_of_shard` is replicated, with the ZooKeeper
+    path and replica name of the server's configuration. `changes` has no sharding key, because each
+    insert names its shard.
     """
     on_cluster = f" ON CLUSTER {quote_identifier(cluster)}"
     window = (
@@ -157,8 +158,8 @@ def create_cluster_tables(cluster: str, database: str) -> list[str]:
 def select_facts(source: str, condition: str = "1") -> str:
     """Return the statement that turns rows like those of `changes` into rows of `facts`.
 
-    The source has the alias `source`. What a change adds to each measure is computed once, before
-    the change is repeated for each of its roll-ups.
+    `source` is a relation with the alias `source`. What a change adds to each measure is computed
+    once, before the change is repeated for each of its roll-ups.
     """
     changed = (
         "org_id, session_id, created_at, version",
@@ -190,10 +191,11 @@ def select_facts(source: str, condition: str = "1") -> str:
 
 
 def select_mismatches() -> str:
-    """Return the statement for the roll-ups that differ from the sessions of `org_id`.
+    """Return the statement for the roll-ups of `org_id` that differ from a recount.
 
-    It reads those from `start` to `end`, in one scan: versions of sessions add to the keys of their
-    roll-ups, and roll-ups subtract from their own key. What is left is what a roll-up lacks.
+    One scan reads the sessions and the roll-ups from `start` to `end`. Versions of sessions are
+    added under the keys of their roll-ups, and roll-ups are subtracted under their own key. The
+    difference is what a roll-up lacks.
     """
     is_session = f"source.scope = {SESSION_SCOPE}"
     categories = ", ".join(f"{category_sql(each)} AS category_{each}" for each in CATEGORIES)
@@ -236,7 +238,7 @@ def rollup_keys() -> str:
 
 
 def id_sql(relation: str, scope: str) -> str:
-    """Return the SQL for the id of a session in a scope; null if it has no roll-ups there."""
+    """Return the SQL for the `scope_id` of a session in a scope; null if it is in no roll-up."""
     category = ", '/', ".join(
         f"category_{field}" if field in CATEGORIES else f"toString(toUInt8({relation}.{field}))"
         for field in CATEGORY_FIELDS
@@ -246,21 +248,21 @@ def id_sql(relation: str, scope: str) -> str:
         for each in DIMENSIONS
         if each.id_field is not None
     ]
-    return f"multiIf({', '.join(cases)}, {scope} = {CATEGORY.code}, concat({category}), '')"
+    return f"multiIf({', '.join(cases)}, {scope} = {FACTS_CATEGORY.code}, concat({category}), '')"
 
 
 def category_sql(field: str) -> str:
-    """Return the SQL for the public origin or size of a change."""
+    """Return the SQL for the category of a session's origin or size."""
     return to_sql(category_expression(field, SOURCE.c[field]))
 
 
 def attribute_of_rollup(field: str) -> str:
-    """Return the SQL for an attribute in a roll-up: empty, but for roll-ups by category."""
+    """Return the SQL for an attribute of a roll-up: empty, except in a category roll-up."""
     nothing = "false" if CHANGE_TYPES[field] == "Bool" else "NULL"
     if field not in CATEGORY_FIELDS:
         return nothing
     value = f"changed.category_{field}" if field in CATEGORIES else f"changed.{field}"
-    return f"if(scope = {CATEGORY.code}, {value}, {nothing})"
+    return f"if(scope = {FACTS_CATEGORY.code}, {value}, {nothing})"
 
 
 def value_sql(measure: Measure) -> str:

@@ -1,13 +1,12 @@
-"""Verifies the chain of blocks, and recounts roll-ups from versions of sessions; repairs both.
+"""Verifies the chains of blocks, and recounts roll-ups from versions of sessions; repairs both.
 
-A block that was stored twice, which deduplication prevents, leaves sessions that count twice, and
-a lane without exactly one marker.
+If deduplication failed and a block was stored twice, its sessions are duplicates, and its lane does
+not have exactly one marker.
 """
 
 import uuid
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
 from typing import Any, Final
@@ -17,9 +16,13 @@ import sqlalchemy as sa
 from metrics_graphql.core.periods import MAX_INSTANT, MIN_INSTANT, THIRTY_DAYS
 from metrics_graphql.storage.clickhouse.chain import Chain
 from metrics_graphql.storage.clickhouse.client import INSERT_SETTINGS, ClickHouseClient
-from metrics_graphql.storage.clickhouse.facts import CATEGORY, DIMENSIONS, SESSION_SCOPE, facts
+from metrics_graphql.storage.clickhouse.facts import (
+    DIMENSIONS,
+    FACTS_CATEGORY,
+    SESSION_SCOPE,
+    facts,
+)
 from metrics_graphql.storage.clickhouse.snapshot import (
-    START,
     Marker,
     StoredVersion,
     parse_versions,
@@ -29,20 +32,21 @@ from metrics_graphql.storage.clickhouse.tables import FACT_COLUMNS, FACT_TYPES, 
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect
 from metrics_graphql.storage.dialects.clickhouse import number_literal
 from metrics_graphql.storage.session_store import VerificationUnit
-from metrics_graphql.storage.tables import CATEGORY_FIELDS, STORED_MEASURES
+from metrics_graphql.storage.tables import STORED_MEASURES
+from metrics_graphql.storage.verification import category_name, describe_rollup, id_name
 
 MAX_SAMPLED_SESSIONS: Final = 100_000
-"""Sessions in a unit that takes little time to verify."""
+"""Sessions of a unit that is quick to verify."""
 LaneDamage = tuple[list[StoredVersion], list[tuple[Marker, int]]]
-"""The versions of damaged sessions, and the markers with their counts."""
+"""The versions of sessions with duplicates, and each marker of the lane with its count."""
 MISMATCHES: Final = CompiledStatement(select_mismatches(), VerificationUnit._fields, {})
 """The statement for the roll-ups of a unit that differ."""
 
 
 async def list_units(client: ClickHouseClient) -> list[VerificationUnit]:
-    """Return a unit for each organization, and one for each of its buckets of 30 days after it.
+    """Return for each organization a unit of all time, and then one for each bucket of 30 days.
 
-    The first verifies that each session counts once, the others recount roll-ups.
+    The first is to find duplicates of sessions, the others are to recount roll-ups.
 
     Raises:
         Unavailable: ClickHouse is unavailable.
@@ -63,7 +67,9 @@ async def list_units(client: ClickHouseClient) -> list[VerificationUnit]:
 
 
 async def sample_units(client: ClickHouseClient, count: int) -> list[VerificationUnit]:
-    """Return the newest 30 days of the organizations with the newest sessions, if they are few.
+    """Return the newest 30 days of the `count` organizations with the newest sessions.
+
+    Those with more than `MAX_SAMPLED_SESSIONS` sessions are left out.
 
     Raises:
         Unavailable: ClickHouse is unavailable.
@@ -82,12 +88,12 @@ async def sample_units(client: ClickHouseClient, count: int) -> list[Verificatio
 
 
 def is_of_organization(unit: VerificationUnit) -> bool:
-    """Return whether a unit is that of a whole organization."""
+    """Return whether a unit is of all time: see `list_units`."""
     return unit.start == MIN_INSTANT
 
 
 async def find_damage(chain: Chain, client: ClickHouseClient, org_id: str) -> dict[int, LaneDamage]:
-    """Return the damage in each lane of an organization where a block was stored twice.
+    """Return the duplicates and the markers in each lane where a block was stored twice.
 
     Raises:
         Unavailable: ClickHouse is unavailable.
@@ -109,36 +115,39 @@ async def find_damage(chain: Chain, client: ClickHouseClient, org_id: str) -> di
 
 
 def describe_damage(org_id: str, damage: dict[int, LaneDamage]) -> list[str]:
-    """Describe each session that does not count once, and each lane without one marker."""
+    """Describe each session with duplicates, and each lane without exactly one marker."""
     sessions = sorted({each.session.session_id for found, _ in damage.values() for each in found})
     lanes = [lane for lane, (_, counted) in damage.items() if [n for _, n in counted] != [1]]
     return [
-        *(f"{org_id}, {session_id}: does not count once" for session_id in sessions),
-        *(f"{org_id}: lane {lane} does not have one last block" for lane in lanes),
+        *(
+            f"{org_id}, {session_id}: is a duplicate, or was cancelled twice"
+            for session_id in sessions
+        ),
+        *(f"{org_id}: lane {lane} does not have exactly one marker" for lane in lanes),
     ]
 
 
 async def repair_chain(chain: Chain, client: ClickHouseClient, org_id: str) -> None:
-    """Make the newest version of each damaged session count once, and one marker of each lane.
+    """Leave only the newest version of sessions with duplicates, and one marker in each lane.
 
-    The caller must keep writers out.
+    The caller must exclude writers.
 
     Raises:
         Unavailable: ClickHouse is unavailable.
     """
-    lost = 0
+    skipped = 0
     while damage := await find_damage(chain, client, org_id):
         for lane, (versions, markers) in damage.items():
-            block = max((marker.block for marker, _ in markers), default=0) + 1 + lost
+            block = max((marker.block for marker, _ in markers), default=0) + 1 + skipped
             new = Marker(block, uuid.uuid4().hex)
             by_age = sorted(versions, key=attrgetter("version"))
             newest = {each.session.session_id: each.session for each in by_age if each.times > 0}
             rows: list[Any] = [(*each.session, each.version, -each.times) for each in versions]
             rows += [(*session, new.version, 1) for session in newest.values()]
-            taken_back = [(marker, -count) for marker, count in markers if marker != START]
-            await chain.insert_block(lane, taken_back, new, rows)
-        # A token may be known although its block is not there.
-        lost += 1
+            cancelled = [(marker, -count) for marker, count in markers]
+            await chain.insert_block(lane, cancelled, new, rows)
+        # If a token was used although no block with it is stored, the next attempt skips it.
+        skipped += 1
 
 
 async def find_mismatches(
@@ -146,8 +155,8 @@ async def find_mismatches(
 ) -> Sequence[Sequence[Any]]:
     """Return the roll-ups of a unit that differ from a recount.
 
-    A row is a scope, a grain, a bucket, an id, and what each measure lacks. One scan reads sessions
-    and roll-ups, so that it is right while others write.
+    A row is a scope, a grain, a bucket, an id, and what the roll-up lacks of each measure. One scan
+    reads sessions and roll-ups. So the result is correct while others write.
 
     Raises:
         Unavailable: ClickHouse is unavailable.
@@ -156,22 +165,29 @@ async def find_mismatches(
 
 
 def describe_mismatch(org_id: str, row: Sequence[Any]) -> str:
-    """Describe a roll-up that differs."""
+    """Describe a row of `find_mismatches`."""
     scope, grain, bucket, scope_id, *missing = row
-    start = f"{datetime.fromtimestamp(bucket, UTC):%Y-%m-%dT%H:%M:%SZ}"
     dimension = next(each for each in DIMENSIONS if each.code == scope)
-    fields = "/".join(CATEGORY_FIELDS) if dimension is CATEGORY else dimension.id_field
-    name = f"{fields} {scope_id}" if fields else "all sessions"
-    sums = ", ".join(
-        f"{measure.name} differs by {-lacking}"
+    if dimension is FACTS_CATEGORY:
+        name = category_name(*split_categories(scope_id))
+    else:
+        name = id_name(dimension, scope_id)
+    differences = (
+        f"{measure.name} is {abs(lacking)} {'less' if lacking > 0 else 'more'} than counted"
         for measure, lacking in zip(STORED_MEASURES, missing, strict=True)
         if lacking
     )
-    return f"{org_id}, {name}, {grain} seconds from {start}: {sums}"
+    return describe_rollup(org_id, name, grain, bucket, differences)
+
+
+def split_categories(scope_id: str) -> tuple[str, str, bool]:
+    """Return the origin, the size and the outcome in the id of a category roll-up."""
+    origin, size, has_merged_pr = scope_id.split("/")
+    return origin, size, has_merged_pr == "1"
 
 
 async def repair_rollups(client: ClickHouseClient, shards: int, unit: VerificationUnit) -> None:
-    """Add to the roll-ups of a unit what they lack. The caller must keep writers out.
+    """Add to the roll-ups of a unit what they lack. The caller must exclude writers.
 
     Raises:
         Unavailable: ClickHouse is unavailable.
@@ -182,14 +198,14 @@ async def repair_rollups(client: ClickHouseClient, shards: int, unit: Verificati
         "insert_deduplication_token": uuid.uuid4().hex,
     }
     if shards:
-        settings["insert_shard_id"] = 1  # Sums add up over shards.
+        settings["insert_shard_id"] = 1  # Any shard: queries add up the sums of all.
     if rows:
         types = {name: type_.partition(" CODEC")[0] for name, type_ in FACT_TYPES.items()}
         await client.insert(facts.name, types, rows, settings)
 
 
 def rollup_row(org_id: str, mismatch: Sequence[Any]) -> tuple[Any, ...]:
-    """Return the row of `facts` that adds what a roll-up lacks."""
+    """Return the row of `facts` that adds what a roll-up lacks: see `find_mismatches`."""
     scope, grain, bucket, scope_id, *missing = mismatch
     values: dict[str, Any] = {
         **dict.fromkeys(FACT_COLUMNS),
@@ -204,9 +220,9 @@ def rollup_row(org_id: str, mismatch: Sequence[Any]) -> tuple[Any, ...]:
         "used_search": False,
         "has_merged_pr": False,
     }
-    if scope == CATEGORY.code:
-        origin, size, has_merged_pr = scope_id.split("/")
-        values |= {"origin": origin, "size": size, "has_merged_pr": has_merged_pr == "1"}
+    if scope == FACTS_CATEGORY.code:
+        origin, size, has_merged_pr = split_categories(scope_id)
+        values |= {"origin": origin, "size": size, "has_merged_pr": has_merged_pr}
     names = (measure.name for measure in STORED_MEASURES)
     values |= dict(zip(names, missing, strict=True))
     return tuple(values.values())
@@ -214,7 +230,10 @@ def rollup_row(org_id: str, mismatch: Sequence[Any]) -> tuple[Any, ...]:
 
 @lru_cache
 def select_damage(dialect: Dialect) -> CompiledStatement:
-    """Return the statement for all versions of damaged sessions of `org_id`, and for markers."""
+    """Return the statement for all versions of sessions with duplicates, and for markers.
+
+    The parameters are `org_id` and `lanes`.
+    """
     of_organization = sa.and_(
         facts.c.org_id == sa.bindparam("org_id"), facts.c.scope == number_literal(SESSION_SCOPE)
     )
@@ -226,7 +245,7 @@ def select_damage(dialect: Dialect) -> CompiledStatement:
         .having(count != 0)
         .subquery()
     )
-    damaged = (
+    duplicates = (
         sa.select(versions.c.session_id)
         .group_by(versions.c.session_id)
         .having(
@@ -238,5 +257,5 @@ def select_damage(dialect: Dialect) -> CompiledStatement:
         )
     )
     return dialect.compile(
-        select_versions(sa.and_(of_organization, facts.c.session_id.in_(damaged)))
+        select_versions(sa.and_(of_organization, facts.c.session_id.in_(duplicates)))
     )

@@ -1,4 +1,7 @@
-"""Everything that differs between engines, in one module each."""
+"""Everything that differs between engines: a class for each, which implements `Dialect`.
+
+The modules of an engine have its name; `rollup_dialect` and `pooled_reader` are shared by several.
+"""
 
 from metrics_graphql.storage.dialects.base import (
     CompiledStatement,
@@ -7,12 +10,12 @@ from metrics_graphql.storage.dialects.base import (
     Key,
     OnConflict,
     RangeDialect,
-    RangeRead,
     RangeRows,
+    RangeScan,
     Reader,
     Rows,
     SumsPart,
-    SumsRead,
+    SumsSpec,
     TimeRange,
 )
 
@@ -23,11 +26,11 @@ __all__ = [
     "Key",
     "OnConflict",
     "RangeDialect",
-    "RangeRead",
     "RangeRows",
+    "RangeScan",
     "Reader",
     "Rows",
     "SumsPart",
-    "SumsRead",
+    "SumsSpec",
     "TimeRange",
 ]

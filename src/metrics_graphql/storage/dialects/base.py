@@ -1,4 +1,4 @@
-"""What storage needs from an engine: SQL from each, connections and writes from databases."""
+"""The protocols of engines: the SQL of every engine, and connections and writes of databases."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ OnConflict = Literal["keep", "replace", "add"]
 
 
 class CompiledStatement(NamedTuple):
-    """A statement in the form that the driver takes. SQLAlchemy compiles it once."""
+    """A statement in the form that the driver takes. It is compiled once and executed often."""
 
     sql: str
     parameter_names: tuple[str, ...]
@@ -58,20 +58,20 @@ class TimeRange(NamedTuple):
 
 
 class Key(NamedTuple):
-    """A leading column of an index, and its values. A range is read for each of them."""
+    """A leading column of an index, and the values to look up. A range is read for each of them."""
 
     column: sa.Column[Any]
     values: "str | sa.ColumnElement[Any]"
     """The parameter that ids are bound to, or a column of another relation."""
 
 
-class SumsRead(NamedTuple):
-    """Sums to read by a plan, for each query or for each id."""
+class SumsSpec(NamedTuple):
+    """Which sums to read, by which plan: for each query, or for each id."""
 
     plan: "QueryPlan"
     measures: tuple[Measure, ...]
     single_query: bool = True
-    """Whether all ranges belong to one query, so that a statement may be simpler."""
+    """Whether all ranges belong to one query. The statement may then be simpler."""
     grouped_by: str | None = None
     """The field whose values are the ids; None to sum by query."""
     ranked: sa.CTE | None = None
@@ -82,22 +82,24 @@ class SumsPart(NamedTuple):
     """The matching rows of one relation, and the sums over them."""
 
     select: "Select"
-    """Selects the group key only: see `Dialect.group_queries`."""
+    """Selects the matching rows, and only their range key: a number that identifies the queries
+    that a row is summed for. `Dialect.query_lookup` returns their indexes."""
     sums: tuple[sa.ColumnElement[int], ...]
-    """Of each measure, with its name as label."""
+    """A sum for each measure, labeled with its name."""
     row_id: sa.ColumnElement[Any] = sa.null()
     """The id of a row, if sums are by id."""
 
 
-class RangeRead(NamedTuple):
-    """Rows to read: for each bound time range, and each value of the keys, one range of an index.
+class RangeScan(NamedTuple):
+    """Which rows to read: for each bound time range, and each value of the keys, one index range.
 
-    The statement then reads no other rows, whatever a planner knows or assumes about the data.
+    A statement that is built from it reads no other rows, whatever the planner's statistics are.
     """
 
     parameter: str
-    """The parameter that the time ranges are bound to."""
+    """The parameter that the time ranges are bound to: `raw` or `rolled_up`."""
     instant: sa.Column[Any]
+    """The column that must be in one of the time ranges."""
     columns: frozenset[str]
     """The columns that the statement uses."""
     conditions: tuple[sa.ColumnElement[bool], ...] = ()
@@ -113,10 +115,10 @@ class RangeRead(NamedTuple):
 
 
 class RangeRows(NamedTuple):
-    """The rows of a `RangeRead`."""
+    """The rows of a `RangeScan`."""
 
     select: sa.Select[*tuple[Any, ...]]
-    """Selects the group key only: see `Dialect.group_queries`."""
+    """Selects the rows, and only their range key: see `SumsPart.select`."""
     columns: ReadOnlyColumnCollection[str, Any]
     """The columns of the rows."""
 
@@ -138,14 +140,14 @@ class Dialect(Hashable, Protocol):
     def in_ids(self, column: sa.ColumnElement[Any], parameter: str) -> sa.ColumnElement[bool]:
         """Return the condition that a column is one of the texts bound to `parameter`.
 
-        The SQL is the same for any number of texts, so that one compiled statement serves all.
+        The SQL is the same for any number of texts. So one compiled statement serves all.
         """
 
     def bind_ids(self, ids: Iterable[str]) -> object:
         """Return the value for the parameter of `in_ids`."""
 
-    def sums_parts(self, read: SumsRead) -> list[SumsPart]:
-        """Return disjoint parts whose sums add up to those of the sessions that match a plan.
+    def sums_parts(self, spec: SumsSpec) -> list[SumsPart]:
+        """Return disjoint parts whose sums add up to the sums over all matching sessions.
 
         The parameters are `org_id` or `org_ids`, those of `bind_ranges`, and those of the filters,
         by their names.
@@ -154,8 +156,11 @@ class Dialect(Hashable, Protocol):
     def bind_ranges(self, ranges: Collection[TimeRange]) -> dict[str, object]:
         """Return the parameters for the time ranges of a statement, by name."""
 
-    def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:
-        """Return the function from a group key to the indexes of its queries."""
+    def query_lookup(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:
+        """Return a function from a range key to the indexes of the queries it belongs to.
+
+        An index is negative, counted from the end, if the row is subtracted from the query.
+        """
 
     def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """Return the sum of an integer column, as an integer."""
@@ -172,22 +177,23 @@ class Dialect(Hashable, Protocol):
 class RangeDialect(Dialect, Protocol):
     """The SQL of an engine that looks up ranges of indexes, with an index for each filter."""
 
-    def read_ranges(self, read: RangeRead, *, single_query: bool) -> RangeRows:
-        """Return the rows of a table whose instant is in a bound range, and that match the keys.
+    def scan_ranges(self, scan: RangeScan, *, single_query: bool) -> RangeRows:
+        """Return the rows of a scan: their instant is in a bound range, and they match the keys.
 
-        With `single_query`, all ranges belong to one query, and the statement may be simpler. If
-        the table has a column `grain`, it must equal that of the range.
+        With `single_query`, all ranges belong to one query, and the statement may be simpler. In a
+        table with a column `grain`, a row matches ranges of its own grain only.
         """
 
 
 class Reader(Protocol):
-    """Executes the reads of requests, as many at once as the engine is given."""
+    """Executes the reads of requests, on a limited number of connections of its own."""
 
     async def fetch(self, statement: CompiledStatement, values: dict[str, Any]) -> Rows:
         """Return the rows of a statement as the driver returns them, in one round trip.
 
         Raises:
-            TimedOut: the request passed its deadline, and the engine stopped the statement.
+            TimedOut: the request passed its deadline. The engine has stopped the statement.
+            Exception: an error of the driver; see `DatabaseDialect.is_unavailable`.
         """
 
     async def close(self) -> None:
@@ -235,18 +241,18 @@ class DatabaseDialect(RangeDialect, Protocol):
     async def analyze(self, connection: AsyncConnection) -> None:
         """Update the planner's statistics after a bulk load, if the planner depends on them."""
 
-    def look_up(
+    def select_by_ids(
         self, column: sa.Column[Any], parameter: str, *conditions: sa.ColumnElement[bool]
     ) -> sa.Select[*tuple[Any, ...]]:
-        """Return the select of all columns of the rows in which a column is one of the bound ids.
+        """Return the statement for all columns of the rows whose `column` is one of the bound ids.
 
-        It reads an index, whatever the planner knows or assumes about the table.
+        It reads an index, whatever the planner's statistics are.
         """
 
     def compile_insert(
-        self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict
+        self, table: sa.Table, key: Collection[str], on_conflict: OnConflict
     ) -> CompiledStatement:
-        """Return an insert of rows of all columns, in the table's order, for `insert_rows`."""
+        """Return an insert for `insert_rows`. Rows have all columns, in the order of the table."""
 
     async def insert_rows(
         self, connection: AsyncConnection, insert: CompiledStatement, rows: Rows
@@ -263,7 +269,7 @@ def compile_statement(statement: sa.ClauseElement, dialect: sa.Dialect) -> Compi
     return CompiledStatement(compiled.string, names, constants)
 
 
-def add_on_conflict(insert: Insert, key: Iterable[str], on_conflict: OnConflict) -> Insert:
+def add_on_conflict(insert: Insert, key: Collection[str], on_conflict: OnConflict) -> Insert:
     """Return an insert with an ON CONFLICT clause for rows with the same key."""
     if on_conflict == "keep":
         return insert.on_conflict_do_nothing()
@@ -272,6 +278,6 @@ def add_on_conflict(insert: Insert, key: Iterable[str], on_conflict: OnConflict)
         if on_conflict == "add"
         else insert.excluded[column.name]
         for column in insert.table.c
-        if column.name not in set(key)
+        if column.name not in key
     }
     return insert.on_conflict_do_update(index_elements=list(key), set_=assignments)

@@ -1,4 +1,7 @@
-"""ClickHouse through clickhouse-connect. Sessions and roll-ups are rows of one table."""
+"""ClickHouse through clickhouse-connect. Sessions and roll-ups are rows of one table, `facts`.
+
+The column `scope` has the kind of a row: the code of a roll-up dimension, or `SESSION_SCOPE`.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
@@ -13,7 +16,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from metrics_graphql.core.measures import Measure, whole_and_parts
 from metrics_graphql.core.sessions import CATEGORIES
 from metrics_graphql.storage.clickhouse.facts import DIMENSIONS, GRAINS, SESSION_SCOPE, facts
-from metrics_graphql.storage.dialects.base import CompiledStatement, SumsPart, SumsRead, TimeRange
+from metrics_graphql.storage.dialects.base import CompiledStatement, SumsPart, SumsSpec, TimeRange
 from metrics_graphql.storage.query_planner import OrganizationFilter, QueryPlan
 from metrics_graphql.storage.rollups import RollupDimension
 from metrics_graphql.storage.session_sql import category_expression, filter_conditions
@@ -21,17 +24,21 @@ from metrics_graphql.storage.session_sql import category_expression, filter_cond
 COMPILER: Final = ClickHouseDialect(server_side_params=True)
 """Writes a placeholder `{name:Type}` for each value. Values are never part of the SQL."""
 RANGES: Final = Array(Tuple(Int64, Int64))
-GRAIN_STRETCH: Final = 1 << 40
-"""The offset between the grains on one number line: a bucket is at its grain times this plus its
-start, so that ranges of all grains are one sorted list. More than the seconds of the calendar."""
+GRAIN_STRIDE: Final = 1 << 40
+"""The distance between two grains on one number line, on which a bucket is at its grain times this
+plus its start. So the ranges of all grains are one sorted list. It exceeds the seconds of the
+calendar."""
 SPANS: Final = 2
-"""Ranges of the primary key that a statement reads for each grain. A period has no more."""
+"""The number of spans of each grain: the ranges of buckets that a statement reads. One period has
+at most two ranges of a grain. Those of several periods are covered by two spans."""
 
 
 class ClickHouse:
-    """One SELECT with `sum()` over one table: one scan, which sees blocks of a writer as a whole.
+    """The dialect of ClickHouse: every sum is a `sum()` over rows of `facts`.
 
-    Two reads of the table in one statement would see different parts of it on a cluster.
+    Totals and series are one scan, which sees each block of a writer as a whole. A breakdown that
+    ranks ids before it reads their other measures scans the table several times. On a cluster,
+    these scans may see different blocks.
     """
 
     name: Final = "clickhouse"
@@ -52,50 +59,51 @@ class ClickHouse:
         """Return the ids, sorted so that equal sets bind equal values."""
         return sorted(ids)
 
-    def sums_parts(self, read: SumsRead) -> list[SumsPart]:
-        """Return one part: the rows of the scopes, grains and spans of the plan.
+    def sums_parts(self, spec: SumsSpec) -> list[SumsPart]:
+        """Return one part: sessions, and the roll-ups of the plan's dimension, in their spans.
 
-        The group key is the start of a range on the number line of all grains.
+        The range key is the start of a disjoint range on the number line of all grains.
         """
-        plan, dimension = read.plan, read.plan.rollup_dimension
+        plan, dimension = spec.plan, spec.plan.rollup_dimension
         conditions = [*organization_condition(self, plan)]
-        sources = [self._sessions(read)]
+        sources = [self._sessions(spec)]
         if dimension is not None:
-            sources += [self._rollups(read, dimension, grain) for grain in dimension.grains]
+            sources += [self._rollups(spec, dimension, grain) for grain in dimension.grains]
         conditions.append(sa.or_(*sources))
-        group: sa.ColumnElement[int] = number_literal(0)
-        if not read.single_query:
+        range_key: sa.ColumnElement[int] = number_literal(0)
+        if not spec.single_query:
             ranges = sa.bindparam("ranges", type_=RANGES)
             starts, ends = (sa.func.tupleElement(ranges, number_literal(i)) for i in (1, 2))
-            instant = facts.c.grain * number_literal(GRAIN_STRETCH) + facts.c.bucket
-            group = sa.func.roundDown(instant, starts)
-            # Spans include rows between the ranges.
-            conditions.append(instant < sa.func.transform(group, starts, ends, number_literal(0)))
-        sums = tuple(self._measure_sum(each).label(each.name) for each in read.measures)
+            instant = facts.c.grain * number_literal(GRAIN_STRIDE) + facts.c.bucket
+            range_key = sa.func.roundDown(instant, starts)
+            # Spans also have rows between the ranges: they are at or after the end of their range.
+            end = sa.func.transform(range_key, starts, ends, number_literal(0))
+            conditions.append(instant < end)
+        sums = tuple(self._measure_sum(each).label(each.name) for each in spec.measures)
         row_id: sa.ColumnElement[Any] = sa.null()
-        if read.grouped_by is not None:
-            row_id = row_id_of(read.grouped_by, dimension)
-        if read.ranked is not None:
-            conditions.append(row_id.in_(sa.select(read.ranked.c.id)))
-        return [SumsPart(sa.select(group).select_from(facts).where(*conditions), sums, row_id)]
+        if spec.grouped_by is not None:
+            row_id = row_id_of(spec.grouped_by, dimension)
+        if spec.ranked is not None:
+            conditions.append(row_id.in_(sa.select(spec.ranked.c.id)))
+        return [SumsPart(sa.select(range_key).select_from(facts).where(*conditions), sums, row_id)]
 
-    def _sessions(self, read: SumsRead) -> sa.ColumnElement[bool]:
-        """Return the condition of matching versions of sessions."""
-        conditions = filter_conditions(self, read.plan.filters, facts.c)
-        field = read.grouped_by
+    def _sessions(self, spec: SumsSpec) -> sa.ColumnElement[bool]:
+        """Return the condition that a row is a version of a matching session."""
+        conditions = filter_conditions(self, spec.plan.filters, facts.c)
+        field = spec.grouped_by
         if field is not None and field not in CATEGORIES:
             conditions.append(facts.c[field].is_not(None))
         return sa.and_(*in_spans(SESSION_SCOPE, 0), *conditions)
 
     def _rollups(
-        self, read: SumsRead, dimension: RollupDimension, grain: int
+        self, spec: SumsSpec, dimension: RollupDimension, grain: int
     ) -> sa.ColumnElement[bool]:
-        """Return the condition of matching roll-ups of a grain."""
+        """Return the condition that a row is a matching roll-up of a dimension and a grain."""
         conditions = []
         if dimension.id_field is None:
-            conditions = filter_conditions(self, read.plan.filters, facts.c)
-        elif read.plan.filters:
-            (name,) = read.plan.filters
+            conditions = filter_conditions(self, spec.plan.filters, facts.c)
+        elif spec.plan.filters:
+            (name,) = spec.plan.filters
             conditions.append(self.in_ids(facts.c.scope_id, name))
         return sa.and_(*in_spans(dimension.code, grain), *conditions)
 
@@ -110,9 +118,9 @@ class ClickHouse:
         return total
 
     def bind_ranges(self, ranges: Collection[TimeRange]) -> dict[str, object]:
-        """Return the bounds of disjoint ranges in order, and the spans of each grain.
+        """Return the bounds of disjoint ranges, in order, and the spans of each grain.
 
-        Without any, one empty range: `roundDown` does not accept an empty array.
+        Without ranges, it is one empty range: `roundDown` does not accept an empty array.
         """
         by_grain: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         for each in ranges:
@@ -120,11 +128,11 @@ class ClickHouse:
         spans = {span_name(grain): cover(by_grain[grain]) for grain in GRAINS}
         return {"ranges": list(disjoint_ranges(on_number_line(ranges))) or [(0, 0)], **spans}
 
-    def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:
-        """Return a look-up of the queries of a disjoint range; the key of a single query is 0."""
+    def query_lookup(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:
+        """Return a look-up by the start of a disjoint range; 0 is the key of a single query."""
         disjoint = disjoint_ranges(on_number_line(ranges))
         queries = {start: indexes for (start, _), indexes in disjoint.items()}
-        return lambda group: queries.get(group, (0,))
+        return lambda range_key: queries.get(range_key, (0,))
 
     def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """Return the sum, which is an integer."""
@@ -144,7 +152,7 @@ class ClickHouse:
 def organization_condition(
     dialect: ClickHouse, plan: QueryPlan
 ) -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the conditions that a row belongs to the organizations of a plan: one, or none."""
+    """Return the condition that a row belongs to the organizations of a plan; none for all."""
     if plan.organizations is OrganizationFilter.ONE:
         return (facts.c.org_id == sa.bindparam("org_id"),)
     if plan.organizations is OrganizationFilter.SOME:
@@ -153,10 +161,10 @@ def organization_condition(
 
 
 def row_id_of(field: str, dimension: RollupDimension | None) -> sa.ColumnElement[Any]:
-    """Return the value of a field in versions of sessions and in roll-ups."""
+    """Return the expression for the value of a field, in versions of sessions and in roll-ups."""
     column = facts.c[field]
     if field in CATEGORIES:
-        return category_expression(field, column)  # Public values have themselves as category.
+        return category_expression(field, column)  # Roll-ups have categories, which stay the same.
     if dimension is None or dimension.id_field != field:
         return column
     is_session = facts.c.grain == number_literal(0)
@@ -164,7 +172,7 @@ def row_id_of(field: str, dimension: RollupDimension | None) -> sa.ColumnElement
 
 
 def in_spans(scope: int, grain: int) -> tuple[sa.ColumnElement[bool], ...]:
-    """Return the conditions of the primary key for a scope, a grain and its spans."""
+    """Return the conditions that a row has a scope and a grain, and is in the grain's spans."""
     spans = sa.bindparam(span_name(grain), type_=RANGES)
     starts, ends = (sa.func.tupleElement(spans, number_literal(index)) for index in (1, 2))
     bounds = (
@@ -182,12 +190,12 @@ def in_spans(scope: int, grain: int) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def span_name(grain: int) -> str:
-    """Return the parameter of the spans of a grain."""
+    """Return the name of the parameter that the spans of a grain are bound to."""
     return f"span_{grain}"
 
 
 def cover(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return two spans that cover ranges: one up to the widest gap between them, one after it."""
+    """Return two spans that cover the ranges: one before the widest gap, one after it."""
     ordered = sorted(each for each in ranges if each[0] < each[1])
     if not ordered:
         return [(0, 0)] * SPANS
@@ -207,11 +215,11 @@ def number_literal(number: int) -> sa.ColumnElement[int]:
 
 
 def on_number_line(ranges: Iterable[TimeRange]) -> list[TimeRange]:
-    """Return ranges moved to the part of the number line that is their grain's: `GRAIN_STRETCH`."""
+    """Return ranges with their bounds on the number line of all grains: see `GRAIN_STRIDE`."""
     return [
         each._replace(
-            start=each.grain * GRAIN_STRETCH + each.start,
-            end=each.grain * GRAIN_STRETCH + each.end,
+            start=each.grain * GRAIN_STRIDE + each.start,
+            end=each.grain * GRAIN_STRIDE + each.end,
         )
         for each in ranges
     ]

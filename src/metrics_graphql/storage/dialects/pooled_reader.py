@@ -22,7 +22,7 @@ READ_LOCK_TIMEOUT: Final = 1.0
 
 
 class PooledReader(ABC):
-    """A `Reader` on at most `MAX_READERS` connections of an engine."""
+    """A `Reader` on at most `MAX_READERS` connections, which stay open between statements."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
@@ -39,7 +39,7 @@ class PooledReader(ABC):
     ) -> Rows:
         """Return the rows of a statement, in one round trip on a connection of the driver.
 
-        When cancelled, the database has stopped working on it before this returns.
+        If it is cancelled, it must wait until the database has stopped the statement.
         """
 
     def is_open(self, connection: Any) -> bool:  # noqa: ANN401 - the driver's class

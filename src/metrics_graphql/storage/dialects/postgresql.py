@@ -1,7 +1,7 @@
 """PostgreSQL through asyncpg. docs/decisions/0007 has the measurements."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -14,8 +14,8 @@ from metrics_graphql.environment import read_environment
 from metrics_graphql.storage.dialects.base import (
     CompiledStatement,
     OnConflict,
-    RangeRead,
     RangeRows,
+    RangeScan,
     Rows,
     TimeRange,
     add_on_conflict,
@@ -36,10 +36,11 @@ from metrics_graphql.storage.dialects.rollup_dialect import (
 
 COMPILER: Final = sa.make_url("postgresql+asyncpg://").get_dialect()()
 CONNECTION_ERRORS: Final = (asyncpg.InterfaceError, asyncpg.InternalClientError)
-"""Raised for a broken connection. asyncpg raises the second one when a connection is used between
-the server's announcement that it closes it and its end."""
+"""Errors of a broken connection. asyncpg raises `InternalClientError` if a connection is used after
+the server announced that it will close it, and before it is closed."""
 ASYNCPG_ERRORS: Final = (asyncpg.PostgresError, *CONNECTION_ERRORS, ConnectionResetError)
-"""All errors of asyncpg. Not every `OSError`: a block that writes may read files as well."""
+"""The errors of asyncpg itself. Of the subclasses of `OSError` it has only one: the code in the
+block of a transaction may read files, and raise others."""
 NEXT_HOST_ERRORS: Final = (asyncpg.CannotConnectNowError, asyncpg.TargetServerAttributeNotMatched)
 """After these errors, the next host is tried, as after an `OSError`."""
 PLANNER_SETTINGS: Final = {
@@ -51,13 +52,14 @@ PLANNER_SETTINGS: Final = {
 """Settings with which a connection plans each statement once."""
 SESSIONS_LOCK: Final = 0x6D657472
 """The advisory lock that writers of sessions share. Migrations, repairs and strict loads hold it
-exclusively, so that they see whole transactions only."""
+exclusively. So they see whole transactions only."""
 UNAVAILABLE_SQLSTATES: Final = (
     *("08", "28", "3D", "53", "57", "58", "XX"),  # connections, access, resources, disk
     *("25006", "25P03", "40", "55"),  # read-only standby, timeouts, conflicting transactions
     *("42501", "42703", "42P01"),  # missing privileges, tables of another schema revision
 )
-"""Prefixes of the SQLSTATEs with which the database is unavailable, or not this client."""
+"""Prefixes of the SQLSTATEs that mean `Unavailable`: the cause is the server, its configuration or
+its tables, not the statement."""
 
 
 class PostgreSQL(RollupDialect):
@@ -75,7 +77,7 @@ class PostgreSQL(RollupDialect):
         self._options = read_options(url, read_environment())
 
     def is_unavailable(self, error: BaseException) -> bool:
-        """Return whether the server or the connection to it fails, not the statement."""
+        """Return whether the cause is the server or the connection, not the statement."""
         # SQLAlchemy's adapter raises its own errors, with asyncpg's as their cause.
         if isinstance(error, AsyncAdapt_asyncpg_dbapi.Error):
             cause = error.__cause__
@@ -159,7 +161,8 @@ class PostgreSQL(RollupDialect):
     async def analyze(self, connection: AsyncConnection) -> None:
         """Do now what the autovacuum daemon does about a minute after a load.
 
-        Until then the planner assumes small tables, and reads all sessions of an organization.
+        Queries of metrics read index ranges without statistics, too. Other statements, such as the
+        recount of `verify`, are planned by them.
         """
         await connection.exec_driver_sql("ANALYZE sessions, rollups, category_rollups")
 
@@ -197,19 +200,20 @@ class PostgreSQL(RollupDialect):
     def join_rows(
         self,
         outer: sa.FromClause,
-        read: RangeRead,
+        scan: RangeScan,
         conditions: Sequence[sa.ColumnElement[bool]],
     ) -> RangeRows:
         """Look rows up in a subquery that the planner cannot merge with the outer relation.
 
-        OFFSET 0 keeps it separate, so that the values it compares with are parameters to the
-        planner. In a join, it would estimate that a range has a ninth of all rows, and read them.
+        OFFSET 0 keeps it separate. The values it compares with are then parameters to the planner,
+        which expects few rows in a range, and reads the index. In a join, it would expect a ninth
+        of all rows in each.
         """
-        names = read.columns | {read.instant.name}
+        names = scan.columns | {scan.instant.name}
         rows = (
-            sa.select(*(read.table.c[name] for name in sorted(names)))
+            sa.select(*(scan.table.c[name] for name in sorted(names)))
             .where(*conditions)
-            .correlate_except(read.table)
+            .correlate_except(scan.table)
             .offset(sa.literal_column("0"))
             .lateral("rows")
         )
@@ -232,7 +236,7 @@ class PostgreSQL(RollupDialect):
         return sa.cast(sa.extract("epoch", sa.func.now()), sa.BigInteger)
 
     def compile_insert(
-        self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict
+        self, table: sa.Table, key: Collection[str], on_conflict: OnConflict
     ) -> CompiledStatement:
         """Return an insert of any number of rows, bound as an array for each column."""
         arrays = [

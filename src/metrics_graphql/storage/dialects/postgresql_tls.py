@@ -3,14 +3,19 @@
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from metrics_graphql.storage.dialects.postgresql_parameters import TLS, Sourced
 
+MODES_REQUIRING_TLS: Final = frozenset({"require", "verify-ca", "verify-full"})
+
 
 def tls_arguments(given: Mapping[str, Sourced], *, is_local: bool) -> dict[str, Any]:
-    """Return arguments of asyncpg for TLS; it reads certificates from the query of a `dsn` only.
+    """Return the arguments of asyncpg for TLS.
+
+    They are a `dsn`, because asyncpg reads the names of certificate files only from its query. The
+    certificates of the operating system need other arguments.
 
     Raises:
         ValueError: a file does not exist, or parameters contradict each other.
@@ -19,9 +24,7 @@ def tls_arguments(given: Mapping[str, Sourced], *, is_local: bool) -> dict[str, 
     is_system = root is not None and root.value == "system"
     default = "verify-full" if is_system else "disable" if is_local else "prefer"
     mode = given.get("sslmode", Sourced(default, "sslmode"))
-    if mode.value not in {"require", "verify-ca", "verify-full"} and (
-        given.get("sslnegotiation", mode).value == "direct"
-    ):
+    if is_direct(given) and mode.value not in MODES_REQUIRING_TLS:
         raise ValueError(f"{given['sslnegotiation'].name}=direct needs sslmode=require or stricter")
     for name in ("sslrootcert", "sslcert", "sslkey", "sslcrl") if mode.value != "disable" else ():
         if (
@@ -47,15 +50,19 @@ def system_tls_arguments(given: Mapping[str, Sourced], mode: Sourced) -> dict[st
     """Return arguments that verify the server by the certificates of the operating system.
 
     Raises:
-        ValueError: another parameter of TLS cannot be combined with it.
+        ValueError: a parameter of TLS cannot be combined with `sslrootcert=system`.
     """
     if mode.value != "verify-full":
         raise ValueError(f"{mode.name} must be verify-full with sslrootcert=system")
     for name in TLS:
         if name in given and name not in {"sslmode", "sslrootcert", "sslnegotiation"}:
             raise ValueError(f"{given[name].name} cannot be combined with sslrootcert=system")
-    is_direct = "sslnegotiation" in given and given["sslnegotiation"].value == "direct"
-    return {"ssl": True, "direct_tls": is_direct}
+    return {"ssl": True, "direct_tls": is_direct(given)}
+
+
+def is_direct(given: Mapping[str, Sourced]) -> bool:
+    """Return whether TLS begins without PostgreSQL's request for it."""
+    return "sslnegotiation" in given and given["sslnegotiation"].value == "direct"
 
 
 def home_directory() -> Path:

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from configparser import ConfigParser
 from configparser import Error as ConfigParserError
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
+from metrics_graphql.storage.dialects.from_url import correction
 from metrics_graphql.storage.dialects.postgresql_parameters import (
     CHOICES,
     SESSION_VARIABLES,
@@ -52,7 +52,8 @@ class ConnectionOptions:
         addresses = list(self.addresses)
         if self.shuffle:
             random.shuffle(addresses)
-        # The driver would give up all hosts at the timeout of the first one.
+        # Each host is an attempt of its own: given all of them, the driver would have one timeout
+        # for all, and give up at the first host that does not respond.
         is_preference = self.target_session_attrs == "prefer-standby"
         targets = ["standby", "any"] if is_preference else [self.target_session_attrs]
         return [
@@ -72,7 +73,8 @@ def read_options(url: str, environment: Mapping[str, str]) -> ConnectionOptions:
     """Return how to connect: by the URL, then a service, then `PG*` variables, as libpq does.
 
     Raises:
-        ValueError: naming the parameter or variable that cannot be used, without its value.
+        ValueError: a parameter or a variable cannot be used. The message names it, without its
+            value.
     """
     given = parse_url(url)
     variables = {
@@ -84,7 +86,7 @@ def read_options(url: str, environment: Mapping[str, str]) -> ConnectionOptions:
         if variable in environment
     }
     given = {**variables, **read_service({**variables, **given}, environment), **given}
-    check(given)
+    check_supported(given)
     values = {name: sourced.value for name, sourced in given.items()}
     user = values.get("user") or operating_system_user()
     server_settings = {
@@ -124,7 +126,7 @@ def parse_url(url: str) -> dict[str, Sourced]:
     """Return the parameters of a URL that have a value.
 
     Raises:
-        ValueError: it is malformed, or has an unknown parameter.
+        ValueError: the URL is malformed, or has an unknown parameter.
     """
     found = URL.fullmatch(url.partition("://")[2])
     if found is None or "://" not in url:
@@ -163,7 +165,7 @@ def decode(name: str, value: str) -> str:
     """Return a percent-decoded value.
 
     Raises:
-        ValueError: it has characters that no value can have.
+        ValueError: the value is not UTF-8, or contains NUL.
     """
     try:
         decoded = unquote(value, errors="strict")
@@ -175,13 +177,11 @@ def decode(name: str, value: str) -> str:
 
 
 def unknown_parameter(name: str) -> str:
-    """Return an error about a parameter that libpq does not have."""
+    """Return the message about a parameter that libpq does not have."""
     if not re.fullmatch("[A-Za-z_]+", name):
         # It may be part of a password.
         return "the part after ? in the PostgreSQL URL must be name=value pairs, joined with &"
-    similar = get_close_matches(name.lower(), SUPPORTED, n=1)
-    advice = f"did you mean {similar[0]}?" if similar else "remove it"
-    return f"{name} is not a parameter of a PostgreSQL URL; {advice}"
+    return f"{name} is not a parameter of a PostgreSQL URL; {correction(name, SUPPORTED)}"
 
 
 def read_service(
@@ -190,7 +190,7 @@ def read_service(
     """Return the parameters of a service in libpq's connection service file.
 
     Raises:
-        ValueError: there is no such service, or the file is malformed.
+        ValueError: no file has the service, or a file is malformed.
     """
     service = given.get("service")
     if service is None:
@@ -216,11 +216,11 @@ def read_service(
     raise ValueError(f"{service.name} names a service that is not in {files[0]}")
 
 
-def check(given: Mapping[str, Sourced]) -> None:
-    """Check that the driver supports the parameters.
+def check_supported(given: Mapping[str, Sourced]) -> None:
+    """Check that the driver supports the parameters and their values.
 
     Raises:
-        ValueError: naming one that it does not.
+        ValueError: a parameter or its value is not supported. The message names it.
     """
     for name, (value, source) in given.items():
         if name in UNSUPPORTED and value not in UNSUPPORTED[name].harmless:
@@ -257,7 +257,7 @@ def read_timeout(given: Sourced | None) -> float | None:
     """Return the seconds for each host; None for as long as it takes.
 
     Raises:
-        ValueError: it is not a number.
+        ValueError: the value is not a whole number.
     """
     if given is None:
         return CONNECT_TIMEOUT
@@ -271,7 +271,7 @@ def operating_system_user() -> str:
     """Return the name of the user that runs this process.
 
     Raises:
-        ValueError: there is none, as in some containers.
+        ValueError: the user has no name, as in some containers.
     """
     try:
         return getpass.getuser()

@@ -1,4 +1,4 @@
-"""What SQLite and PostgreSQL share: roll-ups, and reads of one index range at a time."""
+"""What the dialects of SQLite and PostgreSQL share: roll-ups, and statements of index ranges."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -12,20 +12,23 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from metrics_graphql.storage.database_sums import database_sums
 from metrics_graphql.storage.dialects.base import (
     RangeDialect,
-    RangeRead,
     RangeRows,
+    RangeScan,
     SumsPart,
-    SumsRead,
+    SumsSpec,
     TimeRange,
 )
 from metrics_graphql.storage.rollups import ROLLUP_DIMENSIONS
 
 RANGE_COLUMNS: Final = (*TimeRange._fields, "step")
-"""The columns of the table of bound ranges."""
+"""The columns of the table of bound ranges: see `merge_ranges`."""
 
 
 class RollupDialect(ABC):
-    """Base class of the databases' dialects. Bound time ranges and ids are tables to join with."""
+    """The common base class of `SQLite` and `PostgreSQL`, which complete it to a `RangeDialect`.
+
+    Bound time ranges and ids are tables to join with.
+    """
 
     rollup_dimensions: Final = ROLLUP_DIMENSIONS
 
@@ -41,21 +44,21 @@ class RollupDialect(ABC):
     def join_rows(
         self,
         outer: sa.FromClause,
-        read: RangeRead,
+        scan: RangeScan,
         conditions: Sequence[sa.ColumnElement[bool]],
     ) -> RangeRows:
         """Return the rows that meet conditions, looked up for each row of the outer relation.
 
-        The group key is added by the caller.
+        The caller replaces what they select.
         """
 
     @abstractmethod
     def ranges_value(self, ranges: Iterable[TimeRange]) -> object:
         """Return the value for the parameter of `ranges_table`."""
 
-    def sums_parts(self: RangeDialect, read: SumsRead) -> list[SumsPart]:
+    def sums_parts(self: RangeDialect, spec: SumsSpec) -> list[SumsPart]:
         """Sum raw sessions and roll-ups, which are in different tables."""
-        return database_sums(self, read)
+        return database_sums(self, spec)
 
     def bind_ranges(self, ranges: Collection[TimeRange]) -> dict[str, object]:
         """Return the ranges of roll-ups and of raw sessions."""
@@ -64,41 +67,41 @@ class RollupDialect(ABC):
             "raw": self.ranges_value([each for each in ranges if not each.grain]),
         }
 
-    def read_ranges(self, read: RangeRead, *, single_query: bool) -> RangeRows:
-        """Look up each range. The group key is the index of the query: see `merge_ranges`."""
-        ranges = bound_ranges(self, read.parameter)
-        conditions = list(read.conditions)
+    def scan_ranges(self, scan: RangeScan, *, single_query: bool) -> RangeRows:
+        """Look up each range. The range key is the index of the query: see `merge_ranges`."""
+        ranges = bound_ranges(self, scan.parameter)
+        conditions = list(scan.conditions)
         outer: sa.FromClause | None = None
-        for key in read.keys:
+        for key in scan.keys:
             values = key.values
             column = bound_ids(self, values).c.id if isinstance(values, str) else values
             conditions.append(key.column == column)
             relation: sa.FromClause = column.table
             outer = relation if outer is None else CrossJoin(outer, relation)
         outer = ranges if outer is None else CrossJoin(outer, ranges)
-        if "grain" in read.table.c:
-            conditions.append(read.table.c.grain == ranges.c.grain)
-        conditions += [read.instant >= ranges.c.start, read.instant < ranges.c.end]
-        rows = self.join_rows(outer, read, conditions)
+        if "grain" in scan.table.c:
+            conditions.append(scan.table.c.grain == ranges.c.grain)
+        conditions += [scan.instant >= ranges.c.start, scan.instant < ranges.c.end]
+        rows = self.join_rows(outer, scan, conditions)
         if single_query:
             return rows._replace(select=rows.select.with_only_columns(ranges.c.query_index))
-        offset = rows.columns[read.instant.name] - ranges.c.start
+        offset = rows.columns[scan.instant.name] - ranges.c.start
         query_index = ranges.c.query_index + self.floor_divide(offset, ranges.c.step)
         return rows._replace(select=rows.select.with_only_columns(query_index))
 
-    def look_up(
+    def select_by_ids(
         self, column: sa.Column[Any], parameter: str, *conditions: sa.ColumnElement[bool]
     ) -> sa.Select[*tuple[Any, ...]]:
         """Look up each id, in the order in which they are bound."""
         ids = self.ids_table(parameter)
-        read = RangeRead(parameter, column, frozenset(column.table.c.keys()))
-        rows = self.join_rows(ids, read, [*conditions, column == ids.c.id])
+        scan = RangeScan(parameter, column, frozenset(column.table.c.keys()))
+        rows = self.join_rows(ids, scan, [*conditions, column == ids.c.id])
         return rows.select.with_only_columns(*(rows.columns[each.name] for each in column.table.c))
 
-    def group_queries(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:
-        """Return the group key itself as the index of a query."""
+    def query_lookup(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:
+        """Return the range key itself, which is the index of a query."""
         del ranges
-        return lambda group: (group,)
+        return lambda range_key: (range_key,)
 
     def floor_divide(
         self, dividend: sa.ColumnElement[int], divisor: sa.ColumnElement[int]
@@ -110,9 +113,9 @@ class RollupDialect(ABC):
 def merge_ranges(ranges: Iterable[TimeRange]) -> list[list[int]]:
     """Return the rows of the table of bound ranges.
 
-    Adjacent ranges of equal length that belong to successive queries, as the days of a series, are
-    one row. `step` is their length, so that a row of sessions or roll-ups belongs to the query
-    `query_index + (instant - start) / step`.
+    Adjacent ranges of equal length that belong to successive queries, like the days of a series,
+    become one row, whose `step` is their length. So a session or roll-up belongs to the query with
+    the index `query_index + (instant - start) / step`, rounded down.
     """
     merged: list[list[int]] = []
     growing: dict[TimeRange, list[int]] = {}
@@ -129,13 +132,13 @@ def merge_ranges(ranges: Iterable[TimeRange]) -> list[list[int]]:
 
 @lru_cache
 def bound_ranges(dialect: RollupDialect, parameter: str) -> sa.CTE:
-    """Return the same CTE for the same arguments, so that a statement declares it only once."""
+    """Return the ranges bound to a parameter: always the same CTE, which is then declared once."""
     return dialect.ranges_table(parameter)
 
 
 @lru_cache
 def bound_ids(dialect: RollupDialect, parameter: str) -> sa.FromClause:
-    """Return the same relation for the same arguments: see `bound_ranges`."""
+    """Return the ids bound to a parameter: always the same relation, as `bound_ranges`."""
     return dialect.ids_table(parameter)
 
 

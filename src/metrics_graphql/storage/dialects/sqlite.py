@@ -5,7 +5,7 @@ import json
 import re
 import sqlite3
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 from pathlib import Path
@@ -19,8 +19,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from metrics_graphql.storage.dialects.base import (
     CompiledStatement,
     OnConflict,
-    RangeRead,
     RangeRows,
+    RangeScan,
     Rows,
     TimeRange,
     add_on_conflict,
@@ -36,7 +36,7 @@ from metrics_graphql.storage.dialects.rollup_dialect import (
 from metrics_graphql.storage.dialects.sqlite_reader import SQLiteReader
 
 ROWS_PER_STATEMENT: Final = 500
-"""Rows of an insert. SQLite allows 32,766 parameters, and a row has at most thirty."""
+"""Rows of an insert. SQLite allows 32,766 parameters, and the widest table has 32 columns."""
 WAL_TIMEOUT: Final = 60.0
 """Seconds that opening a file waits for other processes to switch it to WAL mode."""
 
@@ -50,7 +50,7 @@ class SQLite(RollupDialect):
         """Check the URL, without connecting.
 
         Raises:
-            ValueError: it does not name a file, or the directory of the file does not exist.
+            ValueError: the URL does not name a file, or the directory of the file does not exist.
         """
         rest = url.partition(":")[2]
         if not rest.startswith("///"):
@@ -78,13 +78,17 @@ class SQLite(RollupDialect):
             raise ValueError(f"the directory of the SQLite database {path} does not exist")
 
     def is_unavailable(self, error: BaseException) -> bool:
-        """Return whether a lock, a full disk or a damaged file, which has no subclass, is why."""
+        """Return whether the cause is the file or a lock on it, not the statement.
+
+        Locks and full disks are an `OperationalError`. A damaged file is a `DatabaseError` that is
+        of no subclass.
+        """
         return isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError
 
     def create_file(self) -> None:
-        """Create an empty file, unless the write-ahead log of a missing one is there.
+        """Create an empty file, unless the file is missing but its write-ahead log is there.
 
-        SQLite deletes a log that it finds next to an empty file, with the commits in it.
+        SQLite would delete the log next to an empty file, with the commits in it.
         """
         log = self.file.with_name(f"{self.file.name}-wal")
         try:
@@ -208,14 +212,14 @@ class SQLite(RollupDialect):
     def join_rows(
         self,
         outer: sa.FromClause,
-        read: RangeRead,
+        scan: RangeScan,
         conditions: Sequence[sa.ColumnElement[bool]],
     ) -> RangeRows:
         """Loop over the outer relation, and look rows up in the index."""
         rows: sa.Select[*tuple[Any, ...]] = sa.select(sa.literal_column("1")).select_from(
-            CrossJoin(outer, read.table, read.index_name)
+            CrossJoin(outer, scan.table, scan.index_name)
         )
-        return RangeRows(rows.where(*conditions), read.table.c)
+        return RangeRows(rows.where(*conditions), scan.table.c)
 
     def ranges_value(self, ranges: Iterable[TimeRange]) -> str:
         """Return the ranges as a JSON array of arrays."""
@@ -230,7 +234,7 @@ class SQLite(RollupDialect):
         return sa.cast(sa.func.strftime("%s", "now"), sa.Integer)
 
     def compile_insert(
-        self, table: sa.Table, key: Iterable[str], on_conflict: OnConflict
+        self, table: sa.Table, key: Collection[str], on_conflict: OnConflict
     ) -> CompiledStatement:
         """Return an insert of one row."""
         names = [column.name for column in table.c]
@@ -240,11 +244,11 @@ class SQLite(RollupDialect):
     async def insert_rows(
         self, connection: AsyncConnection, insert: CompiledStatement, rows: Rows
     ) -> int:
-        """Insert as many rows per statement as SQLite has parameters for, at most.
+        """Insert up to `ROWS_PER_STATEMENT` rows per statement.
 
-        Within a statement, another thread can parse the next rows. Between two, the driver waits
-        for that thread. Rows are plain tuples: SQLAlchemy would take longer to name their values
-        than SQLite to store them.
+        While SQLite executes a statement, the thread that parses the next rows can run. Between two
+        statements, the driver waits until that thread releases the interpreter's lock. Rows are
+        plain tuples: SQLAlchemy would take longer to name their values than SQLite to store them.
         """
         row = f"({', '.join('?' * len(insert.parameter_names))})"
         remaining, count = iter(rows), 0

@@ -21,8 +21,9 @@ from metrics_graphql.storage.dialects.pooled_reader import PooledReader
 VM_STEPS_PER_CALLBACK: Final = 5_000
 """Instructions of SQLite's virtual machine between two calls of the progress handler."""
 MAX_CALLBACKS: Final = 16
-"""Calls after which a statement is interrupted. All measures of 365 days of UTC stay below. The
-statement then takes longer in a thread, so that trying it first costs at most its time again."""
+"""Calls that a statement may take. The next one, after 85,000 instructions, interrupts it. All
+measures of 365 days in UTC take fewer. An interrupted statement is executed again in a thread,
+where it takes longer than the attempt did. So the attempt at most doubles its time."""
 
 
 class SQLiteReader(PooledReader):
@@ -83,8 +84,8 @@ class InlineConnection:
         """Open a file that exists.
 
         Raises:
-            OSError: it does not exist.
-            sqlite3.Error: it cannot be opened.
+            OSError: the file does not exist.
+            sqlite3.Error: the file cannot be opened.
         """
         self._path = path
         self._identity = file_identity(path)
@@ -98,7 +99,7 @@ class InlineConnection:
     def fetch(self, sql: str, values: Sequence[Any]) -> list[Sequence[Any]] | None:
         """Return the rows of a statement; None if it failed or exceeded its budget.
 
-        The caller executes it again in a thread, where an error is raised.
+        The caller then executes it again in a thread, where an error is raised.
         """
         self._callbacks = 0
         try:
@@ -142,6 +143,8 @@ def file_identity(path: str) -> tuple[int, int]:
 
 async def interrupt(connection: Any) -> None:  # noqa: ANN401 - the driver's class
     """Interrupt a connection's statement, and wait until its thread is idle."""
+    # The thread executes calls one by one: a commit, which does nothing in autocommit, ends after
+    # the statement.
     idle = asyncio.ensure_future(connection.commit())
     while not idle.done():
         # Repeatedly: an interrupt before the statement has started has no effect on it.

@@ -28,8 +28,8 @@ SELECT_REVISION: Final[sa.Select[*tuple[Any, ...]]] = sa.select(
 async def migrate(database: Database) -> None:
     """Create or upgrade the tables, and rebuild the roll-ups if a migration changed them.
 
-    Runs in one exclusive transaction: concurrent migrations run one after the other, and one that
-    fails changes nothing. Writes nothing if the tables are current.
+    Runs in one exclusive transaction: concurrent migrations run one after the other, and a
+    migration that fails changes nothing. Writes nothing if the tables are current.
 
     Raises:
         SchemaMismatch: a newer version migrated the tables.
@@ -58,8 +58,9 @@ async def require_current(database: Database) -> None:
     """Check that the tables are current. Writes nothing, and creates no file.
 
     Raises:
-        SchemaMismatch: they are not.
+        SchemaMismatch: the tables are not current.
         Unavailable: the database cannot be reached.
+        TimedOut: the database does not respond before the deadline.
     """
     if not database.exists():
         raise SchemaMismatch(
@@ -76,14 +77,14 @@ async def schema_status(database: Database) -> SchemaStatus:
 
     Raises:
         Unavailable: the database cannot be reached.
-        TimedOut: it does not respond before the deadline.
+        TimedOut: the database does not respond before the deadline.
     """
     if not database.exists():
         return SchemaStatus.MISSING
     try:
         rows = await database.fetch(select_revision(database.dialect), {})
     except Unavailable:
-        # An error of a database without tables, or of one that is unavailable.
+        # Either the database is unavailable, or it has no tables, which is the same error.
         async with enforce_deadline(), database.connect() as connection:
             if await connection.run_sync(read_revision) is not None:
                 raise
@@ -94,11 +95,11 @@ async def schema_status(database: Database) -> SchemaStatus:
 async def require_head(connection: AsyncConnection) -> None:
     """Check, in a write transaction, that the revision is still this version's.
 
-    A newer version may have migrated the database since this process started. An older one would
-    write sessions without the roll-ups that were added: docs/decisions/0012.
+    A newer version may have migrated the database since this process started. This process would
+    then write sessions without the roll-ups that were added: docs/decisions/0012.
 
     Raises:
-        SchemaMismatch: it is not.
+        SchemaMismatch: the revision is not this version's.
     """
     revision = await connection.scalar(SELECT_REVISION)
     if revision != HEAD:

@@ -70,10 +70,3 @@ def upgrade() -> None:
         ),
     )
     op.create_index("ix_tokens_service_user_id", "tokens", ["service_user_id"])
-
-
-def downgrade() -> None:
-    op.drop_table("tokens")
-    op.drop_table("service_users")
-    op.drop_table("sessions")
-    op.drop_table("organizations")

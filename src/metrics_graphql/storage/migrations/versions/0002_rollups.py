@@ -51,8 +51,3 @@ def upgrade() -> None:
         "rollups",
         ["org_id", "scope", "scope_id", "grain", "bucket"],
     )
-
-
-def downgrade() -> None:
-    op.drop_table("rollups")
-    op.drop_column("organizations", "data_version")

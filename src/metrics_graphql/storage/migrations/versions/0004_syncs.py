@@ -21,7 +21,3 @@ def upgrade() -> None:
         sa.Column("cursor", TEXT),
         sa.PrimaryKeyConstraint("org_id", "source", name="pk_syncs"),
     )
-
-
-def downgrade() -> None:
-    op.drop_table("syncs")
