@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Coroutine, Generator, Iterable
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -124,12 +125,14 @@ def run_overload(
 def run_http(
     size: Size = 1_000_000,
     folder: Folder = None,
+    only: Annotated[str, typer.Option(help="Measure cells whose name contains this.")] = "",
     json_file: Json = None,
     *,
     on_postgres: OnPostgres = False,
 ) -> None:
     """Requests per second of both APIs, against FastAPI, Strawberry and bare ASGI."""
-    show(measure_served(http.measure, size, folder, on_postgres=on_postgres), json_file)
+    measure = partial(http.measure, only=only)
+    show(measure_served(measure, size, folder, on_postgres=on_postgres), json_file)
 
 
 @app.command("repeated")

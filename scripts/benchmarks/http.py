@@ -63,8 +63,11 @@ Results = Mapping[tuple[str, str, int], list[Result]]
 """The result of each round, by cell, server and clients."""
 
 
-async def measure(folder: Path, url: str, size: int) -> list[Row]:
-    """Return a row for each cell and server, all on one database."""
+async def measure(folder: Path, url: str, size: int, *, only: str = "") -> list[Row]:
+    """Return a row for each cell and server, all on one database.
+
+    `only` restricts the cells to those whose name contains it.
+    """
     if shutil.which("wrk") is None:
         raise SystemExit("This needs wrk: apt-get install wrk")
     async with Database(url) as database:
@@ -82,7 +85,7 @@ async def measure(folder: Path, url: str, size: int) -> list[Row]:
         for name in (ASGI, *rest_servers[1:], FASTAPI_RAW, STRAWBERRY, STRAWBERRY_CACHED):
             urls[name] = stack.enter_context(baseline(name, url))
         os.sched_setaffinity(0, {client_core})
-        cells = list(cells_of(product.url, token, rest_servers))
+        cells = [cell for cell in cells_of(product.url, token, rest_servers) if only in cell.name]
         runs = [
             (cell, clients, server)
             for cell in cells
@@ -100,15 +103,15 @@ async def measure(folder: Path, url: str, size: int) -> list[Row]:
         memory = resident_memory(product.process.pid)
     os.sched_setaffinity(0, {server_core, client_core})
     rows = [row_of(cell.name, server, clients, results) for cell, clients, server in runs]
-    ratio = throughput(results, UNCACHED_GRAPHQL, PRODUCT, RATIO_CLIENTS) / throughput(
-        results, UNCACHED_REST, FASTAPI, RATIO_CLIENTS
-    )
     empty: Row = dict.fromkeys(rows[0], "")
-    return [
-        *rows,
-        empty | {"cell": f"{UNCACHED_GRAPHQL} / {UNCACHED_REST} of {FASTAPI}", "ratio": ratio},
-        empty | {"cell": "resident memory of the worker", "requests/s": memory},
-    ]
+    rows.append(empty | {"cell": "resident memory of the worker", "requests/s": memory})
+    graphql = UNCACHED_GRAPHQL, PRODUCT, RATIO_CLIENTS
+    rest = UNCACHED_REST, FASTAPI, RATIO_CLIENTS
+    if results.keys() >= {graphql, rest}:
+        ratio = throughput(results, *graphql) / throughput(results, *rest)
+        name = f"{UNCACHED_GRAPHQL} / {UNCACHED_REST} of {FASTAPI}"
+        rows.append(empty | {"cell": name, "ratio": ratio})
+    return rows
 
 
 @contextmanager
