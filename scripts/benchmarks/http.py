@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final, NamedTuple
 
+import asyncpg
 import httpx
 import psutil
 
@@ -40,7 +41,7 @@ from tests.serving import STARTING_SECONDS, free_port, served
 Row = dict[str, Any]
 SECONDS: Final = 3
 ROUNDS: Final = 3
-MAX_DRAIN_SECONDS: Final = 20.0
+MAX_DRAIN_SECONDS: Final = 5.0
 IDLE_SECONDS: Final = 0.3
 PERIODS_PER_RUN: Final = 16_000
 """More than the requests of a run. `DISTINCT_PERIODS` has enough of them for 162 runs."""
@@ -99,7 +100,9 @@ async def measure(folder: Path, url: str, size: int, *, only: str = "") -> list[
                 script = cell.scripts[server].replace("SEED", str(seed))
                 result = run_wrk(urls[server], folder / "wrk.lua", script, clients)
                 results.setdefault((cell.name, server, clients), []).append(result)
-                wait_until_idle()
+                if not is_idle_soon() and not url.startswith("sqlite"):
+                    await cancel_statements(url)
+                    is_idle_soon()
         memory = resident_memory(product.process.pid)
     os.sched_setaffinity(0, {server_core, client_core})
     rows = [row_of(cell.name, server, clients, results) for cell, clients, server in runs]
@@ -161,14 +164,28 @@ def run_wrk(url: str, file: Path, script: str, clients: int) -> Result:
     )
 
 
-def wait_until_idle() -> None:
-    """Wait until servers and PostgreSQL have processed the requests that wrk did not wait for."""
+def is_idle_soon() -> bool:
+    """Wait some seconds until the servers have processed the requests that wrk did not wait for.
+
+    Returns whether they have.
+    """
     started = time.monotonic()
     while time.monotonic() - started < MAX_DRAIN_SECONDS:
         before = processor_seconds()
         time.sleep(IDLE_SECONDS)
         if processor_seconds() - before < IDLE_SECONDS / 20:
-            return
+            return True
+    return False
+
+
+async def cancel_statements(url: str) -> None:
+    """Cancel the statements that PostgreSQL executes: a baseline's may take minutes."""
+    connection: Any = await asyncpg.connect(url)
+    await connection.execute(
+        "SELECT pg_cancel_backend(pid) FROM pg_stat_activity"
+        " WHERE state = 'active' AND pid <> pg_backend_pid()"
+    )
+    await connection.close()
 
 
 def processor_seconds() -> float:
