@@ -104,7 +104,8 @@ def run_load(
 ) -> None:
     """Rows per second of ingest, with and without roll-ups, and of the bare driver."""
     with databases(None, on_postgres=on_postgres) as (_, url_of):
-        show(uvloop.run(load.measure(sessions, url_of)), json_file)
+        urls = [url_of(number) for number in range(load.DATABASES)]
+        show(uvloop.run(load.measure(sessions, urls)), json_file)
 
 
 @app.command("overload")
@@ -195,7 +196,7 @@ def databases(
 def measure_served(
     measure: MeasureServed, size: int, folder: Path | None, *, on_postgres: bool
 ) -> list[Row]:
-    """Return the rows for one database with so many sessions."""
+    """Return the rows for one database with `size` sessions."""
     with databases(folder, on_postgres=on_postgres) as (where, url_of):
         return uvloop.run(measure(where, url_of(size), size))
 

@@ -39,7 +39,7 @@ REPEATS: Final = 9
 MAX_SECONDS: Final = 20.0
 """Time after which a query is not repeated any more."""
 LATE: Final = 10
-"""One in so many sessions is updated later."""
+"""The inverse of the share of sessions that are updated later."""
 UPDATES: Final = 14_000
 """Late updates that are stored in small batches."""
 QUERY_TIMES: Final = "Queries of an unaligned year, all measures"
@@ -72,7 +72,7 @@ class Engines(NamedTuple):
 
 
 async def measure(file: Path, clickhouse_url: str, size: int) -> Tables:
-    """Return the rows of each table for so many sessions."""
+    """Return the rows of each table, for `size` sessions."""
     async with (
         Database(f"sqlite:///{file}") as sqlite,
         ClickHouseClient(clickhouse_url) as clickhouse,

@@ -14,9 +14,9 @@ from tests import oracle
 Row = dict[str, Any]
 COUNT: Final = 20_000
 UPDATED: Final = 10
-"""One in so many sessions is updated."""
+"""The inverse of the share of sessions that are updated."""
 MOVED: Final = 100
-"""One in so many gets a later `created_at`."""
+"""The inverse of the share of these that get a later `created_at`."""
 END: Final = START + 2 * YEAR
 PARAMETERS: Final[list[dict[str, Any]]] = [
     {"time_after": 0, "time_before": END},

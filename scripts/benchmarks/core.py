@@ -67,7 +67,7 @@ def growth(query: str, by_size: dict[int, Row], columns: Iterable[str]) -> Itera
 
 
 def queries(days: int, unit: int) -> Iterator[SessionMetricsQuery]:
-    """Yield queries for periods of about so many days, with bounds that are multiples of a unit."""
+    """Yield queries for periods of about `days` days, with bounds that are multiples of a unit."""
     rng = Random(days)  # noqa: S311 - synthetic data
     length = days * DAY - 7_321
     for _ in range(QUERIES):

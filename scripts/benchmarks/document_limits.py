@@ -58,7 +58,7 @@ def process(text: str) -> tuple[float, str]:
 
 
 def repeat(text: str, times: int) -> str:
-    """Return a text so many times, each `#` in it replaced by the number of the copy."""
+    """Return copies of a text, with each `#` replaced by the number of the copy."""
     return " ".join(text.replace("#", str(number)) for number in range(times))
 
 

@@ -140,7 +140,7 @@ def baseline(name: str, database_url: str) -> Generator[str]:
 
 
 def run_wrk(url: str, file: Path, script: str, clients: int) -> Result:
-    """Run wrk against a server with a script and so many clients."""
+    """Run wrk with a script and a number of clients against a server."""
     file.write_text(script)
     finished = subprocess.run(  # noqa: S603 - wrk
         ["wrk", "-t1", f"-c{clients}", f"-d{SECONDS}s", "--latency", "-s", str(file), url],  # noqa: S607 - from PATH

@@ -2,9 +2,8 @@
 
 import sqlite3
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing
-from itertools import count
 from random import Random
 from typing import Any, Final
 from unittest.mock import patch
@@ -23,28 +22,31 @@ Row = dict[str, Any]
 Insert = Callable[[list[Session]], Awaitable[object]]
 LATE_SHARE: Final = 0.3
 BATCH_SIZES: Final = (100, 1_000, 10_000)
+DATABASES: Final = 3 * len(BATCH_SIZES)
+"""With roll-ups, without them, and for the bare driver."""
 INSERT: Final = f"INSERT INTO sessions VALUES ({', '.join('?' * len(Session._fields))})"  # noqa: S608 - placeholders
 
 
-async def measure(size: int, url_of: Callable[[int], str]) -> list[Row]:
+async def measure(size: int, urls: Sequence[str]) -> list[Row]:
     """Return a row for each batch size and kind of load.
 
-    The sessions are the first of a year of a million. The first two take turns, batch by batch,
-    so that other load on the machine slows both; the bare driver follows.
+    The sessions are the first of a year of a million. Loads with and without roll-ups take turns,
+    batch by batch, so that other programs slow both. The bare driver follows. `urls` are those of
+    `DATABASES` new databases.
     """
     stored = [each for _, each in zip(range(size), sessions(1_000_000), strict=False)]
     new = [full_update(each) for each in stored]
-    numbers = count()
+    for url in urls:
+        async with Database(url) as database:
+            await migrate(database)
     rows = []
-    for batch_size in BATCH_SIZES:
-        urls = [url_of(next(numbers)) for _ in range(3)]
-        for url in urls:
-            async with Database(url) as database:
-                await migrate(database)
+    for batch_size, (with_url, without_url, bare_url) in zip(
+        BATCH_SIZES, batched(urls, 3), strict=True
+    ):
         async with (
-            Database(urls[0]) as with_rollups,
-            Database(urls[1]) as without,
-            bare_driver(urls[2]) as insert,
+            Database(with_url) as with_rollups,
+            Database(without_url) as without,
+            bare_driver(bare_url) as insert,
         ):
             for kind, updates in (("new", new), ("30 % late updates", with_late_updates(new))):
                 seconds = await time_updates(with_rollups, without, updates, batch_size)

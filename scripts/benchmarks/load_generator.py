@@ -67,7 +67,7 @@ class LoadGenerator:
         ).encode()
 
     async def closed_loop(self, clients: int, seconds: float) -> Responses:
-        """Send requests from so many clients, each after the response to its last one."""
+        """Send requests from `clients` clients, each after the response to its last one."""
         responses = Responses()
         started = time.perf_counter()
         end = started + seconds

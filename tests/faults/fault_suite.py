@@ -61,7 +61,7 @@ def faults(server: OwnPostgreSQL, minutes: float, sessions: int) -> list[Fault]:
 
 
 def run(minutes: float, sessions: int) -> Iterator[Row]:
-    """Yield a row for each fault. A mixed load takes so many minutes, a load so many sessions."""
+    """Yield a row for each fault. Mixed loads take `minutes`; other loads have `sessions` rows."""
     with own_postgresql() as server, TemporaryDirectory() as temporary:
         for number, fault in enumerate(faults(server, minutes, sessions)):
             folder = Path(temporary) / str(number)

@@ -78,7 +78,7 @@ async def complete_load(observer: Observer, url: str, file: Path) -> None:
 
 
 def write_file(observer: Observer, folder: Path, sessions: int) -> Path:
-    """Write a file with so many sessions, all of which may be stored from now on."""
+    """Write a file with a number of sessions, all of which may be stored from now on."""
     file = folder / f"{ORG}.ndjson"
     with file.open("w") as lines:
         for number in range(sessions):

@@ -1,4 +1,4 @@
-"""Sessions by number, and the results that the oracle expects for the first so many of them.
+"""Sessions by number, and the results that the oracle expects for the first of them.
 
 Batches differ only in ids and times. So the number of stored sessions, which every response shows,
 determines all other measures.
@@ -75,7 +75,7 @@ def expected_of_batch(after: int) -> Result:
 
 
 def add(result: Result, other: Result, times: int) -> Result:
-    """Return a result plus another one, so many times."""
+    """Return a result plus `times` times another one."""
     return {
         name: add(value, other[name], times)
         if isinstance(value, dict)

@@ -147,7 +147,7 @@ def expanded(
 
 
 def exponential(levels: int) -> str:
-    """Return a document whose fields double with each of so many fragments."""
+    """Return a document whose fields double with each of its fragments."""
     doubling = (f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(levels))
     return " ".join(["{ ...F0 }", *doubling, f"fragment F{levels} on Query {{ __typename }}"])
 

@@ -382,7 +382,7 @@ def test_an_excluded_root_field_is_not_requested(
 
 
 class CountingFragments(dict[str, FragmentDefinitionNode]):
-    """The fragments of a document, which can be looked up only so many times."""
+    """The fragments of a document, which can be looked up a limited number of times."""
 
     def __init__(self, parsed: DocumentNode, at_most: int) -> None:
         super().__init__(

@@ -77,7 +77,7 @@ def demo(
                 upgrade_embedded=True,
             )
             print_line(format_instructions(issued.token, base_url, now))
-            # Other commands do not need the application, whose import takes most of a second.
+            # Imported here, because other commands would start more slowly.
             from metrics_graphql.app import create_app  # noqa: PLC0415
 
             app = create_app(settings, demo_token=issued.token)

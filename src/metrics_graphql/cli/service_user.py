@@ -136,6 +136,8 @@ def create(  # noqa: PLR0913 - one parameter per option
     tenant = ENTERPRISE if org is None else org
 
     async def run(storage: Storage) -> tuple[IssuedToken, bool]:
+        # First: if it takes long and is interrupted, no token was created and lost.
+        is_known = await may_have_sessions(storage, tenant)
         issued = await service_users.create_service_user(
             storage.database,
             name,
@@ -143,7 +145,7 @@ def create(  # noqa: PLR0913 - one parameter per option
             permissions=tuple(dict.fromkeys(permission)),
             expires_in_days=expires_in_days,
         )
-        return issued, await may_have_sessions(storage, tenant)
+        return issued, is_known
 
     issued, is_known = run_with_schema(configure(), run, upgrade_embedded=False)
     if not is_known:
@@ -155,7 +157,7 @@ def create(  # noqa: PLR0913 - one parameter per option
 
 
 async def may_have_sessions(storage: Storage, tenant: Tenant) -> bool:
-    """Return whether a tenant has sessions; true if that is unknown, which loses no token."""
+    """Return whether a tenant has sessions, and true if that cannot be read."""
     if tenant is ENTERPRISE:
         return True
     try:

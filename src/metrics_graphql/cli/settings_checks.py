@@ -24,7 +24,7 @@ def check_trusted_documents(settings: Settings) -> None:
     """
     if settings.trusted_documents is None:
         return
-    # Takes most of a second, in which most commands have ended.
+    # This import takes longer than most commands.
     from metrics_graphql.graphql_api.document_store import DocumentStore  # noqa: PLC0415
 
     DocumentStore.from_settings(settings)

@@ -53,7 +53,7 @@ def parse_csv(lines: NumberedLines, parser: RowParser[T], prefix: str) -> Iterat
         UnreadableFile: the header lacks a required column, or a line has a structural error. No
             later line is parsed.
     """
-    # The default is 128 KiB, which the cell of an ignored column may exceed.
+    # The default is 131,072 characters, which the cell of an ignored column may exceed.
     csv.field_size_limit(MAX_ROW)
     table = Table(lines, parser)
     rows = unnamed_rows = 0

@@ -33,6 +33,7 @@ from metrics_graphql.ingestion.row_schema import (
     Size,
     core_check,
     empty_to_none,
+    pull_request_counts,
 )
 from metrics_graphql.ingestion.rows import InvalidRow
 from metrics_graphql.ingestion.unknown_input import UnknownInput
@@ -77,10 +78,10 @@ class V3Session(SessionRow):
     pull_requests: list[V3PullRequest]  # type: ignore[assignment]
 
     @model_validator(mode="after")
-    def _check_update(self) -> Self:
+    def _check_pull_requests(self) -> Self:
         """Refuse counts of pull requests that contradict each other."""
         try:
-            self.to_update(self.org_id)
+            pull_request_counts(self.given_values())
         except InvalidRow as error:
             raise PydanticCustomError("row", "{reason}", {"reason": str(error)}) from None
         return self

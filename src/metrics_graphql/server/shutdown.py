@@ -16,7 +16,7 @@ Handler = Callable[[int, FrameType | None], object]
 
 @contextmanager
 def drain_on_sigterm(shutting_down: Event, seconds: float) -> Generator[None]:
-    """During the block, delay SIGTERM by so many seconds of draining.
+    """During the block, delay the effect of SIGTERM by `seconds`.
 
     SIGTERM sets `shutting_down`, by which `/readyz` turns a load balancer away, and reaches the
     server's own handler after the delay. So the server stops listening only when no more requests
