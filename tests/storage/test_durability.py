@@ -20,6 +20,7 @@ from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.database_sessions import DatabaseSessionStore
 from metrics_graphql.storage.repository import open_storage
+from metrics_graphql.storage.session_store import Deletion
 from tests.conftest import Gateway, inconsistencies, only_sqlite
 
 KILLS = int(os.environ.get("METRICS_TEST_KILLS", "2"))
@@ -146,7 +147,8 @@ def test_a_killed_load_leaves_complete_batches_and_is_resumed(
     rng = random.Random(KILLS)  # noqa: S311 - delays
     for _ in range(KILLS):
         if gateway.run(count_sessions(gateway.database)) == len(rows):
-            delete_sessions(gateway)
+            # The next load needs work to do.
+            gateway.run(gateway.storage.sessions.delete(Deletion("org-1")))
         acknowledged = kill_load(command, environment, delay=rng.uniform(0, 1.5))
         stored = gateway.run(count_sessions(gateway.database))
         assert stored % BATCH_SIZE == 0
@@ -173,14 +175,3 @@ def kill_load(command: list[str], environment: dict[str, str], delay: float) -> 
         load.send_signal(signal.SIGKILL)
         committed += [line for line in lines if "committed" in line]
     return int(re.findall(r"committed (\d+) rows", committed[-1])[0]) if committed else 0
-
-
-def delete_sessions(gateway: Gateway) -> None:
-    """Delete every session and roll-up, for the next load to have work."""
-
-    async def delete() -> None:
-        async with gateway.database.transaction() as connection:
-            await connection.exec_driver_sql("DELETE FROM sessions")
-            await connection.exec_driver_sql("DELETE FROM rollups")
-
-    gateway.run(delete())
