@@ -123,6 +123,19 @@ class RangeRows(NamedTuple):
     """The columns of the rows."""
 
 
+class EqualByClass:
+    """Equal to every other object of its class.
+
+    A dialect is a key of the caches of statements. All dialects of an engine compile the same SQL.
+    """
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
 class Dialect(Hashable, Protocol):
     """The SQL that an engine needs where SQLAlchemy's own dialects differ or fall short."""
 

@@ -16,7 +16,13 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from metrics_graphql.core.measures import Measure, whole_and_parts
 from metrics_graphql.core.sessions import CATEGORIES
 from metrics_graphql.storage.clickhouse.facts import DIMENSIONS, GRAINS, SESSION_SCOPE, facts
-from metrics_graphql.storage.dialects.base import CompiledStatement, SumsPart, SumsSpec, TimeRange
+from metrics_graphql.storage.dialects.base import (
+    CompiledStatement,
+    EqualByClass,
+    SumsPart,
+    SumsSpec,
+    TimeRange,
+)
 from metrics_graphql.storage.query_planner import OrganizationFilter, QueryPlan
 from metrics_graphql.storage.rollups import RollupDimension
 from metrics_graphql.storage.session_sql import category_expression, filter_conditions
@@ -33,7 +39,7 @@ SPANS: Final = 2
 at most two ranges of a grain. Those of several periods are covered by two spans."""
 
 
-class ClickHouse:
+class ClickHouse(EqualByClass):
     """The dialect of ClickHouse: every sum is a `sum()` over rows of `facts`.
 
     Totals and series are one scan, which sees each block of a writer as a whole. A breakdown that

@@ -11,6 +11,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from metrics_graphql.storage.database_sums import database_sums
 from metrics_graphql.storage.dialects.base import (
+    EqualByClass,
     RangeDialect,
     RangeRows,
     RangeScan,
@@ -24,7 +25,7 @@ RANGE_COLUMNS: Final = (*TimeRange._fields, "step")
 """The columns of the table of bound ranges: see `merge_ranges`."""
 
 
-class RollupDialect(ABC):
+class RollupDialect(EqualByClass, ABC):
     """The common base class of `SQLite` and `PostgreSQL`, which complete it to a `RangeDialect`.
 
     Bound time ranges and ids are tables to join with.
