@@ -2,6 +2,7 @@
 
 import html
 import json
+from functools import cache
 from pathlib import Path
 from typing import Final
 from wsgiref.headers import Headers
@@ -133,11 +134,17 @@ class Assets:
         await self._files({**scope, "path": path}, receive, send)
 
 
+@cache
+def assets() -> Assets:
+    """Return the built assets, indexed once in a process."""
+    return Assets()
+
+
 def routes(page: Page) -> list[Route]:
     """Return the routes of the dashboard and of the assets of both pages."""
     found = [Route("/", page, methods=["GET"], name="page")]
     if BUILT.is_dir():
-        found.append(Route("/assets/{name}", Assets(), methods=["GET"], name="page"))
+        found.append(Route("/assets/{name}", assets(), methods=["GET"], name="page"))
     return found
 
 
