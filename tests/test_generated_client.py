@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from tests import oracle, strategies
 from tests.conftest import Gateway, new_organization, only_sqlite
+from tests.packages import pip_install
 from tests.serving import Server
 
 pytestmark = only_sqlite
@@ -37,7 +38,7 @@ class Environment:
         stamp = self.folder / "stamp"
         if not stamp.exists() or stamp.read_text() != pinned.read_text():
             run(sys.executable, "-m", "venv", "--clear", self.folder)
-            run(self.python, "-m", "pip", "install", "--quiet", "--require-hashes", "-r", pinned)
+            run(*pip_install(self.python), "--require-hashes", "-r", pinned)
             stamp.write_text(pinned.read_text())
 
     def generate(self, url: str, client: Path) -> str:
