@@ -11,6 +11,7 @@ import uuid
 import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self
 
 from clickhouse_connect.driver.binding import format_bind_value, format_str
@@ -71,13 +72,14 @@ class Chain:
 
     def lanes_of(self, org_id: str) -> list[int]:
         """Return the lanes of an organization: one on each shard."""
-        lane = zlib.crc32(org_id.encode()) % LANES
+        lane = first_lane_of(org_id)
         return [shard * SHARD_LANES + lane for shard in range(max(self.shards, 1))]
 
     def lane_of(self, key: SessionKey) -> int:
         """Return the lane of a session: on the shard that its `session_id` determines."""
-        lanes = self.lanes_of(key[0])
-        return lanes[zlib.crc32(key[1].encode()) % len(lanes)]
+        org_id, session_id = key
+        shard = zlib.crc32(session_id.encode()) % self.shards if self.shards else 0
+        return shard * SHARD_LANES + first_lane_of(org_id)
 
     async def read(
         self, statement: CompiledStatement, values: dict[str, Any], org_id: str
@@ -218,6 +220,12 @@ class Chain:
     async def _read_markers(self, lane: int) -> Rows:
         """Return the rows of a lane's markers."""
         return await self._client.fetch(select_markers(self._client.dialect), {"lanes": [lane]})
+
+
+@lru_cache
+def first_lane_of(org_id: str) -> int:
+    """Return the lane of an organization on the first shard."""
+    return zlib.crc32(org_id.encode()) % LANES
 
 
 def block_rows(changes: Iterable[Change], version: int) -> list[Any]:

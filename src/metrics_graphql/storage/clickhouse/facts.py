@@ -61,15 +61,12 @@ def in_facts(dimension: RollupDimension, *grains: int) -> RollupDimension:
 
 
 FACTS_CATEGORY: Final = in_facts(CATEGORY, THIRTY_DAYS, DAY)
-# Here, users, service users and playbooks have hours, too. `facts` has no index by id, so a query
-# reads the raw sessions of all ids at both ends of its period: with hours, less than two hours in
-# total. Categories have no hours: these would be about as many as the sessions of a small
-# organization.
+# All dimensions but the first have no hours: these would be about as many as the sessions.
 DIMENSIONS: Final = (
     in_facts(ORGANIZATION, THIRTY_DAYS, DAY, HOUR, QUARTER_HOUR),
-    in_facts(USER, THIRTY_DAYS, DAY, HOUR),
-    in_facts(SERVICE_USER, THIRTY_DAYS, DAY, HOUR),
-    in_facts(PLAYBOOK, THIRTY_DAYS, DAY, HOUR),
+    in_facts(USER, THIRTY_DAYS, DAY),
+    in_facts(SERVICE_USER, THIRTY_DAYS, DAY),
+    in_facts(PLAYBOOK, THIRTY_DAYS, DAY),
     FACTS_CATEGORY,
 )
 """In order of preference: see `Dialect.rollup_dimensions`."""

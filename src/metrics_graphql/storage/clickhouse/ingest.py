@@ -1,6 +1,5 @@
 """Upserts into ClickHouse: updates are merged in Python, and the changes appended to the chains."""
 
-from collections import ChainMap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -43,8 +42,8 @@ class UpsertBuffer:
     snapshot: Snapshot = field(default_factory=Snapshot)
     is_consistent: bool = True
     """Whether no lane got another block between the statements that read the snapshot."""
-    merged: dict[SessionKey, Session] = field(default_factory=dict)
-    """The sessions of the updates, as they will be stored."""
+    sessions: dict[SessionKey, Session] = field(default_factory=dict)
+    """The sessions of the snapshot and of the updates, as they will be stored."""
     updates: list[SessionUpdate] = field(default_factory=list)
     """All updates that were not rejected, in order."""
 
@@ -57,11 +56,9 @@ class UpsertBuffer:
         """
         org_ids = await self._known_organizations(updates)
         await bump_data_versions(self.connection, self.dialect, org_ids)
-        unknown = [each for each in updates if key_of(each) not in self.merged]
-        for snapshot in await self._read_stored(unknown):
-            self.is_consistent &= self.snapshot.add(snapshot)
-        merged, result = apply_updates(ChainMap(self.merged, self._sessions()), updates)
-        self.merged |= merged
+        await self._read([each for each in updates if key_of(each) not in self.sessions])
+        merged, result = apply_updates(self.sessions, updates)
+        self.sessions |= merged
         rejected = {position for position, _ in result.rejected}
         self.updates += [each for at, each in enumerate(updates) if at not in rejected]
         return result
@@ -78,11 +75,11 @@ class UpsertBuffer:
                 updates. Blocks may nevertheless be stored.
         """
         while not (self.is_consistent and await self.chain.append(self.snapshot, self._changes())):
-            self.snapshot = Snapshot()
+            self.snapshot, self.sessions = Snapshot(), {}
             self.is_consistent = True
-            for snapshot in await self._read_stored(self.updates):
-                self.is_consistent &= self.snapshot.add(snapshot)
-            self.merged, result = apply_updates(self._sessions(), self.updates)
+            await self._read(self.updates)
+            merged, result = apply_updates(self.sessions, self.updates)
+            self.sessions |= merged
             if result.rejected:
                 raise Unavailable("Sessions of this batch were deleted meanwhile. Load it again.")
 
@@ -91,12 +88,9 @@ class UpsertBuffer:
         stored = self.snapshot.stored
         return [
             Change(stored.get(key), session)
-            for key, session in self.merged.items()
+            for key, session in self.sessions.items()
             if key not in stored or stored[key].session != session
         ]
-
-    def _sessions(self) -> dict[SessionKey, Session]:
-        return {key: version.session for key, version in self.snapshot.stored.items()}
 
     async def _known_organizations(self, updates: Iterable[SessionUpdate]) -> set[str]:
         """Return the organizations that are known, or become known with a new session."""
@@ -112,15 +106,15 @@ class UpsertBuffer:
         )
         return creating | set(known.scalars())
 
-    async def _read_stored(self, updates: Iterable[SessionUpdate]) -> list[Snapshot]:
-        """Return the stored sessions that updates refer to: a snapshot for each organization."""
-        snapshots = []
+    async def _read(self, updates: Iterable[SessionUpdate]) -> None:
+        """Read the stored sessions that updates refer to: a statement for each organization."""
         dialect = self.client.dialect
         for org_id, ids in sorted(ids_by_organization(updates).items()):
             id_parameters = split_ids(dialect.bind_ids(ids))
             statement = select_stored(dialect, len(id_parameters))
-            snapshots.append(await self.chain.read(statement, id_parameters, org_id))
-        return snapshots
+            snapshot = await self.chain.read(statement, id_parameters, org_id)
+            self.is_consistent &= self.snapshot.add(snapshot)
+            self.sessions |= {key: version.session for key, version in snapshot.stored.items()}
 
 
 def key_of(update: SessionUpdate) -> SessionKey:
