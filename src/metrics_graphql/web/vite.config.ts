@@ -1,18 +1,12 @@
 import react from "@vitejs/plugin-react";
 import { compression, defineAlgorithm } from "vite-plugin-compression2";
-import { defineConfig, type Plugin } from "vite";
+import { defineConfig } from "vite";
 
 import { allDocuments } from "./dashboard/metricsQuery";
 import { EXAMPLES, ORGANIZATION_DOCUMENT } from "./explorer/examples";
 
-/** Writes `documents.json`: the documents of both pages, which the server always trusts. */
-const documents: Plugin = {
-  name: "documents",
-  generateBundle() {
-    const source = JSON.stringify([...allDocuments(), ORGANIZATION_DOCUMENT, ...EXAMPLES], null, 2);
-    this.emitFile({ type: "asset", fileName: "documents.json", source });
-  },
-};
+/** The documents of both pages, which the server always trusts. */
+const documents = [...allDocuments(), ORGANIZATION_DOCUMENT, ...EXAMPLES];
 
 // URLs are relative, so that the pages work below any path prefix.
 export default defineConfig({
@@ -20,7 +14,12 @@ export default defineConfig({
   logLevel: "warn",
   plugins: [
     react(),
-    documents,
+    {
+      name: "documents",
+      generateBundle() {
+        this.emitFile({ type: "asset", fileName: "documents.json", source: JSON.stringify(documents, null, 2) });
+      },
+    },
     compression({
       algorithms: [defineAlgorithm("brotliCompress"), defineAlgorithm("gzip", { level: 9 })],
       include: /\.(js|css|svg|ttf)$/,

@@ -3,10 +3,10 @@
 import { type ReactNode, useEffect, useState } from "react";
 
 import { useResult } from "./context";
+import { closing, Popover } from "./controls";
 import { downloadCsv, explorerUrl, type Table, toCurl, toGraphQL } from "./export";
 import { formatNumber, formatPercent } from "./measures";
 import type { CardId } from "./metricsQuery";
-import { closing, Popover } from "./Popover";
 
 interface CardProps {
   id: CardId;
@@ -14,7 +14,7 @@ interface CardProps {
   subtitle: ReactNode;
   buildTable: () => Table;
   /** Loads the table of all rows, if not all are loaded. */
-  loadTable?: () => Promise<Table>;
+  loadTable?: (() => Promise<Table>) | undefined;
   /** Shown next to the title. */
   controls?: ReactNode;
   /** Shown unless the table is. */
@@ -24,6 +24,8 @@ interface CardProps {
 export function Card({ id, title, subtitle, buildTable, loadTable, controls, children }: CardProps) {
   const { query } = useResult().result;
   const [showsTable, setShowsTable] = useState(false);
+  const copy = (text: string) => navigator.clipboard.writeText(text);
+  const download = async () => downloadCsv(id, query, loadTable ? await loadTable() : buildTable());
   return (
     <section className="card" aria-label={title}>
       <div className="card-head">
@@ -32,18 +34,12 @@ export function Card({ id, title, subtitle, buildTable, loadTable, controls, chi
           <p>{subtitle}</p>
         </div>
         {controls}
-        <Popover className="menu" label={`${title}: more`} summary={<Dots />}>
+        <Popover className="menu" label={`${title}: more`} summary={DOTS}>
           <button onClick={closing(() => setShowsTable(!showsTable))}>{showsTable ? "Hide the table" : "Show as a table"}</button>
           <a href={explorerUrl(id, query)}>Open in GraphiQL</a>
-          <StatusButton action={() => navigator.clipboard.writeText(toGraphQL(id, query))} done="Copied">
-            Copy as GraphQL
-          </StatusButton>
-          <StatusButton action={() => navigator.clipboard.writeText(toCurl(id, query))} done="Copied">
-            Copy as curl
-          </StatusButton>
-          <StatusButton action={async () => downloadCsv(id, query, loadTable ? await loadTable() : buildTable())} done="Saved">
-            Download CSV
-          </StatusButton>
+          <StatusButton label="Copy as GraphQL" action={() => copy(toGraphQL(id, query))} done="Copied" />
+          <StatusButton label="Copy as curl" action={() => copy(toCurl(id, query))} done="Copied" />
+          <StatusButton label="Download CSV" action={download} done="Saved" />
         </Popover>
       </div>
       {showsTable ? <DataTable title={title} table={buildTable()} /> : children}
@@ -51,17 +47,16 @@ export function Card({ id, title, subtitle, buildTable, loadTable, controls, chi
   );
 }
 
-function Dots() {
-  return (
-    <svg viewBox="0 0 20 20" aria-hidden="true">
-      <circle cx="4" cy="10" r="1.6" />
-      <circle cx="10" cy="10" r="1.6" />
-      <circle cx="16" cy="10" r="1.6" />
-    </svg>
-  );
-}
+const DOTS = (
+  <svg viewBox="0 0 20 20" aria-hidden="true">
+    <circle cx="4" cy="10" r="1.6" />
+    <circle cx="10" cy="10" r="1.6" />
+    <circle cx="16" cy="10" r="1.6" />
+  </svg>
+);
 
 function DataTable({ title, table }: { title: string; table: Table }) {
+  const formatOf = (column: number) => (column === table.percentColumn ? formatPercent : formatNumber);
   return (
     <div className="data-table" tabIndex={0} role="region" aria-label={`${title}: table`}>
       <table>
@@ -75,11 +70,11 @@ function DataTable({ title, table }: { title: string; table: Table }) {
           </tr>
         </thead>
         <tbody>
-          {table.rows.map((row, index) => (
+          {table.rows.map(([first, ...values], index) => (
             <tr key={index}>
-              <th scope="row">{row[0]}</th>
-              {row.slice(1).map((value, column) => (
-                <td key={column}>{formatCell(value, column + 1 === table.percentColumn)}</td>
+              <th scope="row">{first}</th>
+              {values.map((value, column) => (
+                <td key={column}>{typeof value === "number" ? formatOf(column + 1)(value) : value}</td>
               ))}
             </tr>
           ))}
@@ -89,29 +84,25 @@ function DataTable({ title, table }: { title: string; table: Table }) {
   );
 }
 
-function formatCell(value: string | number, isPercent: boolean): string {
-  if (typeof value === "string") return value;
-  return isPercent ? formatPercent(value) : formatNumber(value);
-}
-
 const STATUS_MILLISECONDS = 3000;
 
 /** A button that shows for some seconds whether its action succeeded. */
-function StatusButton({ action, done, children }: { action: () => Promise<void>; done: string; children: ReactNode }) {
+function StatusButton({ label, action, done }: { label: string; action: () => Promise<void>; done: string }) {
   const [status, setStatus] = useState("");
   useEffect(() => {
     if (!status) return;
     const timer = setTimeout(() => setStatus(""), STATUS_MILLISECONDS);
     return () => clearTimeout(timer);
   }, [status]);
-  const run = () =>
-    action().then(
-      () => setStatus(done),
-      () => setStatus("Failed"),
+  const run = async () =>
+    setStatus(
+      await action()
+        .then(() => done)
+        .catch(() => "Failed"),
     );
   return (
     <button onClick={run}>
-      {children}
+      {label}
       <span role="status">{status}</span>
     </button>
   );

@@ -1,21 +1,19 @@
-/** The filter bar: a row of pickers, or a sheet on a small screen. */
+/** The pickers of the period and the filters: a row, or on a small screen a sheet of filters. */
 
-import { type ReactNode, useEffect, useState } from "react";
+import { useState } from "react";
 
-import { nameOf, storeNames, useDashboard } from "./context";
-import { ORIGIN_NAMES, SIZE_NAMES } from "./measures";
-import { BREAKDOWNS, MAX_OPTIONS, type RankingId, RANKINGS, toEnumValue } from "./metricsQuery";
-import { PeriodPicker } from "./PeriodPicker";
-import { Popover } from "./Popover";
+import { nameOf, useDashboard } from "./context";
+import { closing, Popover, Select } from "./controls";
+import { keysOf } from "./measures";
+import { MAX_OPTIONS } from "./metricsQuery";
+import { BROWSER_ZONE, canonicalZone, COMPARISONS, type DateRange, dateRangeProblem, formatDate, MAX_DATE, MIN_DATE, PRESETS, toTimeRanges } from "./period";
 import { useOptions } from "./queries";
-import { countFilters, NO_FILTERS } from "./view";
-
-const MERGED_NAMES = { yes: "Merged", no: "Not merged" };
+import { type FilterId, FILTERS, filtersOf, NO_FILTERS } from "./view";
 
 export function FilterBar() {
   const { view, changeView } = useDashboard();
   const [isOpen, setOpen] = useState(false);
-  const count = countFilters(view);
+  const count = filtersOf(view).length;
   return (
     <section className="filters" aria-label="Period and filters">
       <PeriodPicker />
@@ -29,18 +27,9 @@ export function FilterBar() {
             Done
           </button>
         </div>
-        {RANKINGS.map((kind) => (
-          <IdPicker key={kind} kind={kind} />
+        {keysOf(FILTERS).map((id) => (
+          <Picker key={id} id={id} />
         ))}
-        <ChoicePicker label="Origin" names={ORIGIN_NAMES} chosen={view.origins} onChange={(origins) => changeView({ origins })} />
-        <ChoicePicker label="Size" names={SIZE_NAMES} chosen={view.sizes} onChange={(sizes) => changeView({ sizes })} />
-        <ChoicePicker
-          label="Merged"
-          names={MERGED_NAMES}
-          chosen={view.merged ? [view.merged] : []}
-          // Both together are no filter.
-          onChange={([merged, other]) => changeView({ merged: merged && !other ? merged : "" })}
-        />
         {count > 0 && (
           <button className="quiet" onClick={() => changeView(NO_FILTERS)}>
             Clear
@@ -51,59 +40,103 @@ export function FilterBar() {
   );
 }
 
-interface ChoicePickerProps<Choice extends string> {
-  label: string;
-  names: Record<Choice, string>;
-  chosen: Choice[];
-  onChange: (chosen: Choice[]) => void;
-}
-
-/** A picker of a few choices. */
-function ChoicePicker<Choice extends string>({ label, names, chosen, onChange }: ChoicePickerProps<Choice>) {
-  const chosenNames = chosen.map((id) => (label === "Size" && id !== "other" ? `Size ${names[id]}` : names[id]));
+/** A button with the period, which opens its settings, those of its comparison, and of the time zone. */
+function PeriodPicker() {
+  const { view, changeView } = useDashboard();
+  const { period, comparison, zone } = view;
+  const { dates } = toTimeRanges(period, comparison, zone, new Date()).current;
+  const label = typeof period === "string" ? PRESETS[period] : `${formatDate(period.from)} – ${formatDate(period.to)}`;
+  // The browser's time zone, the current one and UTC come first.
+  const zones = [canonicalZone(BROWSER_ZONE) ?? "UTC", zone, "UTC", ...Intl.supportedValuesOf("timeZone")];
   return (
-    <Picker label={label} chosenNames={chosenNames}>
-      <Options ids={Object.keys(names) as Choice[]} nameOfId={(id) => names[id]} chosen={chosen} onChange={onChange} />
-    </Picker>
+    <Popover className="pill period" label="Period" summary={label}>
+      <div className="presets">
+        {keysOf(PRESETS).map((id) => (
+          <button key={id} aria-pressed={period === id} onClick={closing(() => changeView({ period: id }))}>
+            {PRESETS[id]}
+          </button>
+        ))}
+      </div>
+      <DateForm key={`${dates.from} ${dates.to}`} initialDates={dates} />
+      <label>
+        Compare with
+        <Select value={comparison} values={keysOf(COMPARISONS)} nameOf={(id) => COMPARISONS[id]} onChange={(id) => changeView({ comparison: id })} />
+      </label>
+      <label>
+        Time zone
+        <Select value={zone} values={[...new Set(zones)]} onChange={(changed) => changeView({ zone: changed })} />
+      </label>
+    </Popover>
   );
 }
 
-/** A button with the first of the chosen names and the number of others, or with the label if there are none. */
-function Picker(props: { label: string; chosenNames: string[]; onToggle?: (isOpen: boolean) => void; children: ReactNode }) {
-  const { chosenNames, ...popover } = props;
-  const [first = props.label, ...others] = chosenNames;
-  const summary = others.length ? `${first} +${others.length}` : first;
-  return <Popover className={chosenNames.length ? "pill active" : "pill"} summary={summary} {...popover} />;
+function DateForm({ initialDates }: { initialDates: DateRange }) {
+  const { changeView } = useDashboard();
+  const [typed, setTyped] = useState(initialDates);
+  const [problem, setProblem] = useState("");
+  const apply = (event: React.FormEvent) => {
+    event.preventDefault();
+    const found = dateRangeProblem(typed.from, typed.to);
+    setProblem(found);
+    if (!found) closing(() => changeView({ period: typed }))();
+  };
+  const input = (name: "from" | "to", label: string) => (
+    <label>
+      {label}
+      <input type="date" value={typed[name]} min={MIN_DATE} max={MAX_DATE} onChange={(event) => setTyped({ ...typed, [name]: event.target.value })} />
+    </label>
+  );
+  return (
+    <form className="dates" noValidate onSubmit={apply}>
+      {input("from", "First day")}
+      {input("to", "Last day")}
+      <button className="apply">Apply</button>
+      {problem && (
+        <p className="error" role="alert">
+          {problem}
+        </p>
+      )}
+    </form>
+  );
 }
 
-/** A picker that searches all users, service users or playbooks by name or id. */
-function IdPicker({ kind }: { kind: RankingId }) {
-  const { token, view, changeView } = useDashboard();
-  const { title: label, node } = BREAKDOWNS[kind];
+/** A button with the first of the chosen values and the number of others, or with the label if there are none. */
+function Picker({ id }: { id: FilterId }) {
+  const { view } = useDashboard();
+  const { label, names } = FILTERS[id];
   const [isOpen, setOpen] = useState(false);
-  const [typed, setTyped] = useState("");
-  const search = useDebounced(typed.trim());
-  const options = useOptions(token, view.org, isOpen ? toEnumValue(node) : "", search);
-  const found = options.data ?? [];
-  storeNames(kind, found);
-  const chosen = view[kind];
-  // Chosen ones stay on top, so that a search does not hide them.
-  const ids = [...new Set([...chosen, ...found.map((option) => option.id)])];
-  const isSettled = search === typed.trim() && !options.isLoading;
+  const [first, ...others]: string[] = view[id];
+  const prefix = id === "sizes" && first !== "other" ? "Size " : "";
+  const summary = first ? `${prefix}${nameOf(id, first)}${others.length ? ` +${others.length}` : ""}` : label;
   return (
-    <Picker label={label} chosenNames={chosen.map((id) => nameOf(kind, id))} onToggle={setOpen}>
+    <Popover className={first ? "pill active" : "pill"} label={label} summary={summary} onToggle={(event) => setOpen(event.currentTarget.open)}>
+      {names ? <Options id={id} values={Object.keys(names)} /> : <Search id={id} isOpen={isOpen} />}
+    </Popover>
+  );
+}
+
+/** A search of all users, service users or playbooks by name or id. */
+function Search({ id, isOpen }: { id: FilterId; isOpen: boolean }) {
+  const { view } = useDashboard();
+  const [typed, setTyped] = useState("");
+  const search = typed.trim();
+  const options = useOptions(view.org, id, isOpen ? search : null);
+  const found = options.data ?? [];
+  return (
+    <>
       <input
         type="search"
-        aria-label={`Search ${label.toLowerCase()} by name or ID`}
+        aria-label={`Search ${FILTERS[id].label.toLowerCase()} by name or ID`}
         placeholder="Search by name or ID"
         value={typed}
         onChange={(event) => setTyped(event.target.value)}
       />
-      <Options ids={ids} nameOfId={(id) => nameOf(kind, id)} chosen={chosen} onChange={(changed) => changeView({ [kind]: changed })} />
+      {/* Chosen ones stay on top, so that a search does not hide them. */}
+      <Options id={id} values={[...new Set([...view[id], ...found])]} />
       <p className="hint" role="status">
-        {options.error?.message ?? (isSettled ? describeFound(found.length, search) : "Searching…")}
+        {options.error?.message ?? (options.isLoading ? "Searching…" : describeFound(found.length, search))}
       </p>
-    </Picker>
+    </>
   );
 }
 
@@ -113,34 +146,22 @@ function describeFound(count: number, search: string): string {
   return count === MAX_OPTIONS ? `The first ${MAX_OPTIONS}. Search for others.` : "";
 }
 
-interface OptionsProps<Id extends string> {
-  ids: Id[];
-  nameOfId: (id: Id) => string;
-  chosen: Id[];
-  onChange: (chosen: Id[]) => void;
-}
-
-function Options<Id extends string>({ ids, nameOfId, chosen, onChange }: OptionsProps<Id>) {
-  const toggle = (id: Id) => onChange(chosen.includes(id) ? chosen.filter((other) => other !== id) : [...chosen, id]);
+function Options({ id, values }: { id: FilterId; values: string[] }) {
+  const { view, changeView } = useDashboard();
+  const chosen: string[] = view[id];
+  const toggle = (value: string) => {
+    const changed = chosen.includes(value) ? chosen.filter((other) => other !== value) : [...chosen, value];
+    // Merged and not merged together are no filter.
+    changeView({ [id]: id === "merged" && changed.length > 1 ? [] : changed });
+  };
   return (
     <div className="options">
-      {ids.map((id) => (
-        <label key={id} title={id}>
-          <input type="checkbox" checked={chosen.includes(id)} onChange={() => toggle(id)} />
-          <span>{nameOfId(id)}</span>
+      {values.map((value) => (
+        <label key={value} title={value}>
+          <input type="checkbox" checked={chosen.includes(value)} onChange={() => toggle(value)} />
+          <span>{nameOf(id, value)}</span>
         </label>
       ))}
     </div>
   );
-}
-
-const DEBOUNCE_MILLISECONDS = 250;
-
-function useDebounced(value: string): string {
-  const [settled, setSettled] = useState(value);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(value), DEBOUNCE_MILLISECONDS);
-    return () => clearTimeout(timer);
-  }, [value]);
-  return settled;
 }

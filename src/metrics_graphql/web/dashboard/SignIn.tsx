@@ -1,35 +1,24 @@
 /** The sign-in form. */
 
-import { useState } from "react";
+import { storeToken } from "../shared/api";
+import { ErrorNotice } from "./controls";
 
-import { ErrorNotice } from "./ErrorNotice";
+/** Loads the page again with another token, so that nothing of the previous caller remains. An empty one signs out. */
+export function signIn(token: string): void {
+  storeToken(token);
+  location.reload();
+}
 
-export function SignIn(props: { message: string; onToken: (token: string) => void }) {
-  const [token, setToken] = useState("");
+export function SignIn({ message }: { message: string }) {
   return (
     <main className="sign-in">
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          props.onToken(token.trim());
-        }}
-      >
+      <form action={(data) => signIn(String(data.get("token")).trim())}>
         <Logo />
         <h1>Session metrics</h1>
         <p>Metrics of your organization's sessions: their number, size, origin and merged pull requests.</p>
-        {props.message && <ErrorNotice>{props.message}</ErrorNotice>}
+        {message && <ErrorNotice>{message}</ErrorNotice>}
         <label htmlFor="token">Token of a service user</label>
-        <input
-          id="token"
-          type="password"
-          required
-          autoFocus
-          autoComplete="off"
-          spellCheck={false}
-          placeholder="cog_…"
-          value={token}
-          onChange={(event) => setToken(event.target.value)}
-        />
+        <input id="token" name="token" type="password" required autoFocus autoComplete="off" spellCheck={false} placeholder="cog_…" />
         <button className="primary">Show the metrics</button>
         <p className="hint">
           Create one with <code>metrics-graphql service-user create NAME --org ORG</code>. The token is stored until you close this tab.

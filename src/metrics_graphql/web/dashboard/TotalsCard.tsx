@@ -6,22 +6,17 @@ import { formatAverage, formatChange, formatNumber, formatPercent, ratio } from 
 import type { Totals } from "./metricsQuery";
 import { formatDate, formatRange, formatShortRange, isMaturing, MATURING_DAYS } from "./period";
 
-interface Total {
-  label: string;
-  valueIn: (totals: Totals) => number | null;
-  /** The format of the value; by default, that of a number. */
-  format?: (value: number | null) => string;
-  /** Whether to show the share of all sessions. */
-  isShare?: boolean;
-  /** Whether it changes when pull requests are merged. */
-  matures?: boolean;
-}
-
-const TOTALS: Total[] = [
+/** `isShare`: whether the share of all sessions is shown. `matures`: whether it changes when pull requests are merged. */
+const TOTALS: { label: string; valueIn: (totals: Totals) => number | null; format?: typeof formatAverage; isShare?: true; matures?: true }[] = [
   { label: "Sessions", valueIn: (totals) => totals.sessionsCreatedCount },
   { label: "With merged pull requests", valueIn: (totals) => totals.sessionsWithMergedPrsCount, isShare: true, matures: true },
   { label: "ACUs", valueIn: (totals) => totals.acusConsumed },
-  { label: "ACUs per merged session", valueIn: (totals) => ratio(totals.acusConsumed, totals.sessionsWithMergedPrsCount), format: formatAverage, matures: true },
+  {
+    label: "ACUs per merged session",
+    valueIn: (totals) => ratio(totals.acusConsumed, totals.sessionsWithMergedPrsCount),
+    format: formatAverage,
+    matures: true,
+  },
   { label: "Active users", valueIn: (totals) => totals.activeUsers?.totalCount ?? null },
   { label: "ACUs per session", valueIn: (totals) => ratio(totals.acusConsumed, totals.sessionsCreatedCount), format: formatAverage },
   { label: "From a playbook", valueIn: (totals) => totals.sessionsCreatedWithPlaybookCount, isShare: true },
@@ -31,26 +26,21 @@ const TOTALS: Total[] = [
 export function TotalsCard() {
   const { view, result } = useResult();
   const { data, query } = result;
-  const { metrics, previous } = data;
   const isPeriodMaturing = isMaturing(query.current.before, result.fetchedAt);
   // Without sessions before the previous period, its totals may be incomplete, and are not compared.
   const isComparable = data.earlier?.sessionsCreatedCount !== 0;
   const totals = TOTALS.map(({ label, valueIn, format = formatNumber, isShare, matures }) => {
-    const value = valueIn(metrics);
-    const previousValue = isComparable && previous ? valueIn(previous) : null;
-    return {
-      label,
-      value,
-      format,
-      previousValue,
-      change: changeFrom(previousValue, value),
-      share: isShare ? ratio(value ?? 0, metrics.sessionsCreatedCount) : null,
-      isDimmed: isPeriodMaturing && matures,
-    };
+    const value = valueIn(data.metrics);
+    const previous = isComparable && data.previous ? valueIn(data.previous) : null;
+    const change = value === null || previous === null ? null : ratio(value - previous, previous);
+    // The CSS class adds an arrow.
+    const direction = change ? (change > 0 ? "up" : "down") : "";
+    const share = isShare ? ratio(value ?? 0, data.metrics.sessionsCreatedCount) : null;
+    return { label, value, format, previous, change, direction, share, isDimmed: isPeriodMaturing && matures };
   });
   const buildTable = () => ({
     head: ["Total", "This period", "Compared with", "Change"],
-    rows: totals.map(({ label, value, previousValue, change }) => [label, value ?? "", previousValue ?? "", change ?? ""]),
+    rows: totals.map(({ label, value, previous, change }) => [label, value ?? "", previous ?? "", change ?? ""]),
     percentColumn: 3,
   });
   const comparison = `${isComparable ? "Compared" : "Not compared"} with ${formatRange(query.previous, view.zone)}`;
@@ -58,15 +48,15 @@ export function TotalsCard() {
   return (
     <Card id="totals" title="Totals" subtitle={comparison} buildTable={buildTable}>
       <dl className="totals">
-        {totals.map(({ label, value, format, previousValue, change, share, isDimmed }) => (
+        {totals.map(({ label, value, format, previous, change, direction, share, isDimmed }) => (
           <div key={label} className={isDimmed ? "maturing" : ""}>
             <dt>{label}</dt>
             <dd className="total">{format(value)}</dd>
             {isComparable ? (
               <>
-                <dd className={`change ${directionOf(change)}`}>{change === null ? "–" : formatChange(change)}</dd>
+                <dd className={`change ${direction}`}>{change === null ? "–" : formatChange(change)}</dd>
                 <dd className="note">
-                  {previousValue === null ? "none" : `from ${format(previousValue)}`}, {previousRange}
+                  {previous === null ? "none" : `from ${format(previous)}`}, {previousRange}
                 </dd>
               </>
             ) : (
@@ -81,14 +71,4 @@ export function TotalsCard() {
       </dl>
     </Card>
   );
-}
-
-function changeFrom(previous: number | null, value: number | null): number | null {
-  return value === null || previous === null ? null : ratio(value - previous, previous);
-}
-
-/** Returns the CSS class of a change, which adds an arrow. */
-function directionOf(change: number | null): string {
-  if (!change) return "";
-  return change > 0 ? "up" : "down";
 }

@@ -4,10 +4,9 @@ import { createContext, useContext } from "react";
 
 import type { Named } from "./metricsQuery";
 import type { MetricsResult } from "./queries";
-import type { ChangeView, View } from "./view";
+import { type ChangeView, ENTERPRISE, FILTERS, type View } from "./view";
 
-export interface Dashboard {
-  token: string;
+interface Dashboard {
   view: View;
   changeView: ChangeView;
   /** Null until a first result is loaded. */
@@ -25,8 +24,11 @@ export function useResult(): Dashboard & { result: MetricsResult } {
   return useDashboard() as Dashboard & { result: MetricsResult };
 }
 
-/** Names from responses, by kind and id. A URL has the ids of its filters only. */
-const names = new Map<string, string>();
+/** Names by kind and id: those of filters, and those in responses. A URL has ids only. */
+const names = new Map([[`organizations ${ENTERPRISE}`, "All organizations"]]);
+for (const [kind, filter] of Object.entries(FILTERS)) {
+  for (const [id, name] of Object.entries(filter.names ?? {})) names.set(`${kind} ${id}`, name);
+}
 
 export function storeNames(kind: string, items: Named[]): void {
   for (const { id, name } of items) if (name) names.set(`${kind} ${id}`, name);
@@ -35,8 +37,4 @@ export function storeNames(kind: string, items: Named[]): void {
 /** Returns the name of an id; the id if it has none. */
 export function nameOf(kind: string, id: string): string {
   return names.get(`${kind} ${id}`) ?? id;
-}
-
-export function clearNames(): void {
-  names.clear();
 }

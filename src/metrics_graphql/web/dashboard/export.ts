@@ -4,7 +4,6 @@ import { GRAPHQL_URL } from "../shared/api";
 import { buildDocument, buildRequest, type CardId, type MetricsQuery } from "./metricsQuery";
 import { ENTERPRISE } from "./view";
 
-/** The data of a card as a table. */
 export interface Table {
   head: string[];
   rows: (string | number)[][];
@@ -22,7 +21,6 @@ export function toGraphQL(card: CardId, { variables }: MetricsQuery): string {
 /** The variables and fields whose values are enum values. */
 const ENUM_FIELDS = ["interval", "origins", "sizes", "field", "direction"];
 
-/** Formats the value of a field as a GraphQL literal. */
 function toLiteral(value: unknown, field: string): string {
   if (Array.isArray(value)) return `[${value.map((each) => toLiteral(each, field)).join(", ")}]`;
   if (typeof value !== "object" || value === null) return ENUM_FIELDS.includes(field) ? String(value) : JSON.stringify(value);
@@ -32,7 +30,7 @@ function toLiteral(value: unknown, field: string): string {
 
 /** Returns a curl command that reads the token from the environment. */
 export function toCurl(card: CardId, query: MetricsQuery): string {
-  const body = JSON.stringify(buildRequest([card], query));
+  const body = JSON.stringify(buildRequest([card], query.variables));
   return [
     `curl -s ${shellQuote(GRAPHQL_URL)}`,
     `  -H "Authorization: Bearer $METRICS_TOKEN"`,
@@ -43,28 +41,24 @@ export function toCurl(card: CardId, query: MetricsQuery): string {
 
 /** Returns a link that opens GraphiQL with the query of a card, in the fragment, which the server does not receive. */
 export function explorerUrl(card: CardId, query: MetricsQuery): string {
-  const request = buildRequest([card], query);
+  const request = buildRequest([card], query.variables);
   const variables = JSON.stringify(request.variables, null, 2);
   return `graphql#${new URLSearchParams({ query: request.query, variables })}`;
 }
 
-/** Formats a table as CSV (RFC 4180). */
-function toCsv({ head, rows }: Table): string {
-  return [head, ...rows].map((row) => row.map(csvField).join(",")).join("\r\n") + "\r\n";
-}
-
-/** Downloads the table of a card as a CSV file. It begins with a byte order mark, by which Excel knows its encoding. */
-export function downloadCsv(card: CardId, { variables, current }: MetricsQuery, table: Table): void {
+/** Downloads the table of a card as a CSV file (RFC 4180). It begins with a byte order mark, by which Excel knows its encoding. */
+export function downloadCsv(card: CardId, { variables, current }: MetricsQuery, { head, rows }: Table): void {
+  const lines = [head, ...rows].map((row) => `${row.map(toCsvField).join(",")}\r\n`);
   const { from, to } = current.dates;
   const parts = [variables.org === ENTERPRISE ? "all" : variables.org, card, from, "to", to, variables.timeZone];
   const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob(["\ufeff", toCsv(table)], { type: "text/csv" }));
+  link.href = URL.createObjectURL(new Blob(["\ufeff", ...lines], { type: "text/csv" }));
   link.download = `${parts.join("-").replaceAll(/[^\w.+-]/g, "-")}.csv`;
   link.click();
   URL.revokeObjectURL(link.href);
 }
 
-function csvField(value: string | number): string {
+function toCsvField(value: string | number): string {
   if (typeof value === "number") return String(value);
   // A leading quote prevents formula injection in spreadsheets.
   const text = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;

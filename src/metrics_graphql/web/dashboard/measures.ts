@@ -11,9 +11,7 @@ export const ORIGIN_NAMES = {
   automation: "Automation",
   other: "Elsewhere",
 };
-export type Origin = keyof typeof ORIGIN_NAMES;
 export const SIZE_NAMES = { xs: "XS", s: "S", m: "M", l: "L", xl: "XL", other: "No size" };
-export type Size = keyof typeof SIZE_NAMES;
 
 /** The measures of every total and row, by field of the API. */
 export const MEASURES = {
@@ -31,6 +29,11 @@ export const MEASURES = {
 export type Measure = keyof typeof MEASURES;
 export type Measures = Record<Measure, number>;
 
+/** Returns the keys of an object that has no others than its type. */
+export function keysOf<Key extends string>(object: Record<Key, unknown>): Key[] {
+  return Object.keys(object) as Key[];
+}
+
 /** Returns the ratio of two numbers; null for a denominator of 0. */
 export function ratio(numerator: number, denominator: number): number | null {
   return denominator ? numerator / denominator : null;
@@ -46,32 +49,18 @@ const CHANGE = new Intl.NumberFormat(undefined, { style: "percent", maximumFract
 const LARGE_CHANGE = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 0, signDisplay: "exceptZero" });
 
 /** Formats a number: large ones without decimals. Null is a dash. */
-export function formatNumber(value: number | null): string {
+export function formatNumber(value: number | null, format = NUMBER): string {
   if (value === null) return "–";
-  return (Math.abs(value) >= 100 ? LARGE_NUMBER : NUMBER).format(value);
+  return (Math.abs(value) >= 100 ? LARGE_NUMBER : format).format(value);
 }
 
 /** Formats an average, with as many decimals as others of its list. */
-export function formatAverage(value: number | null): string {
-  return value !== null && value < 100 ? AVERAGE.format(value) : formatNumber(value);
-}
+export const formatAverage = (value: number | null) => formatNumber(value, AVERAGE);
 
-/** Formats the value of a measure. */
-export function formatMeasure(measure: Measure, value: number): string {
-  return measure === "avgAcusPerSession" ? formatAverage(value) : formatNumber(value);
-}
-
-/** Formats a ratio as a percentage. */
 export function formatPercent(value: number): string {
   return (value < 0.1 ? SMALL_PERCENT : PERCENT).format(value);
 }
 
-/** Formats a relative change as a percentage with a sign. */
 export function formatChange(value: number): string {
   return (Math.abs(value) < 1 ? CHANGE : LARGE_CHANGE).format(value);
-}
-
-/** Returns a text with its first letter in upper case. */
-export function capitalize(text: string): string {
-  return text.replace(/^./, (letter) => letter.toUpperCase());
 }

@@ -15,7 +15,7 @@ export const PRESETS = {
   "this-quarter": "This quarter",
   "last-quarter": "Last quarter",
 };
-export type PresetId = keyof typeof PRESETS;
+type PresetId = keyof typeof PRESETS;
 export const DEFAULT_PRESET: PresetId = "30d";
 
 /** ISO 8601 dates, both inclusive. */
@@ -37,8 +37,6 @@ export interface TimeRange {
   after: Date;
   before: Date;
   dates: DateRange;
-  /** The end, if it is within the last day; otherwise null. */
-  until: Date | null;
 }
 
 export const HOUR = 3_600_000;
@@ -48,7 +46,6 @@ export const MATURING_DAYS = 7;
 /** A range that ends now ends at the next multiple of this, so that requests within it are equal and can be cached. */
 const NOW_RESOLUTION = 5 * 60_000;
 
-/** Whether pull requests of sessions at an instant may yet be merged. */
 export function isMaturing(instant: Date, now: Date): boolean {
   return instant.getTime() > now.getTime() - MATURING_DAYS * DAY;
 }
@@ -67,28 +64,29 @@ export function canonicalZone(name: string): string | null {
 export const BROWSER_ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 /** Returns the range of a period, and the range that it is compared with. If the first ends now, both end at the same time of day. */
-export function toTimeRanges(period: Period, comparison: Comparison, zone: string, now: Date): { current: TimeRange; previous: TimeRange } {
+export function toTimeRanges(period: Period, comparison: Comparison, zone: string, now: Date) {
   const today = wallTime(now, zone).slice(0, 10);
   const given = typeof period === "object" ? period : presetDates(period, today);
   const endsNow = given.from <= today && given.to >= today;
   const dates = endsNow ? { from: given.from, to: today } : given;
-  const previousDates = comparison === "year" ? { from: addMonths(dates.from, -12), to: addMonths(dates.to, -12) } : datesBefore(period, dates);
+  const isYearEarlier = comparison === "year" || period === "ytd";
+  const previousDates = isYearEarlier ? { from: yearEarlier(dates.from), to: yearEarlier(dates.to) } : datesBefore(period, dates);
   const current = wholeDays(dates, zone);
   const previous = wholeDays(previousDates, zone);
   const until = new Date(Math.ceil((now.getTime() + 1) / NOW_RESOLUTION) * NOW_RESOLUTION);
   if (!endsNow || until >= current.before) return { current, previous };
   const previousUntil = toInstant(previousDates.to, wallTime(until, zone).slice(11), zone);
-  return { current: { ...current, before: until, until }, previous: { ...previous, before: previousUntil, until: previousUntil } };
+  return { current: { ...current, before: until }, previous: { ...previous, before: previousUntil } };
 }
 
 function wholeDays(dates: DateRange, zone: string): TimeRange {
-  return { after: startOfDay(dates.from, zone), before: startOfDay(addDays(dates.to, 1), zone), dates, until: null };
+  const startOfDay = (date: string) => toInstant(date, "00:00:00", zone);
+  return { after: startOfDay(dates.from), before: startOfDay(addDays(dates.to, 1)), dates };
 }
 
 function presetDates(id: PresetId, today: string): DateRange {
   if (id === "1d") return { from: today, to: today };
-  if (id === "ytd") return { from: startOf("year", today), to: today };
-  const [which, unit] = id.split("-") as [string, Unit];
+  const [which, unit] = (id === "ytd" ? ["this", "year"] : id.split("-")) as [string, Unit?];
   if (!unit) return { from: addDays(today, -parseInt(id)), to: today };
   const start = startOf(unit, today);
   if (which === "this") return { from: start, to: today };
@@ -96,86 +94,55 @@ function presetDates(id: PresetId, today: string): DateRange {
   return { from: startOf(unit, to), to };
 }
 
-/** Returns the same days of the week, month, quarter or year before, or as many days before custom dates. */
+/** Returns the same days of the week, month or quarter before, or as many days before others. */
 function datesBefore(period: Period, dates: DateRange): DateRange {
-  const unit = period === "ytd" ? "year" : typeof period === "string" ? (period.split("-")[1] as Unit | undefined) : undefined;
-  const length = daysBetween(dates.from, dates.to);
+  const [which, unit] = (typeof period === "string" ? period.split("-") : []) as [string?, Unit?];
+  const length = (Date.parse(dates.to) - Date.parse(dates.from)) / DAY;
   const last = addDays(dates.from, -1);
-  if (!unit) return { from: addDays(dates.from, -length - 1), to: last };
-  if (period === "ytd") return { from: startOf(unit, last), to: addMonths(dates.to, -12) };
-  const from = startOf(unit, last);
+  const from = unit ? startOf(unit, last) : addDays(last, -length);
   const same = addDays(from, length);
-  return { from, to: String(period).startsWith("last") || same > last ? last : same };
+  return { from, to: which === "last" || same > last ? last : same };
 }
 
 type Unit = "week" | "month" | "quarter" | "year";
 
 function startOf(unit: Unit, date: string): string {
-  const [year, month] = date.split("-").map(Number) as [number, number];
   if (unit === "week") return addDays(date, -((new Date(date).getUTCDay() + 6) % 7));
-  if (unit === "year") return `${date.slice(0, 4)}-01-01`;
-  const first = unit === "month" ? month : month - ((month - 1) % 3);
-  return isoDate(new Date(Date.UTC(year, first - 1, 1)));
+  const months = { month: 1, quarter: 3, year: 12 }[unit];
+  const [year, month] = date.split("-").map(Number) as [number, number];
+  return isoDate(Date.UTC(year, month - 1 - ((month - 1) % months)));
 }
 
 export function addDays(date: string, days: number): string {
-  return isoDate(new Date(new Date(date).getTime() + days * DAY));
+  return isoDate(Date.parse(date) + days * DAY);
 }
 
-/** Returns the same day of another month, or its last day. */
-function addMonths(date: string, months: number): string {
-  const [year, month, day] = date.split("-").map(Number) as [number, number, number];
-  const lastDay = new Date(Date.UTC(year, month + months, 0)).getUTCDate();
-  return isoDate(new Date(Date.UTC(year, month - 1 + months, Math.min(day, lastDay))));
+/** Returns the same day a year earlier. Before a leap year is none with February 29. */
+function yearEarlier(date: string): string {
+  return `${Number(date.slice(0, 4)) - 1}${date.slice(4).replace("-02-29", "-02-28")}`;
 }
 
-function daysBetween(from: string, to: string): number {
-  return (new Date(to).getTime() - new Date(from).getTime()) / DAY;
+function isoDate(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().slice(0, 10);
 }
 
-function isoDate(date: Date): string {
-  return date.toISOString().slice(0, 10);
-}
-
-/** Returns the wall-clock time of an instant, like `2026-01-31T09:30:00`. */
+/** Returns the wall-clock time of an instant, like `2026-01-31T09:30:00`. Swedish times have this format, with a space. */
 function wallTime(instant: Date, zone: string): string {
-  return new Date(instant.getTime() + offset(instant, zone)).toISOString().slice(0, 19);
+  return instant.toLocaleString("sv", { timeZone: zone }).replace(" ", "T");
 }
 
 /** Returns the offset of a zone from UTC, in milliseconds. */
 function offset(instant: Date, zone: string): number {
-  const parts = offsetFormat(zone).formatToParts(instant);
-  const [year, month, day, hour, minute, second] = ["year", "month", "day", "hour", "minute", "second"].map((type) =>
-    Number(parts.find((part) => part.type === type)!.value),
-  ) as [number, number, number, number, number, number];
-  return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(instant.getTime() / 1000) * 1000;
-}
-
-const offsetFormats = new Map<string, Intl.DateTimeFormat>();
-function offsetFormat(zone: string): Intl.DateTimeFormat {
-  const numeric = "numeric";
-  const options = { timeZone: zone, hourCycle: "h23", year: numeric, month: numeric, day: numeric, hour: numeric, minute: numeric, second: numeric } as const;
-  const format = offsetFormats.get(zone) ?? new Intl.DateTimeFormat("en-US", options);
-  offsetFormats.set(zone, format);
-  return format;
+  return Date.parse(`${wallTime(instant, zone)}Z`) - Math.floor(instant.getTime() / 1000) * 1000;
 }
 
 /** Returns the first instant with a wall-clock time. Times that the clocks skip move to after the gap. */
 function toInstant(date: string, time: string, zone: string): Date {
   const wall = `${date}T${time}`;
-  const utc = new Date(`${wall}Z`).getTime();
+  const utc = Date.parse(`${wall}Z`);
   const candidates = [-DAY, DAY].map((shift) => new Date(utc - offset(new Date(utc + shift), zone)));
   const [earliest] = candidates.filter((instant) => wallTime(instant, zone) === wall).sort((a, b) => a.getTime() - b.getTime());
   return earliest ?? candidates[0]!;
-}
-
-function startOfDay(date: string, zone: string): Date {
-  return toInstant(date, "00:00:00", zone);
-}
-
-/** Whether there is such a date, from the Unix epoch on. */
-function isDate(text: string): boolean {
-  return /^\d{4}-\d\d-\d\d$/.test(text) && text >= MIN_DATE && !isNaN(new Date(text).getTime()) && isoDate(new Date(text)) === text;
 }
 
 export const MIN_DATE = "1970-01-01";
@@ -187,14 +154,14 @@ const MAX_YEARS = 80;
 export function dateRangeProblem(from: string, to: string): string {
   for (const [name, date] of Object.entries({ from, to })) {
     if (!date) return `“${name}” is missing: a range has two dates, like from=2026-01-01&to=2026-01-31.`;
-    if (!isDate(date)) return `“${name}=${date}” is not a date from ${MIN_DATE} on, like 2026-01-31.`;
+    // A text that is no date has no ISO format, or another one.
+    if (date < MIN_DATE || new Date(date).toJSON()?.slice(0, 10) !== date) return `“${name}=${date}” is not a date from ${MIN_DATE} on, like 2026-01-31.`;
   }
   if (from > to) return `“from=${from}” is after “to=${to}”.`;
   if (Number(to.slice(0, 4)) - Number(from.slice(0, 4)) > MAX_YEARS) return `“from=${from}” and “to=${to}” are more than ${MAX_YEARS} years apart.`;
   return "";
 }
 
-/** Returns the interval of a time series, by the length of the range. */
 export function chooseInterval({ after, before }: TimeRange): Interval {
   const days = (before.getTime() - after.getTime()) / DAY;
   if (days <= 2.1) return "HOUR";
@@ -203,14 +170,14 @@ export function chooseInterval({ after, before }: TimeRange): Interval {
   return "MONTH";
 }
 
-/** Formats the days of a range. */
 export function formatDates({ from, to }: DateRange, options: Intl.DateTimeFormatOptions = { dateStyle: "medium" }): string {
   return new Intl.DateTimeFormat(undefined, { ...options, timeZone: "UTC" }).formatRange(new Date(from), new Date(to));
 }
 
 /** Formats the days of a range, and the time of day if it ends within one. */
-export function formatRange({ dates, until }: TimeRange, zone: string): string {
-  return `${formatDates(dates)}${until ? `, until ${formatTime(until, zone)}` : ""}`;
+export function formatRange({ before, dates }: TimeRange, zone: string): string {
+  const endsWithinDay = wallTime(before, zone).startsWith(dates.to);
+  return `${formatDates(dates)}${endsWithinDay ? `, until ${formatTime(before, zone)}` : ""}`;
 }
 
 /** Formats the days of a range of several days in the current year, without the year; other ranges as `formatRange` does. */
@@ -227,8 +194,14 @@ export function formatTime(instant: Date, zone: string): string {
 export const formatDate = (date: string) => formatDates({ from: date, to: date });
 
 /** Returns the format of the start of a bucket, for an axis. */
-export function bucketFormat(interval: Interval, zone: string): Intl.DateTimeFormat {
-  return new Intl.DateTimeFormat(undefined, { ...BUCKET_FORMATS[interval], timeZone: zone });
+export function bucketFormat(interval: Interval, timeZone: string): Intl.DateTimeFormat {
+  const formats: Record<Interval, Intl.DateTimeFormatOptions> = {
+    HOUR: { weekday: "short", hour: "numeric", minute: "2-digit" },
+    DAY: { weekday: "short", day: "numeric", month: "short" },
+    WEEK: { day: "numeric", month: "short", year: "numeric" },
+    MONTH: { month: "short", year: "numeric" },
+  };
+  return new Intl.DateTimeFormat(undefined, { ...formats[interval], timeZone });
 }
 
 /** Formats the start of a bucket for tables and CSV: as a date or, by hour, as a time with UTC offset. */
@@ -239,10 +212,3 @@ export function bucketStart(startsAt: string, interval: Interval, zone: string):
   const shift = offset(start, zone);
   return `${wall.slice(0, 16)}${shift < 0 ? "-" : "+"}${new Date(Math.abs(shift)).toISOString().slice(11, 16)}`;
 }
-
-const BUCKET_FORMATS: Record<Interval, Intl.DateTimeFormatOptions> = {
-  HOUR: { weekday: "short", hour: "numeric", minute: "2-digit" },
-  DAY: { weekday: "short", day: "numeric", month: "short" },
-  WEEK: { day: "numeric", month: "short", year: "numeric" },
-  MONTH: { month: "short", year: "numeric" },
-};

@@ -7,127 +7,72 @@ import "./explorer.css";
 
 import { explorerPlugin } from "@graphiql/plugin-explorer";
 import { HISTORY_PLUGIN } from "@graphiql/plugin-history";
-import { useGraphiQLActions } from "@graphiql/react";
 import { GraphiQL } from "graphiql";
 import { type ExecutionResult, GraphQLError } from "graphql";
-import { useState } from "react";
 import { createRoot } from "react-dom/client";
 
-import { execute, post } from "../shared/api";
-import { readToken, storeToken } from "../shared/token";
+import { execute, post, readToken, storeToken } from "../shared/api";
 import { EXAMPLES, exampleVariables, ORGANIZATION_DOCUMENT } from "./examples";
-import { fixTabRoles } from "./tabRoles";
 
 /** Whether the server rejects all other documents, introspection included. */
 const TRUSTED_DOCUMENTS_ONLY = document.querySelector<HTMLMetaElement>("meta[name=trusted-documents-only]")!.content === "true";
 
-/** Sends the editor's requests with the current token. */
 async function fetcher(request: object): Promise<ExecutionResult> {
   // The endpoint requires a token, for introspection too.
   if (!readToken()) return { errors: [new GraphQLError("Enter the token of a service user at the top right.")] };
   // GraphiQL displays errors as well as data.
-  return (await post(readToken(), request)).json();
+  return (await post(request)).json();
 }
 
-function TokenField() {
-  const [token, setToken] = useState(readToken);
-  const { introspect } = useGraphiQLActions();
-  // Introspection requires a token, and runs again with a new one.
-  const [appliedToken, setAppliedToken] = useState(token);
-  const applyToken = () => {
-    if (token === appliedToken) return;
-    setAppliedToken(token);
-    if (!token) signOut();
-    else if (wasSignedOut) reloadExamples();
-    else if (!TRUSTED_DOCUMENTS_ONLY) void introspect();
-  };
-  return (
-    <label className="token-field">
-      Token
-      <input
-        type="password"
-        autoComplete="off"
-        spellCheck={false}
-        placeholder="cog_…"
-        value={token}
-        onChange={(event) => {
-          setToken(event.target.value);
-          storeToken(event.target.value.trim());
-        }}
-        onBlur={applyToken}
-        onKeyDown={(event) => event.key === "Enter" && applyToken()}
-      />
-    </label>
-  );
+const TABS_KEY = "graphiql:tabState";
+const loadedToken = readToken();
+
+/** Reloads the page with another token, for introspection and for examples with an organization that it may read. */
+function applyToken(): void {
+  if (readToken() === loadedToken) return;
+  const stored = JSON.parse(localStorage.getItem(TABS_KEY) ?? "{}") as { tabs?: { query: string }[] };
+  // Edited tabs are preserved.
+  if (stored.tabs?.every(({ query }) => EXAMPLES.includes(query))) localStorage.removeItem(TABS_KEY);
+  // Signing out clears the tabs and the history, and the open editor would store them again.
+  if (!readToken()) addEventListener("pagehide", () => storeToken(""));
+  location.reload();
 }
 
 const PLACEHOLDER_ORG = "org-example";
 
 /** Returns the first organization that the token may read, or a placeholder. */
 async function firstOrganization(): Promise<string> {
-  if (!readToken()) return PLACEHOLDER_ORG;
   try {
-    const { data } = await execute<ViewerData>(readToken(), { query: ORGANIZATION_DOCUMENT, variables: {} }, AbortSignal.timeout(2000));
-    return data.viewer.organizations?.[0]?.id ?? PLACEHOLDER_ORG;
+    const select = (data: { viewer: { organizations: { id: string }[] | null } }) => data.viewer.organizations?.[0];
+    return (await execute({ query: ORGANIZATION_DOCUMENT, variables: {} }, AbortSignal.timeout(2000), select)).field.id;
   } catch {
     return PLACEHOLDER_ORG;
   }
 }
 
-interface ViewerData {
-  viewer: { organizations: { id: string }[] | null };
+/**
+ * Corrects the ARIA roles of GraphiQL's tabs: they become a list of buttons, one of them current. GraphiQL gives each tab
+ * the role `tab` and nests a close button in it, which screen readers can't reach.
+ */
+function fixTabRoles(): void {
+  page.querySelector("[role=tablist]")?.removeAttribute("role");
+  for (const tab of page.querySelectorAll(".graphiql-tab[aria-selected]")) {
+    tab.querySelector(".graphiql-tab-button")?.setAttribute("aria-current", tab.getAttribute("aria-selected")!);
+    tab.removeAttribute("aria-selected");
+    tab.removeAttribute("role");
+  }
 }
 
-/** Clears the tabs and the history, and reloads the page: the open editor would store them again. */
-function signOut(): void {
-  addEventListener("pagehide", () => storeToken(""));
-  location.reload();
-}
-
-/** Reloads the page, for examples with an organization that the new token may read. */
-function reloadExamples(): void {
-  const stored = JSON.parse(localStorage.getItem(TABS_KEY) ?? "{}") as { tabs?: { query: string }[] };
-  // Edited tabs are preserved.
-  if (stored.tabs?.every(({ query }) => EXAMPLES.includes(query))) localStorage.removeItem(TABS_KEY);
-  location.reload();
-}
-
-const TABS_KEY = "graphiql:tabState";
-const wasSignedOut = !readToken();
 // GraphiQL reads its initial query only once.
 addEventListener("hashchange", () => location.reload());
+const page = document.getElementById("page")!;
+// React restores the roles when another tab is selected.
+new MutationObserver(fixTabRoles).observe(page, { subtree: true, childList: true, attributeFilter: ["aria-selected", "role"] });
 
-const plugins = [HISTORY_PLUGIN, explorerPlugin()];
 const urlParams = new URLSearchParams(location.hash.slice(1));
 const variables = exampleVariables(urlParams.has("query") ? PLACEHOLDER_ORG : await firstOrganization());
-const examples = EXAMPLES.map((query) => ({ query, variables }));
+const initial = { initialQuery: urlParams.get("query") ?? "", initialVariables: urlParams.get("variables") ?? "" };
 
-function Explorer() {
-  return (
-    <GraphiQL
-      {...(TRUSTED_DOCUMENTS_ONLY && { schema: null })}
-      fetcher={fetcher}
-      plugins={plugins}
-      defaultTabs={examples}
-      isHeadersEditorEnabled={false}
-      shouldPersistHeaders={false}
-      {...(urlParams.has("query") && {
-        initialQuery: urlParams.get("query") ?? "",
-        initialVariables: urlParams.get("variables") ?? "",
-      })}
-    >
-      <GraphiQL.Logo>
-        <a className="back" href="./">
-          Dashboard
-        </a>
-        <TokenField />
-      </GraphiQL.Logo>
-    </GraphiQL>
-  );
-}
-
-const page = document.getElementById("page")!;
-fixTabRoles(page);
 createRoot(page).render(
   <>
     {TRUSTED_DOCUMENTS_ONLY && (
@@ -136,6 +81,33 @@ createRoot(page).render(
         introspection, so the editor cannot complete names.
       </p>
     )}
-    <Explorer />
+    <GraphiQL
+      {...(TRUSTED_DOCUMENTS_ONLY && { schema: null })}
+      fetcher={fetcher}
+      plugins={[HISTORY_PLUGIN, explorerPlugin()]}
+      defaultTabs={EXAMPLES.map((query) => ({ query, variables }))}
+      isHeadersEditorEnabled={false}
+      shouldPersistHeaders={false}
+      {...(urlParams.has("query") && initial)}
+    >
+      <GraphiQL.Logo>
+        <a className="back" href="./">
+          Dashboard
+        </a>
+        <label className="token-field">
+          Token
+          <input
+            type="password"
+            autoComplete="off"
+            spellCheck={false}
+            placeholder="cog_…"
+            defaultValue={loadedToken}
+            onChange={(event) => storeToken(event.target.value.trim())}
+            onBlur={applyToken}
+            onKeyDown={(event) => event.key === "Enter" && applyToken()}
+          />
+        </label>
+      </GraphiQL.Logo>
+    </GraphiQL>
   </>,
 );

@@ -1,34 +1,43 @@
-/** A client of the GraphQL API of this origin. */
+/** A client of the GraphQL API of this origin, and the token that it sends. */
 
-/** A document with its variables. */
-export interface GraphQLRequest {
+const TOKEN_KEY = "metrics-graphql:token";
+
+/** Returns the token of this tab, which is in `sessionStorage` only and never in a URL. Before a first sign-in, it is that of a demo. */
+export function readToken(): string {
+  const demoToken = document.querySelector<HTMLMetaElement>("meta[name=token]")?.content ?? "";
+  return sessionStorage.getItem(TOKEN_KEY) ?? demoToken;
+}
+
+/** Stores a token until the tab is closed. An empty one signs out, and clears the tabs and the history of GraphiQL. */
+export function storeToken(token: string): void {
+  if (!token) {
+    const keys = Object.keys(localStorage).filter((key) => key.startsWith("graphiql:"));
+    keys.forEach((key) => localStorage.removeItem(key));
+  }
+  sessionStorage.setItem(TOKEN_KEY, token);
+}
+
+interface GraphQLRequest {
   query: string;
   variables: object;
 }
 
-/** An error in a GraphQL response. */
-export interface GraphQLResponseError {
-  message: string;
-  path?: (string | number)[];
-  extensions?: { code?: string };
-}
+const MIN_RETRY_SECONDS = 3;
+const TRANSIENT_CODES = ["UNREACHABLE", "UNAVAILABLE", "TIMEOUT", "RATE_LIMITED"];
 
-/** A request that returned no data. */
+/** A request that returned no data, and the seconds until it can be retried; 0 for an error that is not transient. */
 export class RequestError extends Error {
-  /** `code` is the server's error code, or `UNREACHABLE` without a response. `retryAfterSeconds` is 0 without a `Retry-After`. */
+  readonly retrySeconds: number;
+
+  /** `code` is the server's error code, or `UNREACHABLE` without a response. `retryAfter` is 0 without a `Retry-After`. */
   constructor(
     message: string,
     readonly code: string,
-    readonly retryAfterSeconds = 0,
+    retryAfter = 0,
   ) {
     super(message);
+    this.retrySeconds = TRANSIENT_CODES.includes(code) ? Math.max(MIN_RETRY_SECONDS, retryAfter) : 0;
   }
-}
-
-/** A response with data. Fields with an error are null. */
-interface GraphQLResponse<Data> {
-  data: Data;
-  errors: GraphQLResponseError[];
 }
 
 /** The endpoint, relative to the page. */
@@ -38,36 +47,34 @@ export const GRAPHQL_URL = new URL("graphql", document.baseURI).href;
 const MAX_URL_LENGTH = 7000;
 
 /** Sends a GraphQL request by POST. Resolves for any HTTP status. */
-export function post(token: string, request: object, signal: AbortSignal | null = null): Promise<Response> {
-  const headers = { ...headersOf(token), "Content-Type": "application/json" };
+export function post(request: object, signal: AbortSignal | null = null): Promise<Response> {
+  const headers = { ...commonHeaders(), "Content-Type": "application/json" };
   return fetch(GRAPHQL_URL, { method: "POST", headers, body: JSON.stringify(request), signal });
 }
 
-/** Sends a query by GET, so that the browser can cache and revalidate the response, or by POST if the URL would be too long. */
-function send(token: string, request: GraphQLRequest, signal: AbortSignal): Promise<Response> {
-  const url = `${GRAPHQL_URL}?${new URLSearchParams({ query: request.query, variables: JSON.stringify(request.variables) })}`;
-  if (url.length > MAX_URL_LENGTH) return post(token, request, signal);
-  return fetch(url, { headers: headersOf(token), signal });
+function commonHeaders() {
+  return { Accept: "application/graphql-response+json", Authorization: `Bearer ${readToken()}` };
 }
 
-function headersOf(token: string) {
-  return { Accept: "application/graphql-response+json", Authorization: `Bearer ${token}` };
-}
-
-/** Executes a query. Throws a `RequestError` if the response has no data. */
-export async function execute<Data>(token: string, request: GraphQLRequest, signal: AbortSignal): Promise<GraphQLResponse<Data>> {
+/** Executes a query. Returns its data and a field of them, or throws a `RequestError` if that is null. Other fields with an error are null. */
+export async function execute<Data, Field>(request: GraphQLRequest, signal: AbortSignal, select: (data: Data) => Field | null | undefined) {
   // Tokens are printable ASCII, and `fetch` throws for header values outside Latin-1.
-  if (!/^[!-~]+$/.test(token)) throw new RequestError("This token is not valid.", "UNAUTHENTICATED");
-  const response = await send(token, request, signal).catch((error: unknown) => {
+  if (!/^[!-~]+$/.test(readToken())) throw new RequestError("This token is not valid.", "UNAUTHENTICATED");
+  const params = new URLSearchParams({ query: request.query, variables: JSON.stringify(request.variables) });
+  const url = `${GRAPHQL_URL}?${params}`;
+  // The browser can cache and revalidate the response to a GET.
+  const sent = url.length > MAX_URL_LENGTH ? post(request, signal) : fetch(url, { headers: commonHeaders(), signal });
+  const response = await sent.catch((error: unknown) => {
     if (signal.aborted) throw error;
     throw new RequestError("The server can't be reached.", "UNREACHABLE");
   });
-  const body: { data?: Data | null; errors?: GraphQLResponseError[] } = await response.json().catch(() => ({}));
-  if (body.data) return { data: body.data, errors: body.errors ?? [] };
-  const first = body.errors?.[0];
+  const body: { data?: Data | null; errors?: { message: string; extensions?: { code?: string } }[] } = await response.json().catch(() => ({}));
+  const { data, errors = [] } = body;
+  const field = data && select(data);
+  if (data && field) return { data, field, errors };
   throw new RequestError(
-    first?.message ?? `The server responded with HTTP status ${response.status}.`,
-    first?.extensions?.code ?? (response.status >= 500 ? "UNAVAILABLE" : "INTERNAL"),
+    errors[0]?.message ?? `The server responded with HTTP status ${response.status}.`,
+    errors[0]?.extensions?.code ?? (response.status >= 500 ? "UNAVAILABLE" : "INTERNAL"),
     Number(response.headers.get("Retry-After") ?? 0),
   );
 }
