@@ -11,7 +11,7 @@ import { useResult } from "./context";
 import type { Table } from "./export";
 import { formatAverage, formatNumber, keysOf } from "./measures";
 import type { Bucket } from "./metricsQuery";
-import { bucketFormat, bucketStart, COMPARISONS, DAY, formatShortRange, HOUR, type Interval, isMaturing, MATURING_DAYS } from "./period";
+import { bucketFormat, bucketStart, COMPARISONS, daysBetween, formatShortRange, type Interval, INTERVALS, isMaturing, MATURING_DAYS } from "./period";
 import { FILTERS, SPLITS, toggleFilter } from "./view";
 
 use([BarChart, GridComponent, LineChart, SVGRenderer, TooltipComponent]);
@@ -24,8 +24,7 @@ export function OverTimeCard({ buckets }: { buckets: Bucket[] }) {
   const { filter, field } = SPLITS[split];
   const { interval } = result.query.variables;
   const unit = interval.toLowerCase();
-  const before = result.data.previous?.timeSeries ?? [];
-  const compared = counterparts(buckets, before, interval, zone);
+  const compared = counterparts(buckets, result.data.previous?.timeSeries ?? [], interval, zone);
   const isComparable = compared.length > 0;
   const showsPrevious = view.overlay && isComparable;
   const previousSessions = compared.map((bucket) => bucket?.sessionsCreatedCount ?? null);
@@ -36,6 +35,7 @@ export function OverTimeCard({ buckets }: { buckets: Bucket[] }) {
     color: `var(--${split}-${id})`,
     values: buckets.map((bucket) => (bucket[field] as Record<string, number>)[id]!),
   }));
+  const shown = stacked.filter(({ values }) => values.some(Boolean));
   const matures = (bucket?: Bucket) => bucket !== undefined && isMaturing(new Date(bucket.period.endsAt), result.fetchedAt);
   const hasMaturing = buckets.some(matures);
   const filterBy = (id: string) => changeView(toggleFilter(view, filter, id));
@@ -52,11 +52,10 @@ export function OverTimeCard({ buckets }: { buckets: Bucket[] }) {
     // The two lines of sessions with merged pull requests have a common bucket.
     const entries = new Map([...bars.reverse(), ...lines].map((item) => [item.seriesName, item]));
     const previousStart = compared[index] && bucketFormat(interval, zone).format(new Date(compared[index].period.startsAt));
+    const nameOf = (name: string) => (name === previousName ? previousStart : name);
     return [
       `Sessions: ${formatNumber(buckets[index]!.sessionsCreatedCount)}`,
-      ...Array.from(entries.values(), ({ marker, seriesName, value }) => {
-        return `${marker}${seriesName === previousName ? previousStart : seriesName}: ${formatNumber(value)}`;
-      }),
+      ...Array.from(entries.values(), ({ marker, seriesName, value }) => `${marker}${nameOf(seriesName)}: ${formatNumber(value)}`),
     ];
   };
   const bars = stacked.map(({ name, color, values }) => ({
@@ -96,16 +95,14 @@ export function OverTimeCard({ buckets }: { buckets: Bucket[] }) {
       }
     >
       <ul className="legend">
-        {stacked
-          .filter(({ values }) => values.some(Boolean))
-          .map(({ id, name, color }) => (
-            <li key={id}>
-              <button onClick={() => filterBy(id)} aria-pressed={(view[filter] as string[]).includes(id)}>
-                <i className="swatch" style={{ background: color }} />
-                {name}
-              </button>
-            </li>
-          ))}
+        {shown.map(({ id, name, color }) => (
+          <li key={id}>
+            <button onClick={() => filterBy(id)} aria-pressed={(view[filter] as string[]).includes(id)}>
+              <i className="swatch" style={{ background: color }} />
+              {name}
+            </button>
+          </li>
+        ))}
         <li className="line-series">{MERGED}</li>
         {hasMaturing && <li className="line-series dotted">still maturing</li>}
         {showsPrevious && <li className="line-series dashed">{previousName}</li>}
@@ -165,9 +162,8 @@ function toTable(buckets: Bucket[], interval: Interval, zone: string, columns: {
 function counterparts(buckets: Bucket[], others: Bucket[], interval: Interval, zone: string): (Bucket | undefined)[] {
   const [first, otherFirst] = [buckets[0], others[0]];
   if (!first || !otherFirst) return [];
-  const lengthOf = ({ period }: Bucket) => Date.parse(period.endsAt) - Date.parse(period.startsAt);
-  const tolerance = { HOUR: Infinity, DAY: Infinity, WEEK: 2 * HOUR, MONTH: 3 * DAY }[interval];
-  if (Math.abs(lengthOf(first) - lengthOf(otherFirst)) > tolerance) return [];
+  const daysOf = ({ period }: Bucket) => daysBetween(period.startsAt, period.endsAt);
+  if (Math.abs(daysOf(first) - daysOf(otherFirst)) > INTERVALS[interval].tolerance) return [];
   const weekday = ({ period }: Bucket) => new Date(bucketStart(period.startsAt, "DAY", zone)).getUTCDay();
   const shift = interval === "DAY" && buckets.length >= 7 ? ((weekday(first) - weekday(otherFirst) + 10) % 7) - 3 : 0;
   return buckets.map((_, index) => others[index + shift]);

@@ -115,7 +115,6 @@ function Picker({ id }: { id: FilterId }) {
   );
 }
 
-/** A search of all users, service users or playbooks by name or id. */
 function Search({ id, isOpen }: { id: FilterId; isOpen: boolean }) {
   const { view } = useDashboard();
   const [typed, setTyped] = useState("");
@@ -140,7 +139,6 @@ function Search({ id, isOpen }: { id: FilterId; isOpen: boolean }) {
   );
 }
 
-/** Returns a hint if nothing is found, or if there may be more. */
 function describeFound(count: number, search: string): string {
   if (count === 0) return search ? `None matches “${search}”.` : "None matches.";
   return count === MAX_OPTIONS ? `The first ${MAX_OPTIONS}. Search for others.` : "";

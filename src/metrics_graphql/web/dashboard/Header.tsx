@@ -1,13 +1,19 @@
-/** The header of the page, with the organization, and the heading of a view. */
+/** The header of the page, with the organization and sign-out, and the heading of a view. */
 
 import { useEffect } from "react";
 
+import { storeToken } from "../shared/api";
 import { nameOf, useDashboard } from "./context";
 import { Select } from "./controls";
 import { RANKINGS } from "./metricsQuery";
 import { formatDates, formatTime } from "./period";
-import { Logo, signIn } from "./SignIn";
 import { NO_FILTERS } from "./view";
+
+/** Loads the page again with another token, so that nothing of the previous caller remains. An empty one signs out. */
+export function signIn(token: string): void {
+  storeToken(token);
+  location.reload();
+}
 
 /** `name` and `organizations` are those of the token. */
 export function Header({ name, organizations }: { name: string; organizations: string[] }) {
@@ -31,6 +37,15 @@ export function Header({ name, organizations }: { name: string; organizations: s
         </button>
       </nav>
     </header>
+  );
+}
+
+export function Logo() {
+  return (
+    <svg className="logo" viewBox="0 0 32 32" aria-hidden="true">
+      <rect width="32" height="32" rx="8" />
+      <path d="M9 18v6M16 13v11M23 8v16" />
+    </svg>
   );
 }
 

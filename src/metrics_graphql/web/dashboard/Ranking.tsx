@@ -27,7 +27,8 @@ export function BreakdownCard({ id }: { id: BreakdownId }) {
   // Rows of another query are not shown.
   const allRows = loaded?.query === query ? loaded.rows : null;
   const isEnum = isEnumBreakdown(id);
-  const rows = Array.isArray(allRows) ? allRows : id === "sizes" ? inOrderOfSize(page.nodes) : page.nodes;
+  const bySize = () => keysOf(SIZE_NAMES).flatMap((size) => page.nodes.filter((row) => subjectOf(id, row) === size));
+  const rows = Array.isArray(allRows) ? allRows : id === "sizes" ? bySize() : page.nodes;
   const total = isEnum ? rows.length : page.totalCount;
   const isPartial = rows.length < total;
   const plural = `${total.toLocaleString()} ${noun.toLowerCase()}${total === 1 ? "" : "s"}`;
@@ -58,10 +59,6 @@ export function MergedKey() {
       with merged pull requests{isMaturing(query.current.before, fetchedAt) && " so far"}
     </>
   );
-}
-
-function inOrderOfSize(rows: Row[]): Row[] {
-  return keysOf(SIZE_NAMES).flatMap((size) => rows.filter((row) => subjectOf("sizes", row) === size));
 }
 
 /** A list of more rows scrolls, and must be focusable for the keyboard. */

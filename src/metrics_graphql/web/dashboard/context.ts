@@ -4,25 +4,16 @@ import { createContext, useContext } from "react";
 
 import type { Named } from "./metricsQuery";
 import type { MetricsResult } from "./queries";
-import { type ChangeView, ENTERPRISE, FILTERS, type View } from "./view";
+import { ENTERPRISE, FILTERS, type useView } from "./view";
 
-interface Dashboard {
-  view: View;
-  changeView: ChangeView;
-  /** Null until a first result is loaded. */
-  result: MetricsResult | null;
-}
+/** The view, and its result, which is null until it is loaded. */
+type Dashboard = Pick<ReturnType<typeof useView>, "view" | "changeView"> & { result: MetricsResult | null };
 
 export const DashboardContext = createContext<Dashboard | null>(null);
-
-export function useDashboard(): Dashboard {
-  return useContext(DashboardContext)!;
-}
+export const useDashboard = () => useContext(DashboardContext)!;
 
 /** Returns the dashboard, for components that are rendered with a result only. */
-export function useResult(): Dashboard & { result: MetricsResult } {
-  return useDashboard() as Dashboard & { result: MetricsResult };
-}
+export const useResult = () => useDashboard() as Dashboard & { result: MetricsResult };
 
 /** Names by kind and id: those of filters, and those in responses. A URL has ids only. */
 const names = new Map([[`organizations ${ENTERPRISE}`, "All organizations"]]);

@@ -4,10 +4,7 @@ import type { ComponentProps, ReactNode } from "react";
 
 type PopoverProps = ComponentProps<"details"> & { label: string; summary: ReactNode };
 
-/**
- * A button that opens a panel below it. Escape closes the panel, as do a click and focus outside. `label` is the accessible
- * name of the panel, and of a button without text.
- */
+/** A button that opens a panel below it, which Escape closes, as do a click and focus outside. `label` names both for screen readers. */
 export function Popover({ className, label, summary, onToggle, children }: PopoverProps) {
   const closeOnEscape = (event: React.KeyboardEvent<HTMLDetailsElement>) => {
     if (event.key !== "Escape" || !event.currentTarget.open) return;

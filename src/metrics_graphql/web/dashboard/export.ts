@@ -29,21 +29,17 @@ function toLiteral(value: unknown, field: string): string {
 }
 
 /** Returns a curl command that reads the token from the environment. */
-export function toCurl(card: CardId, query: MetricsQuery): string {
-  const body = JSON.stringify(buildRequest([card], query.variables));
-  return [
-    `curl -s ${shellQuote(GRAPHQL_URL)}`,
-    `  -H "Authorization: Bearer $METRICS_TOKEN"`,
-    `  -H 'Content-Type: application/json'`,
-    `  -d ${shellQuote(body)}`,
-  ].join(" \\\n");
+export function toCurl(card: CardId, { variables }: MetricsQuery): string {
+  return `curl -s ${shellQuote(GRAPHQL_URL)} \\
+  -H "Authorization: Bearer $METRICS_TOKEN" \\
+  -H 'Content-Type: application/json' \\
+  -d ${shellQuote(JSON.stringify(buildRequest([card], variables)))}`;
 }
 
 /** Returns a link that opens GraphiQL with the query of a card, in the fragment, which the server does not receive. */
-export function explorerUrl(card: CardId, query: MetricsQuery): string {
-  const request = buildRequest([card], query.variables);
-  const variables = JSON.stringify(request.variables, null, 2);
-  return `graphql#${new URLSearchParams({ query: request.query, variables })}`;
+export function explorerUrl(card: CardId, metricsQuery: MetricsQuery): string {
+  const { query, variables } = buildRequest([card], metricsQuery.variables);
+  return `graphql#${new URLSearchParams({ query, variables: JSON.stringify(variables, null, 2) })}`;
 }
 
 /** Downloads the table of a card as a CSV file (RFC 4180). It begins with a byte order mark, by which Excel knows its encoding. */

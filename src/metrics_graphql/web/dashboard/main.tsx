@@ -2,7 +2,7 @@
 
 import "./style.css";
 
-import { StrictMode, useEffect } from "react";
+import { useEffect } from "react";
 import { createRoot } from "react-dom/client";
 
 import { readToken } from "../shared/api";
@@ -10,11 +10,10 @@ import { Cards } from "./Cards";
 import { DashboardContext, nameOf } from "./context";
 import { ErrorNotice } from "./controls";
 import { FilterBar } from "./Filters";
-import { Header, Heading } from "./Header";
+import { Header, Heading, Logo, signIn } from "./Header";
 import { MAX_ORGANIZATIONS } from "./metricsQuery";
 import { DEFAULT_PRESET, PRESETS } from "./period";
 import { useMetrics, useViewer } from "./queries";
-import { SignIn } from "./SignIn";
 import { ENTERPRISE, useView } from "./view";
 
 function App() {
@@ -79,7 +78,25 @@ function App() {
   );
 }
 
-/** A placeholder of the cards while they load. */
+function SignIn({ message }: { message: string }) {
+  return (
+    <main className="sign-in">
+      <form action={(data) => signIn(String(data.get("token")).trim())}>
+        <Logo />
+        <h1>Session metrics</h1>
+        <p>Metrics of your organization's sessions: their number, size, origin and merged pull requests.</p>
+        {message && <ErrorNotice>{message}</ErrorNotice>}
+        <label htmlFor="token">Token of a service user</label>
+        <input id="token" name="token" type="password" required autoFocus autoComplete="off" spellCheck={false} placeholder="cog_…" />
+        <button className="primary">Show the metrics</button>
+        <p className="hint">
+          Create one with <code>metrics-graphql service-user create NAME --org ORG</code>. The token is stored until you close this tab.
+        </p>
+      </form>
+    </main>
+  );
+}
+
 function Skeleton() {
   return (
     <div className="skeleton" role="status">
@@ -94,8 +111,4 @@ function Skeleton() {
   );
 }
 
-createRoot(document.getElementById("page")!).render(
-  <StrictMode>
-    <App />
-  </StrictMode>,
-);
+createRoot(document.getElementById("page")!).render(<App />);

@@ -11,10 +11,7 @@ export interface Bucket extends Measures {
 }
 
 /** A user, service user, playbook or organization. */
-export interface Named {
-  id: string;
-  name: string | null;
-}
+export type Named = { id: string; name: string | null };
 
 /** A row of a breakdown. `BREAKDOWNS` names its field with the subject: an object or, for origins and sizes, an enum value. */
 export type Row = Measures & { [node: string]: Named | string };

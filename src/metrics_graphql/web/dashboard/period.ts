@@ -1,5 +1,7 @@
 /** Periods of whole days in a time zone, and the periods that they are compared with. */
 
+import { keysOf } from "./measures";
+
 /** Ids are part of URLs. `30d` is 30 whole days and today. */
 export const PRESETS = {
   "1d": "Today",
@@ -19,10 +21,7 @@ type PresetId = keyof typeof PRESETS;
 export const DEFAULT_PRESET: PresetId = "30d";
 
 /** ISO 8601 dates, both inclusive. */
-export interface DateRange {
-  from: string;
-  to: string;
-}
+export type DateRange = { from: string; to: string };
 
 /** The id of a preset, or custom dates. */
 export type Period = PresetId | DateRange;
@@ -30,17 +29,22 @@ export type Period = PresetId | DateRange;
 export const COMPARISONS = { previous: "The period before", year: "A year earlier" };
 export type Comparison = keyof typeof COMPARISONS;
 
-export type Interval = "HOUR" | "DAY" | "WEEK" | "MONTH";
-
 /** The instants of a range (inclusive start, exclusive end), and its dates. */
-export interface TimeRange {
-  after: Date;
-  before: Date;
-  dates: DateRange;
-}
+type TimeRange = { after: Date; before: Date; dates: DateRange };
 
-export const HOUR = 3_600_000;
-export const DAY = 24 * HOUR;
+const DAY = 24 * 3_600_000;
+/**
+ * The intervals of time series: the days of the longest range that each is used for, the days by which counterparts in two
+ * series may differ in length, and the format of the start of a bucket on an axis.
+ */
+export const INTERVALS = {
+  HOUR: { maxDays: 2.1, tolerance: Infinity, format: { weekday: "short", hour: "numeric", minute: "2-digit" } },
+  DAY: { maxDays: 100, tolerance: Infinity, format: { weekday: "short", day: "numeric", month: "short" } },
+  WEEK: { maxDays: 750, tolerance: 2 / 24, format: { day: "numeric", month: "short", year: "numeric" } },
+  MONTH: { maxDays: Infinity, tolerance: 3, format: { month: "short", year: "numeric" } },
+} as const;
+export type Interval = keyof typeof INTERVALS;
+
 /** Pull requests of sessions of this many days may yet be merged. */
 export const MATURING_DAYS = 7;
 /** A range that ends now ends at the next multiple of this, so that requests within it are equal and can be cached. */
@@ -71,17 +75,14 @@ export function toTimeRanges(period: Period, comparison: Comparison, zone: strin
   const dates = endsNow ? { from: given.from, to: today } : given;
   const isYearEarlier = comparison === "year" || period === "ytd";
   const previousDates = isYearEarlier ? { from: yearEarlier(dates.from), to: yearEarlier(dates.to) } : datesBefore(period, dates);
-  const current = wholeDays(dates, zone);
-  const previous = wholeDays(previousDates, zone);
+  const startOfDay = (date: string) => toInstant(date, "00:00:00", zone);
+  const toTimeRange = (days: DateRange): TimeRange => ({ after: startOfDay(days.from), before: startOfDay(addDays(days.to, 1)), dates: days });
+  const current = toTimeRange(dates);
+  const previous = toTimeRange(previousDates);
   const until = new Date(Math.ceil((now.getTime() + 1) / NOW_RESOLUTION) * NOW_RESOLUTION);
   if (!endsNow || until >= current.before) return { current, previous };
   const previousUntil = toInstant(previousDates.to, wallTime(until, zone).slice(11), zone);
   return { current: { ...current, before: until }, previous: { ...previous, before: previousUntil } };
-}
-
-function wholeDays(dates: DateRange, zone: string): TimeRange {
-  const startOfDay = (date: string) => toInstant(date, "00:00:00", zone);
-  return { after: startOfDay(dates.from), before: startOfDay(addDays(dates.to, 1)), dates };
 }
 
 function presetDates(id: PresetId, today: string): DateRange {
@@ -97,7 +98,7 @@ function presetDates(id: PresetId, today: string): DateRange {
 /** Returns the same days of the week, month or quarter before, or as many days before others. */
 function datesBefore(period: Period, dates: DateRange): DateRange {
   const [which, unit] = (typeof period === "string" ? period.split("-") : []) as [string?, Unit?];
-  const length = (Date.parse(dates.to) - Date.parse(dates.from)) / DAY;
+  const length = daysBetween(dates.from, dates.to);
   const last = addDays(dates.from, -1);
   const from = unit ? startOf(unit, last) : addDays(last, -length);
   const same = addDays(from, length);
@@ -117,7 +118,12 @@ export function addDays(date: string, days: number): string {
   return isoDate(Date.parse(date) + days * DAY);
 }
 
-/** Returns the same day a year earlier. Before a leap year is none with February 29. */
+/** Returns the days between two dates or instants. */
+export function daysBetween(from: string, to: string): number {
+  return (Date.parse(to) - Date.parse(from)) / DAY;
+}
+
+/** Returns the same day a year earlier. The year before a leap year has no February 29. */
 function yearEarlier(date: string): string {
   return `${Number(date.slice(0, 4)) - 1}${date.slice(4).replace("-02-29", "-02-28")}`;
 }
@@ -164,10 +170,7 @@ export function dateRangeProblem(from: string, to: string): string {
 
 export function chooseInterval({ after, before }: TimeRange): Interval {
   const days = (before.getTime() - after.getTime()) / DAY;
-  if (days <= 2.1) return "HOUR";
-  if (days <= 100) return "DAY";
-  if (days <= 750) return "WEEK";
-  return "MONTH";
+  return keysOf(INTERVALS).find((interval) => days <= INTERVALS[interval].maxDays)!;
 }
 
 export function formatDates({ from, to }: DateRange, options: Intl.DateTimeFormatOptions = { dateStyle: "medium" }): string {
@@ -193,15 +196,8 @@ export function formatTime(instant: Date, zone: string): string {
 
 export const formatDate = (date: string) => formatDates({ from: date, to: date });
 
-/** Returns the format of the start of a bucket, for an axis. */
 export function bucketFormat(interval: Interval, timeZone: string): Intl.DateTimeFormat {
-  const formats: Record<Interval, Intl.DateTimeFormatOptions> = {
-    HOUR: { weekday: "short", hour: "numeric", minute: "2-digit" },
-    DAY: { weekday: "short", day: "numeric", month: "short" },
-    WEEK: { day: "numeric", month: "short", year: "numeric" },
-    MONTH: { month: "short", year: "numeric" },
-  };
-  return new Intl.DateTimeFormat(undefined, { ...formats[interval], timeZone });
+  return new Intl.DateTimeFormat(undefined, { ...INTERVALS[interval].format, timeZone });
 }
 
 /** Formats the start of a bucket for tables and CSV: as a date or, by hour, as a time with UTC offset. */

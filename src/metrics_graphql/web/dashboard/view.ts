@@ -57,10 +57,7 @@ export function toggleFilter(view: View, id: FilterId, value: string): Partial<V
 
 const PARAMS = ["org", "period", "from", "to", "compare", "tz", ...Object.values(FILTERS).map(({ param }) => param as string), "split", "order", "overlay"];
 
-/**
- * Returns the view of a URL, the first problem in it, which hides the metrics, or an empty string, and notices of
- * parameters that are ignored or replaced.
- */
+/** Returns the view of a URL, its first problem or "", which hides the metrics, and notices of parameters that are ignored or replaced. */
 function parseView(search: string) {
   const params = new URLSearchParams(search);
   const problems: string[] = [];
@@ -75,9 +72,9 @@ function parseView(search: string) {
     someOf(name, params.getAll(name).slice(0, 1), values)[0] ?? byDefault;
   const valuesOf = (id: FilterId): string[] => {
     const { param, names } = FILTERS[id];
-    const given = [...new Set(params.getAll(param))].filter(Boolean);
-    const values = names ? someOf(param, given, Object.keys(names)) : given;
-    return id === "merged" ? values.slice(0, 1) : values;
+    // Of contrary values of `merged`, the first applies.
+    const given = [...new Set(params.getAll(param))].slice(0, id === "merged" ? 1 : undefined).filter(Boolean);
+    return names ? someOf(param, given, Object.keys(names)) : given;
   };
   const [from, to] = [params.get("from") ?? "", params.get("to") ?? ""];
   let period: Period = oneOf("period", keysOf(PRESETS), DEFAULT_PRESET);
@@ -117,12 +114,10 @@ function serializeView(view: View): string {
   return `?${new URLSearchParams(params.filter(([name, value]) => value && value !== DEFAULTS[name as keyof typeof DEFAULTS]))}`;
 }
 
-export type ChangeView = (change: Partial<View>, mode?: "push" | "replace") => void;
-
 /** Returns the view of the current URL, and a function that navigates to a changed one. */
 export function useView() {
   const parsed = parseView(useSyncExternalStore(onNavigation, () => location.search));
-  const changeView: ChangeView = (change, mode = "push") => {
+  const changeView = (change: Partial<View>, mode: "push" | "replace" = "push") => {
     const next = serializeView({ ...parsed.view, ...change });
     if (next === location.search) return;
     history[`${mode}State`](null, "", next);

@@ -50,10 +50,7 @@ async function firstOrganization(): Promise<string> {
   }
 }
 
-/**
- * Corrects the ARIA roles of GraphiQL's tabs: they become a list of buttons, one of them current. GraphiQL gives each tab
- * the role `tab` and nests a close button in it, which screen readers can't reach.
- */
+/** Makes GraphiQL's tabs a list of buttons, one of them current: screen readers can't reach the close button in a tab. */
 function fixTabRoles(): void {
   page.querySelector("[role=tablist]")?.removeAttribute("role");
   for (const tab of page.querySelectorAll(".graphiql-tab[aria-selected]")) {

@@ -17,25 +17,20 @@ export function storeToken(token: string): void {
   sessionStorage.setItem(TOKEN_KEY, token);
 }
 
-interface GraphQLRequest {
-  query: string;
-  variables: object;
-}
+type GraphQLRequest = { query: string; variables: object };
 
 const MIN_RETRY_SECONDS = 3;
 const TRANSIENT_CODES = ["UNREACHABLE", "UNAVAILABLE", "TIMEOUT", "RATE_LIMITED"];
 
 /** A request that returned no data, and the seconds until it can be retried; 0 for an error that is not transient. */
 export class RequestError extends Error {
+  readonly code: string;
   readonly retrySeconds: number;
 
   /** `code` is the server's error code, or `UNREACHABLE` without a response. `retryAfter` is 0 without a `Retry-After`. */
-  constructor(
-    message: string,
-    readonly code: string,
-    retryAfter = 0,
-  ) {
+  constructor(message: string, code: string, retryAfter = 0) {
     super(message);
+    this.code = code;
     this.retrySeconds = TRANSIENT_CODES.includes(code) ? Math.max(MIN_RETRY_SECONDS, retryAfter) : 0;
   }
 }
