@@ -173,7 +173,8 @@ function line(name: string, color: string, data: (number | null)[], style: LineS
   // A value between two gaps has no line, and is not visible without a symbol.
   const isAlone = (index: number) => (data[index - 1] ?? data[index + 1] ?? null) === null;
   const points = data.map((value, index) => ({ value, symbol: value !== null && isAlone(index) ? "circle" : "none" }));
-  const emphasis = { lineStyle: { color }, itemStyle: { color } };
+  // By default, ECharts derives the colors of emphasis, and cannot do this from custom properties.
+  const emphasis = { lineStyle: { color }, itemStyle: { color }, areaStyle: { color } };
   return { name, type: "line", data: points, lineStyle: { width: 2.5, color, ...style }, itemStyle: { color }, emphasis };
 }
 
