@@ -4,9 +4,10 @@ import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
-from tests.conftest import Gateway, only_sqlite
+from tests.conftest import Gateway, only_sqlite, set_revision
 from tests.serving import STARTING_SECONDS, Server, served
 
 
@@ -44,3 +45,18 @@ def test_a_signal_during_a_restart_ends_it(
     assert log.count("Started server process") <= 3
     assert log.count("Finished server process") >= 2
     assert "Traceback" not in log
+
+
+@only_sqlite
+def test_a_worker_that_cannot_start_ends_the_server_with_a_failure(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    """With the status of a server with one worker, so that a service manager restarts it."""
+    with served(gateway.database_url, tmp_path / "log", "--workers", "2") as server:
+        set_revision(gateway, "9999")
+        workers = psutil.Process(server.process.pid).children()
+        max(workers, key=lambda worker: worker.pid).kill()
+        status = server.process.wait(STARTING_SECONDS)
+
+    assert status == 3
+    assert "failed to start" in server.log.read_text()

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 import uvicorn
+from uvicorn.config import STARTUP_FAILURE
 
 from metrics_graphql.cli.options import PortOption
 from metrics_graphql.cli.runner import configure, fail, run_with_storage
@@ -73,7 +74,10 @@ def serve(
             uvicorn.run(**options)
         else:
             config = uvicorn.Config(**options)
-            Supervisor(config, [config.bind_socket()]).run()
+            supervisor = Supervisor(config, [config.bind_socket()])
+            supervisor.run()
+            if supervisor.has_failed:
+                raise typer.Exit(STARTUP_FAILURE)
 
 
 def check_port(host: str, port: int) -> None:

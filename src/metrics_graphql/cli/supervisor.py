@@ -26,6 +26,8 @@ class Supervisor(Multiprocess):
     first SIGTERM or SIGINT interrupts whatever is being waited for, and shuts all workers down.
     """
 
+    has_failed = False
+    """Whether a worker could not start, which ends all others."""
     _stopping = False
 
     def run(self) -> None:
@@ -34,6 +36,8 @@ class Supervisor(Multiprocess):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._request_stop)
             super().run()
+            # Signals raise `StopRequested`, so nothing else ends it.
+            self.has_failed = True
         self._stopping = True
         # Those that a restart has started are not among `self.processes` yet.
         for child in multiprocessing.active_children():
