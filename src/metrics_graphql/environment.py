@@ -1,4 +1,8 @@
-"""Reads the variables of the environment and of `.env`; no other module does."""
+"""The variables of the environment and of `.env`, for settings, PostgreSQL and OpenTelemetry.
+
+Variables of other libraries and of TLS, like `PROMETHEUS_MULTIPROC_DIR` and `SSL_CERT_FILE`, are
+not read from `.env`. The modules that need them use `os.environ`.
+"""
 
 import os
 from collections.abc import Mapping

@@ -2,7 +2,7 @@
 
 The SQL, the deltas of roll-ups, the counts by category, the orders of breakdowns and the REST
 responses are derived from these rows. The columns of the roll-ups need a migration, and a GraphQL
-field one line in `SessionAggregates`.
+field one line in `SessionAggregates` and one in `SessionMetricsChange`.
 """
 
 import dataclasses
