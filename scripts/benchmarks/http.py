@@ -100,9 +100,10 @@ async def measure(folder: Path, url: str, size: int, *, only: str = "") -> list[
                 script = cell.scripts[server].replace("SEED", str(seed))
                 result = run_wrk(urls[server], folder / "wrk.lua", script, clients)
                 results.setdefault((cell.name, server, clients), []).append(result)
-                if not is_idle_soon() and not url.startswith("sqlite"):
-                    await cancel_statements(url)
-                    is_idle_soon()
+                while not is_idle_soon():
+                    # A baseline may have queued requests, so that other statements follow.
+                    if not url.startswith("sqlite"):
+                        await cancel_statements(url)
         memory = resident_memory(product.process.pid)
     os.sched_setaffinity(0, {server_core, client_core})
     rows = [row_of(cell.name, server, clients, results) for cell, clients, server in runs]
