@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from metrics_graphql.core.errors import Unavailable
@@ -22,6 +23,7 @@ from metrics_graphql.storage.database_sessions import DatabaseSessionStore
 from metrics_graphql.storage.repository import open_storage
 from metrics_graphql.storage.session_store import Deletion
 from tests.conftest import Gateway, inconsistencies, only_sqlite
+from tests.serving import served
 
 KILLS = int(os.environ.get("METRICS_TEST_KILLS", "2"))
 """How often a load is killed; `scripts/crash-test` does it a hundred times."""
@@ -163,6 +165,61 @@ def test_a_killed_load_leaves_complete_batches_and_is_resumed(
     assert response["sessions_created_count"] == len(rows)
     assert response["sessions_with_merged_prs_count"] == sum(row["merged_pr_count"] for row in rows)
     assert response["avg_acus_per_session"] == sum(row["acus_consumed"] for row in rows) / len(rows)
+
+
+LOAD_IN_SMALL_BATCHES = """
+import sys
+from metrics_graphql.cli import app
+from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionStore
+ClickHouseSessionStore.batch_size = int(sys.argv[1])
+app(["load", sys.argv[2], "--org", "org-1"])
+"""
+COUNT_IN_CLICKHOUSE = """
+import asyncio, sys
+from metrics_graphql.storage.clickhouse.client import ClickHouseClient
+async def count():
+    async with ClickHouseClient(sys.argv[1]) as client:
+        print((await client.execute("SELECT sum(n) FROM facts WHERE scope = -1"))[0][0])
+asyncio.run(count())
+"""
+
+
+@only_sqlite
+def test_a_killed_load_into_clickhouse_leaves_complete_batches_and_is_resumed(
+    gateway: Gateway, tmp_path: Path
+) -> None:
+    """ClickHouse is killed, too, because it runs in the process of the load."""
+    batch_size, rows = 1_000, list(random_rows(8_000))
+    path = tmp_path / "sessions.ndjson"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    url = f"clickhousedb:///default?interface=chdb&path={tmp_path / 'clickhouse'}"
+    load = [sys.executable, "-c", LOAD_IN_SMALL_BATCHES, str(batch_size), str(path)]
+    count = [sys.executable, "-c", COUNT_IN_CLICKHOUSE, url]
+    verify = [sys.executable, "-m", "metrics_graphql", "verify"]
+    environment = {
+        **os.environ,
+        "METRICS_DATABASE_URL": gateway.database_url,
+        "METRICS_SESSIONS_URL": url,
+        "METRICS_LOG_LEVEL": "debug",
+    }
+    rng = random.Random(KILLS)  # noqa: S311 - delays
+    for _ in range(KILLS):
+        acknowledged = kill_load(load, environment, delay=rng.uniform(0, 1))
+        stored = int(subprocess.check_output(count, env=environment))
+        assert stored % batch_size == 0
+        assert stored >= acknowledged
+        subprocess.run(verify, env=environment, check=True, capture_output=True)
+
+    subprocess.run(load, env=environment, check=True, capture_output=True)
+    subprocess.run(verify, env=environment, check=True, capture_output=True)
+    with served(gateway.database_url, tmp_path / "log", sessions_url=url) as server:
+        response = httpx.get(
+            f"{server.url}/v3/organizations/org-1/metrics/sessions",
+            params={"time_after": 0, "time_before": 2**40},
+            headers={"Authorization": f"Bearer {gateway.token('org-1')}"},
+        ).json()
+    assert response["sessions_created_count"] == len(rows)
+    assert response["sessions_with_merged_prs_count"] == sum(row["merged_pr_count"] for row in rows)
 
 
 def kill_load(command: list[str], environment: dict[str, str], delay: float) -> int:
