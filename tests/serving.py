@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-STARTING_SECONDS = 30
+STARTING_SECONDS = 90
 TOKEN = re.compile("cog_[0-9A-Za-z]{8}", re.IGNORECASE)
 READY = {httpx.codes.OK, httpx.codes.NOT_FOUND}
 """The first versions served before they had `/readyz`."""

@@ -49,7 +49,7 @@ def running(command: list[str | Path], port: int) -> Generator[str]:
     url = f"http://127.0.0.1:{port}"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        give_up_at = time.monotonic() + 20
+        give_up_at = time.monotonic() + 60
         while True:
             assert process.poll() is None
             assert time.monotonic() < give_up_at

@@ -85,7 +85,7 @@ def run_demo(folder: Path, port: int) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=90,
         check=False,
     )
 

@@ -24,7 +24,7 @@ offset = Path(os.environ["CLOCK_OFFSET"])
 time.time = lambda: original_time() + float(offset.read_text())
 """
 """Adds the offset in a file to the clock of a Python process."""
-EXPIRY_TIMEOUT: Final = 30.0
+EXPIRY_TIMEOUT: Final = 60.0
 """Seconds within which an expiry must take effect; `METRICS_CACHE_TTL` allows for less."""
 
 

@@ -134,7 +134,7 @@ def test_a_service_user_is_revoked_during_an_exclusive_transaction(gateway: Gate
             Database(gateway.database_url) as other,
             other.transaction(sessions_lock="exclusive"),
         ):
-            await asyncio.wait_for(revoke_service_user(gateway.database, "unknown"), timeout=10)
+            await asyncio.wait_for(revoke_service_user(gateway.database, "unknown"), timeout=50)
 
     with pytest.raises(BadUserInput, match="service_user_id is not the id"):
         gateway.run(revoke())

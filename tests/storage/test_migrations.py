@@ -91,7 +91,7 @@ def test_a_migration_without_work_does_not_wait_for_writers(gateway: Gateway) ->
 
     async def migrate_during_a_transaction() -> None:
         async with Database(gateway.database_url) as other, other.transaction():
-            await asyncio.wait_for(migrate(gateway.database), timeout=10)
+            await asyncio.wait_for(migrate(gateway.database), timeout=50)
 
     gateway.run(migrate_during_a_transaction())
 

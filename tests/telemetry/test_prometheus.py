@@ -199,7 +199,7 @@ def test_each_worker_exposes_the_sums_of_all(gateway: Gateway, tmp_path: Path) -
         for _ in range(requests):
             headers = {"Authorization": f"Bearer {token}"}
             client.get("/graphql?query={viewer{id}}", headers=headers)
-        give_up_at = time.monotonic() + 10
+        give_up_at = time.monotonic() + 60
         sums: set[float] = set()
         while sums != {requests} and time.monotonic() < give_up_at:
             texts = [client.get("/metrics").text for _ in range(8)]

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from metrics_graphql.web.pages import BUILT
 
@@ -24,6 +24,8 @@ needs_browser = pytest.mark.skipif(
     reason="needs Debian's chromium, and Node to build the pages",
 )
 TIME_ZONE: Final = "Europe/Berlin"
+TIMEOUT: Final = 60_000
+"""Milliseconds that actions and expectations wait, also on a busy machine."""
 
 
 @dataclass
@@ -58,7 +60,8 @@ def browsing(url: str, **options: Any) -> Generator[Browser]:  # noqa: ANN401 - 
             **{"timezone_id": TIME_ZONE, "locale": "en-US", "reduced_motion": "reduce", **options}
         )
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(TIMEOUT)
+        expect.set_options(timeout=TIMEOUT)
         browser = Browser(context, page, url)
         origin = urlsplit(url).netloc
 

@@ -186,6 +186,15 @@ def load_days(gateway: Gateway, days: int, newest: datetime, **values: Any) -> N
     )
 
 
+def last_column(page: Page, title: str) -> list[str]:
+    """Return the last column of a card's table."""
+    shown(page)
+    card = page.get_by_role("region", name=title, exact=True)
+    card.locator("summary").click()
+    card.get_by_role("button", name="Show as a table").click()
+    return card.locator("tbody td:last-child").all_inner_texts()
+
+
 def test_a_comparison_has_its_period_under_it(gateway: Gateway, tmp_path: Path) -> None:
     """Today has the same hours of the day before. Without earlier data, there is no change."""
     now = datetime(2026, 3, 11, 9, 13, tzinfo=UTC)
@@ -222,7 +231,13 @@ def test_a_comparison_has_its_period_under_it(gateway: Gateway, tmp_path: Path) 
         assert f"from 72, Feb 25 {DASH} 27" in note(page, "Sessions")
         expect(page.locator(".maturing, .legend .dotted")).to_have_count(0)
 
+        # Nine days from a Monday are compared with nine from a Saturday, Monday with Monday.
+        page = browser.open("/?from=2026-03-02&to=2026-03-10&tz=UTC", token)
+        assert last_column(page, "Sessions over time") == ["24"] * 7 + [""] * 2
+
         # Dates out of order are not applied; a time zone is at once.
+        page = browser.open("/?from=2026-02-28&to=2026-03-02&tz=Europe/Berlin", token)
+        shown(page)
         url = page.url
         page.locator(".period > summary").click()
         page.get_by_label("Last day").fill("2026-02-01")

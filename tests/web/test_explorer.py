@@ -16,7 +16,7 @@ RESPONSE = ".result-window"
 
 def run_until(page: Page, expected: str) -> None:
     """Run the query until the response contains a text: the editor needs time to read input."""
-    give_up_at = time.monotonic() + 20
+    give_up_at = time.monotonic() + 60
     button = page.get_by_role("button", name="Execute query")
     while expected not in page.locator(RESPONSE).inner_text():
         assert time.monotonic() < give_up_at, page.locator(RESPONSE).inner_text()

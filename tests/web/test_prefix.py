@@ -85,7 +85,7 @@ def use_pages(url: str, token: str) -> None:
         page.get_by_role("link", name="GraphiQL").click()
         page.wait_for_url(f"{url}{PREFIX}/graphql*")
         editor = page.locator(".graphiql-query-editor .view-lines")
-        expect(editor).to_contain_text("viewer", timeout=20_000)
+        expect(editor).to_contain_text("viewer")
         page.get_by_role("button", name="Execute query").click()
-        expect(page.locator(RESPONSE)).to_contain_text("org-1", timeout=20_000)
+        expect(page.locator(RESPONSE)).to_contain_text("org-1")
         assert browser.problems == []
