@@ -42,6 +42,8 @@ Row = dict[str, Any]
 SECONDS: Final = 3
 ROUNDS: Final = 3
 MAX_DRAIN_SECONDS: Final = 5.0
+MAX_DRAINS: Final = 12
+"""How often the servers are waited for, before the next run starts nevertheless."""
 IDLE_SECONDS: Final = 0.3
 PERIODS_PER_RUN: Final = 16_000
 """More than the requests of a run. `DISTINCT_PERIODS` has enough of them for 162 runs."""
@@ -100,8 +102,10 @@ async def measure(folder: Path, url: str, size: int, *, only: str = "") -> list[
                 script = cell.scripts[server].replace("SEED", str(seed))
                 result = run_wrk(urls[server], folder / "wrk.lua", script, clients)
                 results.setdefault((cell.name, server, clients), []).append(result)
-                while not is_idle_soon():
-                    # A baseline may have queued requests, so that other statements follow.
+                for _ in range(MAX_DRAINS):
+                    if wait_until_idle():
+                        break
+                    # A baseline may have queued requests: it executes their statements next.
                     if not url.startswith("sqlite"):
                         await cancel_statements(url)
         memory = resident_memory(product.process.pid)
@@ -165,7 +169,7 @@ def run_wrk(url: str, file: Path, script: str, clients: int) -> Result:
     )
 
 
-def is_idle_soon() -> bool:
+def wait_until_idle() -> bool:
     """Wait some seconds until the servers have processed the requests that wrk did not wait for.
 
     Returns whether they have.

@@ -118,6 +118,22 @@ def test_a_view_that_fails_fails_the_insert(
     assert runner.run(insert()) == (1, 2, 8)
 
 
+def test_sessions_are_stored_after_the_view_was_detached(
+    clickhouse: ClickHouseDatabases, runner: asyncio.Runner
+) -> None:
+    """ClickHouse attaches views again when it restarts, and when it restores a backup."""
+
+    async def insert() -> tuple[int, int, int]:
+        async with ClickHouseClient(clickhouse.new_sessions()) as client:
+            await migration.migrate(client)
+            await client.execute("DETACH TABLE changes_to_facts")
+            await client.execute("ATTACH TABLE changes_to_facts")
+            assert await append(client, new_sessions(2))
+            return await stored(client)
+
+    assert runner.run(insert()) == (1, 2, 8)
+
+
 def test_a_token_without_a_block_is_skipped(
     clickhouse: ClickHouseDatabases, runner: asyncio.Runner
 ) -> None:

@@ -188,10 +188,12 @@ asyncio.run(count())
 def test_a_killed_load_into_clickhouse_leaves_complete_batches_and_is_resumed(
     gateway: Gateway, tmp_path: Path
 ) -> None:
-    """ClickHouse is killed, too, because it runs in the process of the load."""
+    """ClickHouse is killed, too, because it runs in the process of the load.
+
+    The first load has new sessions, the later ones change all of them.
+    """
     batch_size, rows = 1_000, list(random_rows(8_000))
     path = tmp_path / "sessions.ndjson"
-    path.write_text("\n".join(map(json.dumps, rows)))
     url = f"clickhousedb:///default?interface=chdb&path={tmp_path / 'clickhouse'}"
     load = [sys.executable, "-c", LOAD_IN_SMALL_BATCHES, str(batch_size), str(path)]
     count = [sys.executable, "-c", COUNT_IN_CLICKHOUSE, url]
@@ -203,23 +205,34 @@ def test_a_killed_load_into_clickhouse_leaves_complete_batches_and_is_resumed(
         "METRICS_LOG_LEVEL": "debug",
     }
     rng = random.Random(KILLS)  # noqa: S311 - delays
-    for _ in range(KILLS):
+    for number in range(KILLS):
+        rows = [{**row, "acus_consumed": number} for row in rows]
+        path.write_text("\n".join(map(json.dumps, rows)))
         acknowledged = kill_load(load, environment, delay=rng.uniform(0, 1))
         stored = int(subprocess.check_output(count, env=environment))
         assert stored % batch_size == 0
         assert stored >= acknowledged
-        subprocess.run(verify, env=environment, check=True, capture_output=True)
+        output_of(verify, environment)
 
-    subprocess.run(load, env=environment, check=True, capture_output=True)
-    subprocess.run(verify, env=environment, check=True, capture_output=True)
+    output_of(load, environment)
+    output_of(verify, environment)
     with served(gateway.database_url, tmp_path / "log", sessions_url=url) as server:
         response = httpx.get(
             f"{server.url}/v3/organizations/org-1/metrics/sessions",
             params={"time_after": 0, "time_before": 2**40},
             headers={"Authorization": f"Bearer {gateway.token('org-1')}"},
+            timeout=60,
         ).json()
     assert response["sessions_created_count"] == len(rows)
+    assert response["avg_acus_per_session"] == KILLS - 1
     assert response["sessions_with_merged_prs_count"] == sum(row["merged_pr_count"] for row in rows)
+
+
+def output_of(command: list[str], environment: dict[str, str]) -> str:
+    """Run a command, which must succeed, and return its output."""
+    finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    return finished.stdout
 
 
 def kill_load(command: list[str], environment: dict[str, str], delay: float) -> int:

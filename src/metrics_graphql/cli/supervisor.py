@@ -27,7 +27,7 @@ class Supervisor(Multiprocess):
     """
 
     has_failed = False
-    """Whether a worker could not start, which ends all others."""
+    """Whether `run` ended because a worker could not start."""
     _stopping = False
 
     def run(self) -> None:
@@ -36,7 +36,7 @@ class Supervisor(Multiprocess):
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, self._request_stop)
             super().run()
-            # Signals raise `StopRequested`, so nothing else ends it.
+            # It returns only if a worker could not start: SIGTERM and SIGINT raise `StopRequested`.
             self.has_failed = True
         self._stopping = True
         # Those that a restart has started are not among `self.processes` yet.

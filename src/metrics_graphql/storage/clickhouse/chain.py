@@ -72,14 +72,14 @@ class Chain:
 
     def lanes_of(self, org_id: str) -> list[int]:
         """Return the lanes of an organization: one on each shard."""
-        lane = first_lane_of(org_id)
+        lane = lane_in_shard(org_id)
         return [shard * SHARD_LANES + lane for shard in range(max(self.shards, 1))]
 
     def lane_of(self, key: SessionKey) -> int:
         """Return the lane of a session: on the shard that its `session_id` determines."""
         org_id, session_id = key
         shard = zlib.crc32(session_id.encode()) % self.shards if self.shards else 0
-        return shard * SHARD_LANES + first_lane_of(org_id)
+        return shard * SHARD_LANES + lane_in_shard(org_id)
 
     async def read(
         self, statement: CompiledStatement, values: dict[str, Any], org_id: str
@@ -222,9 +222,9 @@ class Chain:
         return await self._client.fetch(select_markers(self._client.dialect), {"lanes": [lane]})
 
 
-@lru_cache
-def first_lane_of(org_id: str) -> int:
-    """Return the lane of an organization on the first shard."""
+@lru_cache(maxsize=10_000)
+def lane_in_shard(org_id: str) -> int:
+    """Return the number of an organization's lane within each shard."""
     return zlib.crc32(org_id.encode()) % LANES
 
 

@@ -15,8 +15,6 @@ from metrics_graphql.storage.dialects.clickhouse import ClickHouse
 from metrics_graphql.storage.ingest import SessionKey
 from metrics_graphql.storage.session_store import Deletion
 
-DIALECT: Final = ClickHouse()
-"""One instance for all calls: `select_matching` is cached by dialect."""
 BATCH_SIZE: Final = 50_000
 """Sessions that are read and cancelled together."""
 CONDITIONS: Final[dict[str, Callable[[sa.ColumnElement[Any]], sa.ColumnElement[bool]]]] = {
@@ -54,7 +52,7 @@ async def replace_sessions(
 
     Returns how many were replaced. A session whose replacement is None is only cancelled.
     """
-    statement = select_matching(DIALECT, frozenset(values))
+    statement = select_matching(ClickHouse(), frozenset(values))
     replaced, before = 0, set[SessionKey]()
     while True:
         snapshot = await chain.read(statement, {**values, "limit": BATCH_SIZE}, org_id)

@@ -107,7 +107,10 @@ class UpsertBuffer:
         return creating | set(known.scalars())
 
     async def _read(self, updates: Iterable[SessionUpdate]) -> None:
-        """Read the stored sessions that updates refer to: a statement for each organization."""
+        """Read the stored sessions of updates, with one statement for each organization.
+
+        None of them may be buffered: `snapshot` and `sessions` get the stored ones.
+        """
         dialect = self.client.dialect
         for org_id, ids in sorted(ids_by_organization(updates).items()):
             id_parameters = split_ids(dialect.bind_ids(ids))

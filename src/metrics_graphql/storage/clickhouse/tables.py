@@ -6,7 +6,6 @@ add to each of their roll-ups. No statement of ClickHouse is atomic over two tab
 part is: docs/decisions/0008.
 """
 
-from collections.abc import Iterable, Mapping
 from typing import Final
 
 import sqlalchemy as sa
@@ -24,7 +23,6 @@ from metrics_graphql.storage.clickhouse.facts import (
     SESSION_SCOPE,
     facts,
 )
-from metrics_graphql.storage.rollups import RollupDimension
 from metrics_graphql.storage.session_sql import category_expression, measure_condition
 from metrics_graphql.storage.tables import CATEGORY_FIELDS, STORED_MEASURES
 
@@ -157,12 +155,11 @@ def create_cluster_tables(cluster: str, database: str) -> list[str]:
     ]
 
 
-def select_facts(source: str, condition: str) -> str:
+def select_facts(source: str, condition: str = "1") -> str:
     """Return the statement that turns rows like those of `changes` into rows of `facts`.
 
     `source` is a relation with the alias `source`. What a change adds to each measure is computed
-    once, before the change is repeated for each of its roll-ups. Versions and roll-ups are separate
-    SELECTs, because versions need no GROUP BY: docs/decisions/0008 has the times.
+    once, before the change is repeated for each of its roll-ups.
     """
     changed = (
         "org_id, session_id, created_at, version",
@@ -171,64 +168,25 @@ def select_facts(source: str, condition: str) -> str:
         *(f"{category_sql(field)} AS category_{field}" for field in CATEGORIES),
         *(f"{value_sql(each)} AS {each.name}" for each in STORED_MEASURES),
     )
-    by_id = tuple(each for each in DIMENSIONS if each is not FACTS_CATEGORY)
-    categories = {
-        field: f"category_{field}" if field in CATEGORIES else field for field in CATEGORY_FIELDS
-    }
-    rows = (
-        select_versions_and_markers(),
-        select_rollups(by_id, id_sql("changed", "scope"), {}),
-        select_rollups((FACTS_CATEGORY,), category_id_sql("changed"), categories),
+    attributes = (
+        f"any(if(scope = {SESSION_SCOPE}, changed.{name}, {attribute_of_rollup(name)})) AS {name}"
+        for name in ATTRIBUTES
     )
-    # A view would execute only the first SELECT of a UNION that is not a subquery.
+    sums = (f"sum(changed.{each.name}) AS {each.name}" for each in STORED_MEASURES)
+    bucket = "changed.created_at - positiveModulo(changed.created_at, greatest(grain, 1))"
     return (
-        f"WITH changed AS (SELECT {', '.join(changed)} FROM {source} WHERE {condition})"
-        f" SELECT * FROM ({' UNION ALL '.join(rows)})"
-    )
-
-
-def select_versions_and_markers() -> str:
-    """Return the part of `select_facts` for versions of sessions, and for markers."""
-    columns = {
-        "scope": f"toInt8(if(org_id = '', {MARKER_SCOPE}, {SESSION_SCOPE}))",
-        "grain": "toUInt32(0)",
-        "bucket": "created_at",
-        "scope_id": "''",
-    }
-    return f"SELECT {select_list(columns)} FROM changed"
-
-
-def select_rollups(
-    dimensions: Iterable[RollupDimension], scope_id: str, attributes: Mapping[str, str]
-) -> str:
-    """Return the part of `select_facts` for the roll-ups of dimensions.
-
-    `attributes` has the SQL of those that a roll-up has values of. The others are empty.
-    """
-    empty = {name: "false" if CHANGE_TYPES[name] == "Bool" else "NULL" for name in ATTRIBUTES}
-    columns = {
-        "scope": "key.1",
-        "grain": "key.2",
-        "bucket": "created_at - positiveModulo(created_at, grain)",
-        "scope_id": f"assumeNotNull({scope_id})",
-        "session_id": "''",
-        "version": "toUInt64(0)",
-        "n": "toInt64(0)",
-        **empty,
-        **{name: f"any(changed.{column})" for name, column in attributes.items()},
-        **{measure.name: f"sum(changed.{measure.name})" for measure in STORED_MEASURES},
-    }
-    return (
-        f"SELECT {select_list(columns)} FROM changed ARRAY JOIN [{rollup_keys(dimensions)}] AS key"
-        f" WHERE org_id != '' AND isNotNull({scope_id})"
-        " GROUP BY org_id, scope, grain, bucket, scope_id"
-    )
-
-
-def select_list(columns: Mapping[str, str]) -> str:
-    """Return the columns of `facts` in order. `columns` has the SQL of those that are computed."""
-    return ", ".join(
-        f"{columns[name]} AS {name}" if name in columns else name for name in FACT_TYPES
+        f"WITH {id_sql('changed', 'scope')} AS id"
+        " SELECT changed.org_id AS org_id, key.1 AS scope, key.2 AS grain,"
+        f" if(scope < 0, changed.created_at, {bucket}) AS bucket,"
+        " assumeNotNull(id) AS scope_id,"
+        " if(scope < 0, changed.session_id, '') AS session_id,"
+        " if(scope < 0, changed.version, 0) AS version,"
+        " sum(if(scope < 0, changed.n, 0)) AS n,"
+        f" {', '.join(attributes)}, {', '.join(sums)}"
+        f" FROM (SELECT {', '.join(changed)} FROM {source} WHERE {condition}) AS changed"
+        f" ARRAY JOIN if(changed.org_id = '', [{key_tuple(MARKER_SCOPE, 0)}],"
+        f" [{key_tuple(SESSION_SCOPE, 0)}, {rollup_keys()}]) AS key"
+        f" WHERE isNotNull(id) GROUP BY {', '.join(KEY)}"
     )
 
 
@@ -241,12 +199,7 @@ def select_mismatches() -> str:
     """
     is_session = f"source.scope = {SESSION_SCOPE}"
     categories = ", ".join(f"{category_sql(each)} AS category_{each}" for each in CATEGORIES)
-    own_id = (
-        f"multiIf(NOT {is_session}, source.scope_id::Nullable(String),"
-        f" key_scope = {FACTS_CATEGORY.code}, {category_id_sql('source')},"
-        f" {id_sql('source', 'key_scope')})"
-    )
-    keys = f"if({is_session}, [{rollup_keys(DIMENSIONS)}], [(source.scope, source.grain)])"
+    own_id = f"if({is_session}, {id_sql('source', 'key_scope')}, source.scope_id::String)"
     sums = (
         f"sum(if({is_session}, {recounted_sql(each)}, -source.{each.name})) AS lacks_{each.name}"
         for each in STORED_MEASURES
@@ -257,7 +210,7 @@ def select_mismatches() -> str:
         " source.bucket - positiveModulo(source.bucket, key_grain) AS key_bucket,"
         f" {own_id} AS key_id,"
         f" {', '.join(sums)} FROM {facts.name} AS source"
-        f" ARRAY JOIN {keys} AS key"
+        f" ARRAY JOIN if({is_session}, [{rollup_keys()}], [(source.scope, source.grain)]) AS key"
         f" WHERE source.org_id = {{org_id:String}} AND source.scope >= {SESSION_SCOPE}"
         " AND source.bucket >= {start:Int64} AND source.bucket < {end:Int64} AND isNotNull(key_id)"
         f" GROUP BY key_scope, key_grain, key_bucket, key_id HAVING {differs}"
@@ -273,40 +226,43 @@ def recounted_sql(measure: Measure) -> str:
     return "source.n" if condition is None else f"if({to_sql(condition)}, source.n, 0)"
 
 
-def rollup_keys(dimensions: Iterable[RollupDimension]) -> str:
-    """Return the SQL tuples of the scopes and grains of all roll-ups of dimensions."""
-    keys = (
-        f"(toInt8({each.code}), toUInt32({grain}))" for each in dimensions for grain in each.grains
-    )
+def key_tuple(scope: int, grain: int) -> str:
+    """Return the SQL tuple of a scope and a grain."""
+    return f"(toInt8({scope}), toUInt32({grain}))"
+
+
+def rollup_keys() -> str:
+    """Return the SQL tuples of the scopes and grains of all roll-ups."""
+    keys = (key_tuple(each.code, grain) for each in DIMENSIONS for grain in each.grains)
     return ", ".join(keys)
 
 
 def id_sql(relation: str, scope: str) -> str:
-    """Return the SQL for the `scope_id` of a session in the roll-ups of a scope, except category.
-
-    It is null if the session is in none of them.
-    """
+    """Return the SQL for the `scope_id` of a session in a scope; null if it is in no roll-up."""
+    category = ", '/', ".join(
+        f"category_{field}" if field in CATEGORIES else f"toString(toUInt8({relation}.{field}))"
+        for field in CATEGORY_FIELDS
+    )
     cases = [
         f"{scope} = {each.code}, {relation}.{each.id_field}::Nullable(String)"
         for each in DIMENSIONS
         if each.id_field is not None
     ]
-    return f"multiIf({', '.join(cases)}, '')"
-
-
-def category_id_sql(relation: str) -> str:
-    """Return the SQL for the `scope_id` of a session in the roll-ups by category."""
-    parts = (
-        f"category_{field}" if field in CATEGORIES else f"toString(toUInt8({relation}.{field}))"
-        for field in CATEGORY_FIELDS
-    )
-    separator = ", '/', "
-    return f"concat({separator.join(parts)})"
+    return f"multiIf({', '.join(cases)}, {scope} = {FACTS_CATEGORY.code}, concat({category}), '')"
 
 
 def category_sql(field: str) -> str:
     """Return the SQL for the category of a session's origin or size."""
     return to_sql(category_expression(field, SOURCE.c[field]))
+
+
+def attribute_of_rollup(field: str) -> str:
+    """Return the SQL for an attribute of a roll-up: empty, except in a category roll-up."""
+    nothing = "false" if CHANGE_TYPES[field] == "Bool" else "NULL"
+    if field not in CATEGORY_FIELDS:
+        return nothing
+    value = f"changed.category_{field}" if field in CATEGORIES else f"changed.{field}"
+    return f"if(scope = {FACTS_CATEGORY.code}, {value}, {nothing})"
 
 
 def value_sql(measure: Measure) -> str:

@@ -124,9 +124,9 @@ class RangeRows(NamedTuple):
 
 
 class EqualByClass:
-    """Equal to every other object of its class.
+    """Objects of one class are equal.
 
-    A dialect is a key of the caches of statements. All dialects of an engine compile the same SQL.
+    So all dialects of an engine, which compile the same SQL, share the cached statements.
     """
 
     def __eq__(self, other: object) -> bool:
