@@ -15,8 +15,8 @@ GENERATED: Final = shutil.ignore_patterns(
     *(".venv", ".git", ".*cache", ".hypothesis", ".coverage*"),
     *("node_modules", "dist", "__pycache__", "*.db*"),
 )
-INSTALLER_OPTIONS: Final = ("PIP_", "UV_", "SSL_")
-"""The beginnings of the variables that pip and uv read."""
+INSTALLER_PREFIXES: Final = ("PIP_", "UV_", "SSL_")
+"""Prefixes of the variables that pip and uv read."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def install(programs: Path, *arguments: str | Path) -> None:
 
 
 def pip_install(python: Path) -> tuple[str | Path, ...]:
-    """Return a `pip install` for an environment: uv's, which is faster, if the machine has it."""
+    """Return the command that installs into an environment: `uv pip`, which is faster, or pip."""
     if uv := shutil.which("uv"):
         return uv, "pip", "install", "--quiet", "--python", python
     return python, "-m", "pip", "install", "--quiet", "--no-compile"
@@ -76,5 +76,5 @@ def pip_install(python: Path) -> tuple[str | Path, ...]:
 
 def alone(programs: Path, **variables: str) -> dict[str, str]:
     """Return environment variables with which no other programs are found."""
-    kept = {name: text for name, text in os.environ.items() if name.startswith(INSTALLER_OPTIONS)}
+    kept = {name: text for name, text in os.environ.items() if name.startswith(INSTALLER_PREFIXES)}
     return {**kept, "HOME": os.environ["HOME"], "PATH": str(programs), **variables}

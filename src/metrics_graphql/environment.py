@@ -1,4 +1,4 @@
-"""The variables of the environment and of `.env`, for settings, PostgreSQL and OpenTelemetry.
+"""Reads environment variables and `.env`, for settings, PostgreSQL and OpenTelemetry.
 
 Variables of other libraries and of TLS, like `PROMETHEUS_MULTIPROC_DIR` and `SSL_CERT_FILE`, are
 not read from `.env`. The modules that need them use `os.environ`.

@@ -25,7 +25,7 @@ needs_browser = pytest.mark.skipif(
 )
 TIME_ZONE: Final = "Europe/Berlin"
 TIMEOUT: Final = 60_000
-"""Milliseconds that actions and expectations wait, also on a busy machine."""
+"""Timeout of actions and expectations in milliseconds, long enough for a busy machine."""
 
 
 @dataclass

@@ -131,6 +131,7 @@ WRONG = {
     "from=2025-13-01&to=2025-03-01": "“from=2025-13-01” is not a date",
     "from=2025-02-31&to=2025-03-01": "“from=2025-02-31” is not a date",
     "from=0001-01-01&to=2025-03-01": "“from=0001-01-01” is not a date",
+    "from=9990-01-01&to=9999-12-31": "“to=9999-12-31” is not a date",
     "from=2025-02-01": "“to” is missing",
     "from=1970-01-01&to=9998-12-31": "more than 80 years apart",
     "period=7d&from=2025-02-01&to=2025-02-02": "It needs one of them",
@@ -187,7 +188,7 @@ def load_days(gateway: Gateway, days: int, newest: datetime, **values: Any) -> N
 
 
 def last_column(page: Page, title: str) -> list[str]:
-    """Return the last column of a card's table."""
+    """Show a card's table, and return its last column."""
     shown(page)
     card = page.get_by_role("region", name=title, exact=True)
     card.locator("summary").click()
@@ -231,7 +232,7 @@ def test_a_comparison_has_its_period_under_it(gateway: Gateway, tmp_path: Path) 
         assert f"from 72, Feb 25 {DASH} 27" in note(page, "Sessions")
         expect(page.locator(".maturing, .legend .dotted")).to_have_count(0)
 
-        # Nine days from a Monday are compared with nine from a Saturday, Monday with Monday.
+        # Days are paired by weekday: nine from a Monday, and the nine before, from a Saturday.
         page = browser.open("/?from=2026-03-02&to=2026-03-10&tz=UTC", token)
         assert last_column(page, "Sessions over time") == ["24"] * 7 + [""] * 2
 

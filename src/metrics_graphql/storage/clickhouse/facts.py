@@ -62,7 +62,7 @@ def in_facts(dimension: RollupDimension, *grains: int) -> RollupDimension:
 
 FACTS_CATEGORY: Final = in_facts(CATEGORY, THIRTY_DAYS, DAY)
 # `facts` has no index by id: at both ends of its period, a query for a user reads the raw sessions
-# of all users. With hours, these are the sessions of less than two hours: docs/decisions/0008.
+# of all users. With roll-ups by hour, these are less than two hours of sessions (decision 8).
 DIMENSIONS: Final = (
     in_facts(ORGANIZATION, THIRTY_DAYS, DAY, HOUR, QUARTER_HOUR),
     in_facts(USER, THIRTY_DAYS, DAY, HOUR),

@@ -24,7 +24,8 @@ interface CardProps {
 export function Card({ id, title, subtitle, buildTable, loadTable, controls, children }: CardProps) {
   const { query } = useResult().result;
   const [showsTable, setShowsTable] = useState(false);
-  const copy = (text: string) => navigator.clipboard.writeText(text);
+  // Without TLS, browsers have no clipboard: an async function rejects.
+  const copy = async (text: string) => navigator.clipboard.writeText(text);
   const download = async () => downloadCsv(id, query, loadTable ? await loadTable() : buildTable());
   return (
     <section className="card" aria-label={title}>
@@ -94,12 +95,10 @@ function StatusButton({ label, action, done }: { label: string; action: () => Pr
     const timer = setTimeout(() => setStatus(""), STATUS_MILLISECONDS);
     return () => clearTimeout(timer);
   }, [status]);
-  const run = async () =>
-    setStatus(
-      await action()
-        .then(() => done)
-        .catch(() => "Failed"),
-    );
+  const run = () => void action().then(
+    () => setStatus(done),
+    () => setStatus("Failed"),
+  );
   return (
     <button onClick={run}>
       {label}

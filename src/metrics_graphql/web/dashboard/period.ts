@@ -160,8 +160,8 @@ const MAX_YEARS = 80;
 export function dateRangeProblem(from: string, to: string): string {
   for (const [name, date] of Object.entries({ from, to })) {
     if (!date) return `“${name}” is missing: a range has two dates, like from=2026-01-01&to=2026-01-31.`;
-    // A text that is no date has no ISO format, or another one.
-    if (date < MIN_DATE || new Date(date).toJSON()?.slice(0, 10) !== date) return `“${name}=${date}” is not a date from ${MIN_DATE} on, like 2026-01-31.`;
+    const isDate = new Date(date).toJSON()?.slice(0, 10) === date;
+    if (!isDate || date < MIN_DATE || date > MAX_DATE) return `“${name}=${date}” is not a date from ${MIN_DATE} to ${MAX_DATE}, like 2026-01-31.`;
   }
   if (from > to) return `“from=${from}” is after “to=${to}”.`;
   if (Number(to.slice(0, 4)) - Number(from.slice(0, 4)) > MAX_YEARS) return `“from=${from}” and “to=${to}” are more than ${MAX_YEARS} years apart.`;
