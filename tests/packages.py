@@ -76,5 +76,7 @@ def pip_install(python: Path) -> tuple[str | Path, ...]:
 
 def alone(programs: Path, **variables: str) -> dict[str, str]:
     """Return environment variables with which no other programs are found."""
-    kept = {name: text for name, text in os.environ.items() if name.startswith(INSTALLER_PREFIXES)}
-    return {**kept, "HOME": os.environ["HOME"], "PATH": str(programs), **variables}
+    inherited = {
+        name: text for name, text in os.environ.items() if name.startswith(INSTALLER_PREFIXES)
+    }
+    return {**inherited, "HOME": os.environ["HOME"], "PATH": str(programs), **variables}

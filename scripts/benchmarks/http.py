@@ -102,12 +102,7 @@ async def measure(folder: Path, url: str, size: int, *, only: str = "") -> list[
                 script = cell.scripts[server].replace("SEED", str(seed))
                 result = run_wrk(urls[server], folder / "wrk.lua", script, clients)
                 results.setdefault((cell.name, server, clients), []).append(result)
-                for _ in range(MAX_DRAINS):
-                    if wait_until_idle():
-                        break
-                    # A baseline may have queued requests: it executes their statements next.
-                    if not url.startswith("sqlite"):
-                        await cancel_statements(url)
+                await drain(url)
         memory = resident_memory(product.process.pid)
     os.sched_setaffinity(0, {server_core, client_core})
     rows = [row_of(cell.name, server, clients, results) for cell, clients, server in runs]
@@ -167,6 +162,16 @@ def run_wrk(url: str, file: Path, script: str, clients: int) -> Result:
         refused,
         int(find(r"Socket errors: .* read (\d+)")) + int(find(r"Socket errors: .* timeout (\d+)")),
     )
+
+
+async def drain(url: str) -> None:
+    """Wait until the servers are idle, and cancel what PostgreSQL executes for a long time."""
+    for _ in range(MAX_DRAINS):
+        if wait_until_idle():
+            return
+        # A baseline may have queued requests: it executes their statements next.
+        if not url.startswith("sqlite"):
+            await cancel_statements(url)
 
 
 def wait_until_idle() -> bool:

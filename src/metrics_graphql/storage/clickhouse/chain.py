@@ -11,7 +11,6 @@ import uuid
 import zlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self
 
 from clickhouse_connect.driver.binding import format_bind_value, format_str
@@ -222,7 +221,6 @@ class Chain:
         return await self._client.fetch(select_markers(self._client.dialect), {"lanes": [lane]})
 
 
-@lru_cache(maxsize=10_000)
 def lane_in_shard(org_id: str) -> int:
     """Return the number of an organization's lane within each shard."""
     return zlib.crc32(org_id.encode()) % LANES

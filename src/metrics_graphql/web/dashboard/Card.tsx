@@ -95,10 +95,7 @@ function StatusButton({ label, action, done }: { label: string; action: () => Pr
     const timer = setTimeout(() => setStatus(""), STATUS_MILLISECONDS);
     return () => clearTimeout(timer);
   }, [status]);
-  const run = () => void action().then(
-    () => setStatus(done),
-    () => setStatus("Failed"),
-  );
+  const run = () => void action().then(() => setStatus(done), () => setStatus("Failed"));
   return (
     <button onClick={run}>
       {label}

@@ -132,9 +132,12 @@ function isoDate(milliseconds: number): string {
   return new Date(milliseconds).toISOString().slice(0, 10);
 }
 
+/** By time zone: creating a format takes fifty times as long as formatting. */
+const wallFormats: Record<string, Intl.DateTimeFormat> = {};
 /** Returns the wall-clock time of an instant, like `2026-01-31T09:30:00`. Swedish times have this format, with a space. */
 function wallTime(instant: Date, zone: string): string {
-  return instant.toLocaleString("sv", { timeZone: zone }).replace(" ", "T");
+  const format = (wallFormats[zone] ??= new Intl.DateTimeFormat("sv", { timeZone: zone, dateStyle: "short", timeStyle: "medium" }));
+  return format.format(instant).replace(" ", "T");
 }
 
 /** Returns the offset of a zone from UTC, in milliseconds. */
