@@ -11,6 +11,10 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 
+from metrics_graphql.core.breakdowns import BreakdownQuery, Dimension, OrderDirection, Ranking
+from metrics_graphql.core.measures import MEASURES
+from metrics_graphql.core.queries import SessionMetricsQuery
+from metrics_graphql.storage.breakdowns import fetch_breakdown
 from metrics_graphql.storage.dialects import CompiledStatement
 from metrics_graphql.storage.session_store import StatementReader
 from tests.conftest import Gateway, only_sqlite
@@ -24,10 +28,10 @@ PERIOD: Final = {"timeAfter": START + 30_000, "timeBefore": START + (DAYS - 1) *
 """From the first day to the last one. At both, queries by id read raw sessions."""
 USERS: Final = [f"user-{number}" for number in range(100)]
 TABLES: Final = ("sessions", "rollups", "category_rollups")
-MEASURES: Final = (
+FIELDS: Final = (
     "sessionsCreatedCount acusConsumed sessionsWithMergedPrsCount sessionsCreatedBySize { s other }"
 )
-TOP: Final = f"(first: 25) {{ nodes {{ {MEASURES} }} }}"
+TOP: Final = f"(first: 25) {{ nodes {{ {FIELDS} }} }}"
 FIFTY_USERS: Final = {"userIds": USERS[:50]}
 ENTERPRISE: Final = "enterpriseSessionMetrics(filters: $filters)"
 
@@ -46,21 +50,21 @@ class Kind(NamedTuple):
     """A kind of query, and what it reads at most."""
 
     at_most: Reads
-    selection: str = MEASURES
+    selection: str = FIELDS
     filters: Mapping[str, Any] = {}
     field: str = "sessionMetrics(orgId: $org, filters: $filters)"
 
 
 def daily_series(zone: str) -> str:
     """Return the selection of a series by day."""
-    return f'timeSeries(interval: DAY, timeZone: "{zone}") {{ {MEASURES} }}'
+    return f'timeSeries(interval: DAY, timeZone: "{zone}") {{ {FIELDS} }}'
 
 
 KINDS: Final = {
     "totals": Kind(Reads(75, 25)),
     "totals of 50 users": Kind(Reads(500, 600), filters=FIFTY_USERS),
     "totals of an origin": Kind(Reads(550, 50), filters={"origins": ["SLACK"]}),
-    "previous period": Kind(Reads(65, 55), f"previousPeriod {{ {MEASURES} }}"),
+    "previous period": Kind(Reads(65, 55), f"previousPeriod {{ {FIELDS} }}"),
     "days in UTC": Kind(Reads(110, 50), daily_series("UTC")),
     "days in Berlin": Kind(Reads(200, 300), daily_series("Europe/Berlin")),
     "days in Kolkata": Kind(Reads(700, 450), daily_series("Asia/Kolkata")),
@@ -201,6 +205,26 @@ def test_postgresql_reads_no_more_rows_and_pages_than(
 
     assert reads.rows <= at_most.rows
     assert reads.pages <= at_most.pages
+
+
+@pytest.mark.engines("postgresql")
+def test_a_long_statement_is_planned_once(gateway: Gateway) -> None:
+    """A connection keeps the plan of a breakdown of all measures, which has more than 15 KiB."""
+    ranking = Ranking("sessions_created_count", OrderDirection.DESC, first=25)
+    for day in range(3):
+        query = SessionMetricsQuery.from_params(
+            tenant="org-1", time_after=START, time_before=START + day * DAY
+        )
+        breakdown = BreakdownQuery(query, Dimension.USER, ranking, MEASURES)
+        gateway.run(fetch_breakdown(gateway.storage.sessions, breakdown))
+    executions = CompiledStatement(
+        "SELECT generic_plans FROM pg_prepared_statements"
+        " WHERE statement LIKE '%ranked%' AND length(statement) > 15 * 1024",
+        (),
+        {},
+    )
+
+    assert gateway.run(gateway.database.fetch(executions, {})) == [(3,)]
 
 
 @only_sqlite
