@@ -78,6 +78,7 @@ class World(ClickHouseClient):
         self.events: Counter[str] = Counter()
         self.faults: list[str] = []
         self.is_checking = True
+        self.delivery = asyncio.Lock()
 
     async def fetch(self, statement: CompiledStatement, values: dict[str, Any]) -> Rows:
         """Wait for a turn, except at the end of the history."""
@@ -124,7 +125,14 @@ class World(ClickHouseClient):
         return self.faults.pop()
 
     async def deliver(self, block: tuple[Any, ...]) -> None:
-        """Insert a block, and apply it to the expected state if its token is new."""
+        """Insert a block, and apply it to the expected state if its token is new.
+
+        One at a time: the first of two blocks with a token is the one that ClickHouse stores.
+        """
+        async with self.delivery:
+            await self._deliver(block)
+
+    async def _deliver(self, block: tuple[Any, ...]) -> None:
         *_, rows, settings = block
         await super().insert(*block)
         token = settings["insert_deduplication_token"]
