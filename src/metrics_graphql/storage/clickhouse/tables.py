@@ -163,7 +163,7 @@ def select_facts(source: str, condition: str = "1") -> str:
     """
     changed = (
         "org_id, session_id, created_at, version",
-        "toInt64(source.n) AS n",
+        "source.n AS n",
         *ATTRIBUTES,
         *(f"{category_sql(field)} AS category_{field}" for field in CATEGORIES),
         *(f"{value_sql(each)} AS {each.name}" for each in STORED_MEASURES),
@@ -184,9 +184,8 @@ def select_facts(source: str, condition: str = "1") -> str:
         " sum(if(scope < 0, changed.n, 0)) AS n,"
         f" {', '.join(attributes)}, {', '.join(sums)}"
         f" FROM (SELECT {', '.join(changed)} FROM {source} WHERE {condition}) AS changed"
-        f" ARRAY JOIN if(changed.org_id = '', [{key_tuple(MARKER_SCOPE, 0)}],"
-        f" [{key_tuple(SESSION_SCOPE, 0)}, {rollup_keys()}]) AS key"
-        f" WHERE isNotNull(id) GROUP BY {', '.join(KEY)}"
+        f" ARRAY JOIN if(changed.org_id = '', [{key_tuple(MARKER_SCOPE, 0)}], {session_keys()})"
+        f" AS key GROUP BY {', '.join(KEY)}"
     )
 
 
@@ -231,6 +230,22 @@ def key_tuple(scope: int, grain: int) -> str:
     return f"(toInt8({scope}), toUInt32({grain}))"
 
 
+def session_keys() -> str:
+    """Return the SQL array of the scopes and grains of the rows that a change is in.
+
+    These are its session, and the roll-ups of all dimensions whose id it has.
+    """
+    always, optional = [key_tuple(SESSION_SCOPE, 0)], []
+    for each in DIMENSIONS:
+        keys = [key_tuple(each.code, grain) for grain in each.grains]
+        if each.id_field is None:
+            always += keys
+        else:
+            has_no_id = f"isNull(changed.{each.id_field})"
+            optional.append(f"if({has_no_id}, [], [{', '.join(keys)}])")
+    return f"arrayConcat([{', '.join(always)}], {', '.join(optional)})"
+
+
 def rollup_keys() -> str:
     """Return the SQL tuples of the scopes and grains of all roll-ups."""
     keys = (key_tuple(each.code, grain) for each in DIMENSIONS for grain in each.grains)
@@ -266,8 +281,11 @@ def attribute_of_rollup(field: str) -> str:
 
 
 def value_sql(measure: Measure) -> str:
-    """Return the SQL for what a change adds to a measure."""
+    """Return the SQL for what a change adds to a measure.
+
+    A count has the one byte of `n`, because the view repeats it for each roll-up.
+    """
     condition = measure_condition(measure.condition, SOURCE.c)
-    value = "toInt64(source.n)" if measure.adds is None else f"source.n * source.{measure.adds}"
+    value = "source.n" if measure.adds is None else f"source.n * source.{measure.adds}"
     conditions = ["source.org_id != ''"] if condition is None else [to_sql(condition)]
-    return f"if({' AND '.join(conditions)}, {value}, 0)"
+    return f"if({' AND '.join(conditions)}, {value}, toInt8(0))"
