@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import asyncpg
 
-from metrics_graphql.core.measures import MEASURES
 from metrics_graphql.core.periods import DAY, HOUR
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.storage.database import Database
 from metrics_graphql.storage.query_planner import plan_query
+from metrics_graphql.storage.tables import STORED_MEASURES
 from metrics_graphql.storage.totals import fetch_metrics, select_totals, statement_parameters
 from scripts.benchmarks.dataset import ORG, START, YEAR, ensure_filled
 
@@ -98,7 +98,7 @@ async def time_driver(
     async with bare_driver(url) as execute:
         for query in timed:
             plan = plan_query(query, dialect.rollup_dimensions if has_rollups else ())
-            statement = select_totals(dialect, plan, MEASURES, single_query=True)
+            statement = select_totals(dialect, plan, STORED_MEASURES, single_query=True)
             ranges = plan.ranges([query.period])
             values = statement.bind(statement_parameters(query, ranges, dialect))
             started = time.perf_counter()

@@ -1,6 +1,7 @@
 """The table of measures."""
 
-from metrics_graphql.core.measures import MEASURES
+from metrics_graphql.core.measures import MEASURES, SESSIONS_CREATED, summed_measures
+from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.core.sessions import Session
 from metrics_graphql.storage.tables import sessions
 
@@ -21,3 +22,17 @@ def test_conditions_refer_to_fields_of_a_session() -> None:
 def test_the_fields_of_a_session_are_the_columns_of_its_table() -> None:
     """In the same order: ingest writes sessions as plain tuples."""
     assert Session._fields == tuple(sessions.columns.keys())
+
+
+def test_a_remainder_is_the_whole_without_its_parts() -> None:
+    """Nothing sums it: its whole and its parts are summed instead."""
+    (other,) = (each for each in MEASURES if each.name == "sessions_with_merged_prs_by_size_other")
+    sums = {each.name: 1 for each in summed_measures([SESSIONS_CREATED, other])}
+
+    assert list(sums) == [
+        "sessions_created_count",
+        "sessions_with_merged_prs_count",
+        *(f"sessions_with_merged_prs_by_size_{size}" for size in ("xs", "s", "m", "l", "xl")),
+    ]
+    sums["sessions_with_merged_prs_count"] = 9
+    assert SessionMetrics.with_remainders(sums, [other])[other] == 4

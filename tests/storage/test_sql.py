@@ -11,7 +11,6 @@ from metrics_graphql.core.breakdowns import Dimension, OrderDirection
 from metrics_graphql.core.measures import (
     ACUS_CONSUMED,
     AVERAGE_ACUS,
-    MEASURES,
     SESSIONS_CREATED,
 )
 from metrics_graphql.core.queries import SessionMetricsQuery
@@ -20,6 +19,7 @@ from metrics_graphql.storage import rollups
 from metrics_graphql.storage.breakdowns import select_ranked_sums
 from metrics_graphql.storage.dialects import CompiledStatement
 from metrics_graphql.storage.query_planner import OrganizationFilter, plan_query
+from metrics_graphql.storage.tables import STORED_MEASURES
 from metrics_graphql.storage.totals import select_totals
 from tests.conftest import Gateway, on_every_engine, only_sqlite
 from tests.engines import Engine
@@ -105,7 +105,9 @@ def explain(
 ) -> list[str]:
     """Return SQLite's plan for a query."""
     plan = plan_query(query_with(filters, organizations), rollups.ROLLUP_DIMENSIONS)
-    statement = select_totals(gateway.database.dialect, plan, MEASURES, single_query=single_query)
+    statement = select_totals(
+        gateway.database.dialect, plan, STORED_MEASURES, single_query=single_query
+    )
     return explain_statement(gateway, statement)
 
 
@@ -175,19 +177,6 @@ def breakdown_statement(
         is_later_page=continues,
         with_total_count=not continues,
     )
-
-
-@only_sqlite
-@pytest.mark.parametrize("filters", [(), BY_CATEGORY], ids=shape_name)
-def test_the_sql_of_the_remainders_is_the_committed_one(
-    gateway: Gateway, engine: Engine, filters: Names
-) -> None:
-    """Of raw sessions, their condition; of roll-ups, the difference of others or some rows."""
-    measures = tuple(measure for measure in MEASURES if measure.is_remainder)
-    plan = plan_query(query_with(filters), rollups.ROLLUP_DIMENSIONS)
-    statement = select_totals(gateway.storage.sessions.dialect, plan, measures, single_query=True)
-
-    check_committed(engine, f"remainders-{shape_name(filters)}", statement)
 
 
 def test_a_statement_reads_only_requested_measures(gateway: Gateway) -> None:
@@ -267,7 +256,7 @@ def test_queries_are_answered_from_the_roll_ups_with_their_filters(
     """
     dialect = gateway.storage.sessions.dialect
     plan = plan_query(query_with(filters), dialect.rollup_dimensions)
-    statement = select_totals(dialect, plan, MEASURES, single_query=True)
+    statement = select_totals(dialect, plan, STORED_MEASURES, single_query=True)
     expected = getattr(rollups, ROLLED_UP[filters]) if filters in ROLLED_UP else None
 
     assert getattr(plan.rollup_dimension, "fields", None) == getattr(expected, "fields", None)
@@ -313,7 +302,7 @@ def test_a_statement_is_compiled_once_per_shape(gateway: Gateway) -> None:
                 ),
                 dialect.rollup_dimensions,
             ),
-            MEASURES,
+            STORED_MEASURES,
             single_query=True,
         )
         for org_id, start in (("org-1", 1), ("org-2", 2))

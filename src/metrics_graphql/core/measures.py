@@ -8,10 +8,13 @@ field one line in `SessionAggregates` and one in `SessionMetricsChange`.
 import dataclasses
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final, Literal
+from functools import reduce
+from operator import sub
+from typing import Final, Literal, TypeVar
 
 from metrics_graphql.core.sessions import CATEGORIES, OTHER
+
+T = TypeVar("T")
 
 
 class Present:
@@ -21,15 +24,8 @@ class Present:
 PRESENT: Final = Present()
 
 
-@dataclass(frozen=True)
-class NoneOf:
-    """Matches null, and any text but these."""
-
-    texts: tuple[str, ...]
-
-
-Expected = tuple[str, ...] | NoneOf | Literal[True] | Present
-"""What a field of a session must be: one of these texts, none of them, true, or non-null."""
+Expected = tuple[str, ...] | Literal[True] | Present
+"""What a field of a session must be: one of these texts, true, or non-null."""
 Condition = Mapping[str, Expected]
 """What some fields of a session must be, by the name of the field. An empty one is always met."""
 
@@ -47,6 +43,9 @@ class Measure:
     condition: Condition
     adds: str | None = None
     """The field of a session whose values are added up; None to count sessions."""
+    whole_and_parts: "tuple[Measure, ...]" = ()
+    """If this is a remainder, the measure that it is a part of, which has the same condition; and
+    those to subtract from it."""
 
     name: str = dataclasses.field(init=False)
     """Unique in the table; also the name of a column that holds it."""
@@ -58,8 +57,15 @@ class Measure:
 
     @property
     def is_remainder(self) -> bool:
-        """Whether it counts the sessions of no public category (`OTHER`)."""
-        return self.member == OTHER
+        """Whether it counts the sessions of no public category (`OTHER`).
+
+        Nothing sums it: it is the difference of other sums.
+        """
+        return bool(self.whole_and_parts)
+
+    def difference(self, values: Mapping[str, T]) -> T:
+        """Return the value of a remainder: of numbers, or of SQL, by the names of measures."""
+        return reduce(sub, (values[each.name] for each in self.whole_and_parts))
 
 
 MEMBER_DESCRIPTIONS: Final = {
@@ -86,22 +92,24 @@ MEMBER_DESCRIPTIONS: Final = {
 """A description of each category, by the field of a session that has it."""
 
 
-def by_category(response_key: str, field: str, condition: Condition) -> tuple[Measure, ...]:
+def by_category(response_key: str, field: str, whole: Measure) -> tuple[Measure, ...]:
     """Return a measure for each category of a field of a session: the public ones, and `OTHER`.
 
-    Each counts the sessions of its category that meet the condition.
+    Each counts the sessions of its category, of those that another measure counts.
     """
-    public = CATEGORIES[field]
-    not_public = NoneOf(tuple(text for texts in public.values() for text in texts))
-    return tuple(
-        Measure(
-            response_key,
-            category,
-            MEMBER_DESCRIPTIONS[field][category],
-            {**condition, field: public.get(category, not_public)},
-        )
-        for category in (*public, OTHER)
+    descriptions = MEMBER_DESCRIPTIONS[field]
+    parts = tuple(
+        Measure(response_key, category, descriptions[category], {**whole.condition, field: texts})
+        for category, texts in CATEGORIES[field].items()
     )
+    remainder = Measure(
+        response_key,
+        OTHER,
+        descriptions[OTHER],
+        whole.condition,
+        whole_and_parts=(whole, *parts),
+    )
+    return *parts, remainder
 
 
 SESSIONS_CREATED: Final = Measure("sessions_created_count", None, "Sessions created.", {})
@@ -148,12 +156,12 @@ PULL_REQUEST_MEASURES: Final = (PRS_CREATED, PRS_OPENED, PRS_MERGED, PRS_CLOSED)
 
 MEASURES: Final[tuple[Measure, ...]] = (
     SESSIONS_CREATED,
-    *by_category("sessions_created_by_size", "size", {}),
-    *by_category("sessions_created_by_origin", "origin", {}),
+    *by_category("sessions_created_by_size", "size", SESSIONS_CREATED),
+    *by_category("sessions_created_by_origin", "origin", SESSIONS_CREATED),
     SESSIONS_WITH_PLAYBOOK,
     SESSIONS_WITH_SEARCH,
     SESSIONS_WITH_MERGED_PRS,
-    *by_category("sessions_with_merged_prs_by_size", "size", {"has_merged_pr": True}),
+    *by_category("sessions_with_merged_prs_by_size", "size", SESSIONS_WITH_MERGED_PRS),
     ACUS_CONSUMED,
     *PULL_REQUEST_MEASURES,
 )
@@ -173,22 +181,6 @@ def in_order(measures: Collection[Measure]) -> tuple[Measure, ...]:
     return tuple(measure for measure in MEASURES if measure in measures)
 
 
-@lru_cache
-def whole_and_parts(remainder: Measure) -> tuple[Measure, tuple[Measure, ...]]:
-    """Return the measures that a remainder is the difference of.
-
-    The first counts the sessions of all categories. The others, one for each public category, are
-    subtracted from it.
-    """
-    parts = tuple(
-        each
-        for each in MEASURES
-        if each.response_key == remainder.response_key and not each.is_remainder
-    )
-    unrestricted = {
-        name: value for name, value in remainder.condition.items() if not isinstance(value, NoneOf)
-    }
-    (whole,) = (
-        each for each in MEASURES if each.condition == unrestricted and each.adds == remainder.adds
-    )
-    return whole, parts
+def summed_measures(measures: Collection[Measure]) -> tuple[Measure, ...]:
+    """Return the measures to sum for these, in order: instead of a remainder, what it needs."""
+    return in_order({part for each in measures for part in each.whole_and_parts or (each,)})

@@ -1,6 +1,6 @@
 """The result of a query: sums of measures, and what is derived from them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from metrics_graphql.core.measures import ACUS_CONSUMED, SESSIONS_CREATED, Measure
@@ -12,6 +12,15 @@ class SessionMetrics:
     """A sum for each requested measure, by the measure's name."""
 
     sums: Mapping[str, int]
+
+    @classmethod
+    def with_remainders(
+        cls, sums: dict[str, int], remainders: Iterable[Measure]
+    ) -> "SessionMetrics":
+        """Return the metrics with these sums, and with the remainders that follow from them."""
+        for each in remainders:
+            sums[each.name] = each.difference(sums)
+        return cls(sums)
 
     def __getitem__(self, measure: Measure) -> int:
         """Return a measure's sum; `KeyError` if it was not requested."""

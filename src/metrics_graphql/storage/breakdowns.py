@@ -13,7 +13,7 @@ from metrics_graphql.core.breakdowns import (
     Dimension,
     OrderDirection,
 )
-from metrics_graphql.core.measures import SESSIONS_CREATED, Measure, in_order
+from metrics_graphql.core.measures import SESSIONS_CREATED, Measure, summed_measures
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.storage.dialects import CompiledStatement, Dialect, SumsSpec
 from metrics_graphql.storage.keyset import comes_after, order_keys, ordering, page_parameters
@@ -31,13 +31,14 @@ async def fetch_breakdown(reader: StatementReader, query: BreakdownQuery) -> Bre
     """
     dialect, ranking = reader.dialect, query.ranking
     plan = plan_query(query.query, dialect.rollup_dimensions, grouped_by=[query.dimension.value])
-    measures = in_order({SESSIONS_CREATED, *ranking.measures, *query.measures})
+    measures = {SESSIONS_CREATED, *ranking.measures, *query.measures}
+    summed = summed_measures(measures)
     ranges = plan.ranges([query.query.period])
     statement = select_ranked_sums(
         dialect,
         query.dimension,
         plan,
-        measures,
+        summed,
         order=(ranking.field, ranking.direction),
         is_later_page=ranking.after is not None,
         with_total_count=query.with_total_count,
@@ -49,10 +50,16 @@ async def fetch_breakdown(reader: StatementReader, query: BreakdownQuery) -> Bre
     total_count = None
     if query.with_total_count:
         total_count = rows[0][0] if rows else await count_rows(reader, query)
-    names = [measure.name for measure in measures]
+    names = [measure.name for measure in summed]
+    remainders = [measure for measure in measures if measure.is_remainder]
     return Breakdown(
         tuple(
-            BreakdownRow(row_id, SessionMetrics(dict(zip(names, map(int, sums), strict=True))))
+            BreakdownRow(
+                row_id,
+                SessionMetrics.with_remainders(
+                    dict(zip(names, map(int, sums), strict=True)), remainders
+                ),
+            )
             for _total_count, row_id, *sums in rows[: ranking.first]
         ),
         has_next_page=len(rows) > ranking.first,
@@ -93,7 +100,8 @@ def select_ranked_sums(  # noqa: PLR0913 - everything that the statement depends
     is_descending = direction is OrderDirection.DESC
     rollup_dimension = plan.rollup_dimension
     has_ids = rollup_dimension is not None and rollup_dimension.id_field == dimension.value
-    ranked_by = in_order({SESSIONS_CREATED, *ORDER_MEASURES[field]}) if has_ids else measures
+    ranking_measures = summed_measures({SESSIONS_CREATED, *ORDER_MEASURES[field]})
+    ranked_by = ranking_measures if has_ids else measures
     counted = sums_by_id(dialect, plan, dimension, ranked_by, with_total_count=with_total_count)
     keys = order_keys(dialect, counted.c, field)
     page = (

@@ -4,7 +4,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from metrics_graphql.core.breakdowns import Ranking
+from metrics_graphql.core.breakdowns import ORDER_MEASURES, Ranking
 from metrics_graphql.core.measures import AVERAGE_ACUS, SESSIONS_CREATED
 from metrics_graphql.storage.dialects import Dialect
 from metrics_graphql.storage.session_sql import Columns
@@ -40,6 +40,9 @@ def order_keys(dialect: Dialect, columns: Columns, field: str) -> tuple[sa.Colum
     Floats distinguish all fractions whose denominators, the sessions of a row, are at most 2**26.
     """
     if field != AVERAGE_ACUS:
+        (measure,) = ORDER_MEASURES[field]
+        if measure.is_remainder:
+            return (measure.difference(dict(columns.items())),)
         return (columns[field],)
     acus, count = columns.acus_consumed, columns[SESSIONS_CREATED.name]
     # SQLAlchemy's `/` would cast the count to NUMERIC, which has ten digits on ClickHouse.

@@ -5,8 +5,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from metrics_graphql.core.measures import Measure, NoneOf, whole_and_parts
-from metrics_graphql.core.sessions import OTHER, category_of
+from metrics_graphql.core.measures import Measure
+from metrics_graphql.core.sessions import category_of
 from metrics_graphql.storage.dialects import Dialect, Key, RangeDialect, RangeRows, RangeScan
 from metrics_graphql.storage.query_planner import FILTERED_FIELDS, QueryPlan
 from metrics_graphql.storage.rollups import CATEGORY, RollupDimension
@@ -83,9 +83,6 @@ def rollup_columns(dimension: RollupDimension, measures: tuple[Measure, ...]) ->
     for measure in measures:
         if dimension is CATEGORY:
             names |= {base_measure(measure).name, *(measure.condition.keys() & CATEGORY_FIELDS)}
-        elif measure.is_remainder:
-            whole, parts = whole_and_parts(measure)
-            names |= {whole.name, *(part.name for part in parts)}
         else:
             names.add(measure.name)
     return frozenset(names)
@@ -95,25 +92,8 @@ def rollup_sum(
     dialect: Dialect, dimension: RollupDimension, measure: Measure, columns: Columns
 ) -> sa.ColumnElement[int]:
     """Return the sum of a measure over the roll-ups of a dimension."""
-    value = (
-        category_value(measure, columns)
-        if dimension is CATEGORY
-        else rollup_value(measure, columns)
-    )
+    value = category_value(measure, columns) if dimension is CATEGORY else columns[measure.name]
     return dialect.sum(value).label(measure.name)
-
-
-def rollup_value(measure: Measure, columns: Columns) -> sa.ColumnElement[int]:
-    """Return the value of a measure in a row of `rollups`."""
-    value: sa.ColumnElement[int]
-    if not measure.is_remainder:
-        value = columns[measure.name]
-        return value
-    whole, parts = whole_and_parts(measure)
-    value = columns[whole.name]
-    for part in parts:
-        value = value - columns[part.name]
-    return value
 
 
 def category_value(measure: Measure, columns: Columns) -> sa.ColumnElement[int]:
@@ -146,8 +126,6 @@ def base_measure(measure: Measure) -> Measure:
 def _is_category(
     name: str, column: sa.ColumnElement[Any], expected: object
 ) -> sa.ColumnElement[bool]:
-    if isinstance(expected, NoneOf):
-        return column == text_literal(OTHER)
     if isinstance(expected, tuple):
         return column == text_literal(category_of(name, expected[0]))
     return sa.and_(column)

@@ -5,7 +5,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-from metrics_graphql.core.measures import Condition, Measure, NoneOf, Present
+from metrics_graphql.core.measures import Condition, Measure, Present
 from metrics_graphql.core.sessions import CATEGORIES, OTHER
 from metrics_graphql.storage.dialects import Dialect, Key, RangeDialect, RangeRows, RangeScan
 from metrics_graphql.storage.query_planner import FILTERED_FIELDS, OrganizationFilter, QueryPlan
@@ -167,8 +167,6 @@ def measure_condition(condition: Condition, columns: Columns) -> sa.ColumnElemen
 def _compare(column: sa.ColumnElement[Any], expected: object) -> sa.ColumnElement[bool]:
     if isinstance(expected, Present):
         return column.is_not(None)
-    if isinstance(expected, NoneOf):
-        return sa.or_(column.is_(None), sa.and_(*(column != text for text in expected.texts)))
     if isinstance(expected, tuple):
         return sa.or_(*(column == text for text in expected))
     return sa.and_(column)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from metrics_graphql.core.errors import TimedOut, Unavailable
-from metrics_graphql.core.measures import Measure, in_order
+from metrics_graphql.core.measures import Measure, in_order, summed_measures
 from metrics_graphql.core.periods import TimePeriod
 from metrics_graphql.core.queries import Filters, MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.repository import MetricsResult
@@ -86,7 +86,8 @@ async def fetch_totals(
     dialect = reader.dialect
     plan = plan_query(query, dialect.rollup_dimensions)
     ranges = plan.ranges(periods)
-    statement = select_totals(dialect, plan, measures, single_query=len(periods) == 1)
+    summed = summed_measures(measures)
+    statement = select_totals(dialect, plan, summed, single_query=len(periods) == 1)
     rows = await reader.fetch(statement, statement_parameters(query, ranges, dialect))
     sums: list[Sequence[int]] = [()] * len(periods)
     queries_of = dialect.query_lookup(ranges)
@@ -96,9 +97,13 @@ async def fetch_totals(
         for index in queries_of(range_key):
             before, signed = sums[index], values if index >= 0 else map(neg, values)
             sums[index] = list(map(add, before, signed) if before else signed)
-    names = [measure.name for measure in measures]
+    names = [measure.name for measure in summed]
+    remainders = [measure for measure in measures if measure.is_remainder]
     zeros = [0] * len(names)
-    return [SessionMetrics(dict(zip(names, each or zeros, strict=True))) for each in sums]
+    return [
+        SessionMetrics.with_remainders(dict(zip(names, each or zeros, strict=True)), remainders)
+        for each in sums
+    ]
 
 
 @lru_cache(maxsize=1024)

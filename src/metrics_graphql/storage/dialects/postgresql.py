@@ -108,8 +108,8 @@ class PostgreSQL(RollupDialect):
                         # Room for every usual statement, for as long as the connection lives.
                         statement_cache_size=512,
                         max_cached_statement_lifetime=0,
-                        # Breakdowns are longer than the default limit of 15 KiB. asyncpg would
-                        # prepare them for each execution, and PostgreSQL plan them for 5 ms.
+                        # Filtered breakdowns are longer than the default limit of 15 KiB. asyncpg
+                        # would prepare them for each execution, and PostgreSQL plan them for 5 ms.
                         max_cacheable_statement_size=0,
                     )
                 except OSError as error:
