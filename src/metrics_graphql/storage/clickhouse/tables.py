@@ -169,7 +169,7 @@ def select_facts(source: str, condition: str = "1") -> str:
         *(f"{value_sql(each)} AS {each.name}" for each in STORED_MEASURES),
     )
     attributes = (
-        f"any(if(scope = {SESSION_SCOPE}, changed.{name}, {attribute_of_rollup(name)})) AS {name}"
+        f"if(scope = {SESSION_SCOPE}, changed.{name}, {attribute_of_rollup(name)}) AS {name}"
         for name in ATTRIBUTES
     )
     sums = (f"sum(changed.{each.name}) AS {each.name}" for each in STORED_MEASURES)
@@ -185,7 +185,8 @@ def select_facts(source: str, condition: str = "1") -> str:
         f" {', '.join(attributes)}, {', '.join(sums)}"
         f" FROM (SELECT {', '.join(changed)} FROM {source} WHERE {condition}) AS changed"
         f" ARRAY JOIN if(changed.org_id = '', [{key_tuple(MARKER_SCOPE, 0)}], {session_keys()})"
-        f" AS key GROUP BY {', '.join(KEY)}"
+        # Attributes follow from the key. As keys, they take less time than in `any()`.
+        f" AS key GROUP BY {', '.join((*KEY, *ATTRIBUTES))}"
     )
 
 
