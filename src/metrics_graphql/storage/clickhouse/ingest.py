@@ -28,6 +28,8 @@ from metrics_graphql.storage.tables import organizations
 MAX_PARAMETER_BYTES: Final = 100_000
 """Bytes of ids in one parameter. It is sent as a field of a form, of which servers accept at most
 128 KiB (`http_max_field_value_size`)."""
+ESCAPES: Final = str.maketrans({each: f"\\{each}" for each in "\\'`\t\n"})
+"""The characters that the driver escapes."""
 
 
 @dataclass(slots=True)
@@ -125,18 +127,38 @@ def key_of(update: SessionUpdate) -> SessionKey:
     return update.org_id, update.session_id
 
 
-def split_ids(ids: Iterable[str]) -> dict[str, list[str]]:
+@dataclass(frozen=True, slots=True)
+class ArrayLiteral:
+    """An array of texts, as the driver writes it in a parameter.
+
+    The driver sends `str()` of an object of an unknown class. It would escape a list of ids itself,
+    character by character, which takes a tenth of the time of ingest.
+    """
+
+    elements: tuple[str, ...]
+    """Texts in quotes, with escapes."""
+
+    def __str__(self) -> str:
+        """Return the literal."""
+        return f"[{', '.join(self.elements)}]"
+
+
+def split_ids(ids: Iterable[str]) -> dict[str, ArrayLiteral]:
     """Split ids into parameters of at most `MAX_PARAMETER_BYTES` each; return them by name."""
     parameters: list[list[str]] = []
     available = 0
     for session_id in ids:
-        size = 2 * len(session_id.encode()) + len("'',")  # Each byte may be escaped.
+        element = f"'{session_id.translate(ESCAPES)}'"
+        size = len(element.encode()) + len(", ")
         if size > available:
             parameters.append([])
             available = MAX_PARAMETER_BYTES
-        parameters[-1].append(session_id)
+        parameters[-1].append(element)
         available -= size
-    return {f"session_ids_{number}": each for number, each in enumerate(parameters)}
+    return {
+        f"session_ids_{number}": ArrayLiteral(tuple(elements))
+        for number, elements in enumerate(parameters)
+    }
 
 
 @lru_cache
