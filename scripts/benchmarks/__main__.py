@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts.benchmarks import (
+    billion,
     clickhouse,
     cluster,
     core,
@@ -85,6 +86,15 @@ def compare_clickhouse(sizes: str, folder: Path | None, json_file: Path | None) 
         show(rows, None)
     print_lines(clickhouse.conclusions(tables))
     write_json(tables, json_file)
+
+
+@app.command("billion")
+def run_billion(folder: Folder = None, json_file: Json = None) -> None:
+    """Query time in ClickHouse: a made-up billion sessions compared with a loaded million."""
+    with databases(folder, on_postgres=False) as (where, _), engines.clickhouse() as server:
+        file = where / f"benchmark-{billion.LOADED}.db"
+        urls = server.new_sessions(), server.new_sessions()
+        show(uvloop.run(billion.measure(file, *urls)), json_file)
 
 
 @app.command("series")
