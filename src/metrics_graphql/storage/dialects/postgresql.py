@@ -105,11 +105,11 @@ class PostgreSQL(RollupDialect):
                     return await asyncpg.connect(
                         **arguments,
                         server_settings=settings,
-                        # Room for every usual statement, for as long as the connection lives.
-                        statement_cache_size=512,
+                        # A plan takes up to half a megabyte of the server: decision 7.
+                        statement_cache_size=100,
                         max_cached_statement_lifetime=0,
-                        # Filtered breakdowns are longer than the default limit of 15 KiB. asyncpg
-                        # would prepare them for each execution, and PostgreSQL plan them for 5 ms.
+                        # 0: no limit. Filtered breakdowns exceed the default of 15 KiB. asyncpg
+                        # would prepare, and PostgreSQL plan (5 ms), each execution.
                         max_cacheable_statement_size=0,
                     )
                 except OSError as error:
