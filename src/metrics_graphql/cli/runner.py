@@ -1,6 +1,7 @@
 """Shared by the commands: settings, logging, storage, exit codes and one-line errors."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, TypeVar
 
@@ -33,6 +34,9 @@ ARGUMENT_NAMES: Final[Mapping[FieldPath, str]] = {
     ("sync_token",): "METRICS_SYNC_TOKEN",
 }
 """How the command line spells the paths of `BadUserInput`."""
+GC_THRESHOLD: Final = 50_000
+"""New objects per garbage collection. A batch of sessions is many objects, and no garbage: with the
+default of 700, collections took a fifth of the time of a load."""
 ROW_COLUMNS: Final = (TextColumn("{task.description}"), BarColumn())
 """Columns of a progress bar whose description counts rows."""
 
@@ -64,6 +68,7 @@ def configure() -> Settings:
 
 def run_with_storage(settings: Settings, work: Callable[[Storage], Awaitable[T]]) -> T:
     """Open the databases, whatever their schema, and await some work. Errors end the command."""
+    gc.set_threshold(GC_THRESHOLD)
 
     async def run() -> T:
         async with open_storage(settings.database_url, settings.sessions_url) as storage:
