@@ -89,12 +89,11 @@ def compare_clickhouse(sizes: str, folder: Path | None, json_file: Path | None) 
 
 
 @app.command("billion")
-def run_billion(folder: Folder = None, json_file: Json = None) -> None:
-    """Query time in ClickHouse: a made-up billion sessions compared with a loaded million."""
-    with databases(folder, on_postgres=False) as (where, _), engines.clickhouse() as server:
-        file = where / f"benchmark-{billion.LOADED}.db"
+def run_billion(json_file: Json = None) -> None:
+    """Query time in ClickHouse: a synthetic billion sessions compared with a loaded million."""
+    with databases(None, on_postgres=False) as (_, url_of), engines.clickhouse() as server:
         urls = server.new_sessions(), server.new_sessions()
-        show(uvloop.run(billion.measure(file, *urls)), json_file)
+        show(uvloop.run(billion.measure(url_of(billion.LOADED), *urls)), json_file)
 
 
 @app.command("series")
