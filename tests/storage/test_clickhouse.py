@@ -16,6 +16,7 @@ from metrics_graphql.core.errors import TimedOut, Unavailable
 from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.storage.clickhouse.chain import Chain
 from metrics_graphql.storage.clickhouse.client import ClickHouseClient
+from metrics_graphql.storage.clickhouse.facts import KEY
 from metrics_graphql.storage.clickhouse.ingest import UpsertBuffer
 from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionStore
 from metrics_graphql.storage.dialects import TimeRange
@@ -88,6 +89,33 @@ def test_metrics_equal_the_oracle_before_and_after_merges(
             bucket["sessionsCreatedCount"] for bucket in buckets
         ]
         gateway.run(client(gateway).execute("OPTIMIZE TABLE facts FINAL"))
+
+
+def test_a_block_has_one_row_for_each_key(gateway: Gateway) -> None:
+    """Also if its sessions differ in the attributes that the view groups by."""
+    org_id = next(new_organization)
+    rows = [
+        {
+            "org_id": org_id,
+            "session_id": str(number),
+            "created_at": number % 3 * 3_600,
+            "origin": ["slack", "cli", None][number % 3],
+            "size": ["s", "huge", None][number % 4 % 3],
+            "user_id": ["email|aa", None][number % 2],
+            "playbook_id": ["playbook-1", None][number % 5 % 2],
+            "has_merged_pr": number % 7 == 0,
+            "used_search": number % 2 == 0,
+        }
+        for number in range(60)
+    ]
+    gateway.load(rows)
+    gateway.load([{**row, "origin": "webapp", "used_search": True} for row in rows[::2]])
+
+    counts = "count(), uniqExact(_part), uniqExact(_part, " + ", ".join(KEY) + ")"
+    query = f"SELECT {counts} FROM facts WHERE org_id = '{org_id}'"  # noqa: S608 - a name
+    ((count, parts, keys),) = gateway.run(client(gateway).execute(query))
+    assert count == keys > 100
+    assert parts == 2
 
 
 def test_a_session_that_moves_and_returns_counts_once(gateway: Gateway) -> None:

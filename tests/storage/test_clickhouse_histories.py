@@ -127,7 +127,8 @@ class World(ClickHouseClient):
     async def deliver(self, block: tuple[Any, ...]) -> None:
         """Insert a block, and apply it to the expected state if its token is new.
 
-        One at a time: the first of two blocks with a token is the one that ClickHouse stores.
+        Deliveries take turns. Otherwise ClickHouse could store one of two concurrent blocks with a
+        token, and the expected state have the other.
         """
         async with self.delivery:
             await self._deliver(block)

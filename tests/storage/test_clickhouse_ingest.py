@@ -30,9 +30,10 @@ def test_ids_are_split_into_parameters_that_a_server_accepts(texts: list[str]) -
 
 @only_clickhouse
 def test_sessions_are_found_in_every_parameter(gateway: Gateway) -> None:
-    """A batch of the longest ids takes more than one."""
+    """A batch of the longest ids takes more than one. Ids may have quotes and backslashes."""
     org_id = next(new_organization)
-    ids = [f"{number:0{MAX_ID_LENGTH}}" for number in range(600)]
+    ids = [f"{number:0{MAX_ID_LENGTH}}" for number in range(595)]
+    ids += ["it's", 'a "quote"', "back\\slash\\", "`tick`", "é ☕"]
     rows = [{"org_id": org_id, "session_id": each, "created_at": 1} for each in ids]
     first, second = gateway.load(rows), gateway.load(rows)
 
