@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from metrics_graphql.core.breakdowns import Dimension, OrderDirection
+from metrics_graphql.core.breakdowns import ORDER_MEASURES, Dimension, OrderDirection
 from metrics_graphql.core.measures import (
     ACUS_CONSUMED,
     AVERAGE_ACUS,
     SESSIONS_CREATED,
+    summed_measures,
 )
 from metrics_graphql.core.queries import SessionMetricsQuery
 from metrics_graphql.core.tenants import ENTERPRISE
@@ -59,6 +60,7 @@ COMMITTED: list[tuple[OrganizationFilter, Names]] = [
 COMMITTED_BREAKDOWNS: list[tuple[str, Dimension, Names, str, bool]] = [
     ("by-user", Dimension.USER, (), SESSIONS_CREATED.name, False),
     ("by-user-average-after", Dimension.USER, (), AVERAGE_ACUS, True),
+    ("by-user-other-after", Dimension.USER, (), "sessions_created_by_size_other", True),
     ("by-origin-after", Dimension.ORIGIN, ("sizes",), SESSIONS_CREATED.name, True),
 ]
 """The same of breakdowns: name, dimension, filters, order, and whether it continues a page."""
@@ -172,7 +174,7 @@ def breakdown_statement(
         dialect,
         dimension,
         plan,
-        (SESSIONS_CREATED, ACUS_CONSUMED),
+        summed_measures({SESSIONS_CREATED, ACUS_CONSUMED, *ORDER_MEASURES[field]}),
         order=(field, OrderDirection.DESC),
         is_later_page=continues,
         with_total_count=not continues,

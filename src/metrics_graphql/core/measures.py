@@ -44,8 +44,8 @@ class Measure:
     adds: str | None = None
     """The field of a session whose values are added up; None to count sessions."""
     whole_and_parts: "tuple[Measure, ...]" = ()
-    """If this is a remainder, the measure that it is a part of, which has the same condition; and
-    those to subtract from it."""
+    """Of a remainder: the measure of all categories, then the measures to subtract from it, one for
+    each public category. Empty for other measures."""
 
     name: str = dataclasses.field(init=False)
     """Unique in the table; also the name of a column that holds it."""
@@ -59,13 +59,19 @@ class Measure:
     def is_remainder(self) -> bool:
         """Whether it counts the sessions of no public category (`OTHER`).
 
-        Nothing sums it: it is the difference of other sums.
+        It has no sum of its own: it is computed as a difference of sums. Its condition is that of
+        the whole.
         """
         return bool(self.whole_and_parts)
 
-    def difference(self, values: Mapping[str, T]) -> T:
-        """Return the value of a remainder: of numbers, or of SQL, by the names of measures."""
-        return reduce(sub, (values[each.name] for each in self.whole_and_parts))
+    @property
+    def terms(self) -> "tuple[Measure, ...]":
+        """The measures that it is computed from: itself, unless it is a remainder."""
+        return self.whole_and_parts or (self,)
+
+    def value_from(self, values: Mapping[str, T]) -> T:
+        """Return its value from those of its terms, by name: numbers or SQL expressions."""
+        return reduce(sub, [values[each.name] for each in self.terms])
 
 
 MEMBER_DESCRIPTIONS: Final = {
@@ -95,7 +101,7 @@ MEMBER_DESCRIPTIONS: Final = {
 def by_category(response_key: str, field: str, whole: Measure) -> tuple[Measure, ...]:
     """Return a measure for each category of a field of a session: the public ones, and `OTHER`.
 
-    Each counts the sessions of its category, of those that another measure counts.
+    Each counts the sessions of one category among those that `whole` counts.
     """
     descriptions = MEMBER_DESCRIPTIONS[field]
     parts = tuple(
@@ -182,5 +188,5 @@ def in_order(measures: Collection[Measure]) -> tuple[Measure, ...]:
 
 
 def summed_measures(measures: Collection[Measure]) -> tuple[Measure, ...]:
-    """Return the measures to sum for these, in order: instead of a remainder, what it needs."""
-    return in_order({part for each in measures for part in each.whole_and_parts or (each,)})
+    """Return the measures whose sums these are computed from, in the order of the table."""
+    return in_order({term for each in measures for term in each.terms})

@@ -9,18 +9,16 @@ from metrics_graphql.core.sessions import MICROS_PER_ACU
 
 @dataclass(frozen=True, slots=True)
 class SessionMetrics:
-    """A sum for each requested measure, by the measure's name."""
+    """A sum for each requested measure, and for those it is computed from, by name."""
 
     sums: Mapping[str, int]
 
     @classmethod
     def with_remainders(
-        cls, sums: dict[str, int], remainders: Iterable[Measure]
+        cls, sums: Mapping[str, int], remainders: Iterable[Measure]
     ) -> "SessionMetrics":
-        """Return the metrics with these sums, and with the remainders that follow from them."""
-        for each in remainders:
-            sums[each.name] = each.difference(sums)
-        return cls(sums)
+        """Return the metrics with these sums, and with the remainders computed from them."""
+        return cls({**sums, **{each.name: each.value_from(sums) for each in remainders}})
 
     def __getitem__(self, measure: Measure) -> int:
         """Return a measure's sum; `KeyError` if it was not requested."""

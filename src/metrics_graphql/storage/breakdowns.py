@@ -100,8 +100,7 @@ def select_ranked_sums(  # noqa: PLR0913 - everything that the statement depends
     is_descending = direction is OrderDirection.DESC
     rollup_dimension = plan.rollup_dimension
     has_ids = rollup_dimension is not None and rollup_dimension.id_field == dimension.value
-    ranking_measures = summed_measures({SESSIONS_CREATED, *ORDER_MEASURES[field]})
-    ranked_by = ranking_measures if has_ids else measures
+    ranked_by = summed_measures({SESSIONS_CREATED, *ORDER_MEASURES[field]}) if has_ids else measures
     counted = sums_by_id(dialect, plan, dimension, ranked_by, with_total_count=with_total_count)
     keys = order_keys(dialect, counted.c, field)
     page = (

@@ -41,9 +41,7 @@ def order_keys(dialect: Dialect, columns: Columns, field: str) -> tuple[sa.Colum
     """
     if field != AVERAGE_ACUS:
         (measure,) = ORDER_MEASURES[field]
-        if measure.is_remainder:
-            return (measure.difference(dict(columns.items())),)
-        return (columns[field],)
+        return (measure.value_from(dict(columns.items())),)
     acus, count = columns.acus_consumed, columns[SESSIONS_CREATED.name]
     # SQLAlchemy's `/` would cast the count to NUMERIC, which has ten digits on ClickHouse.
     remainder = sa.cast(acus % count, sa.Double)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from metrics_graphql.core.errors import TimedOut, Unavailable
-from metrics_graphql.core.measures import Measure, in_order, summed_measures
+from metrics_graphql.core.measures import Measure, summed_measures
 from metrics_graphql.core.periods import TimePeriod
 from metrics_graphql.core.queries import Filters, MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.repository import MetricsResult
@@ -60,7 +60,7 @@ async def execute_group(
     measures = set(chain.from_iterable({request.measures for request in requests}))
     try:
         results: Sequence[MetricsResult] = await fetch_totals(
-            reader, queries[0], [query.period for query in queries], in_order(measures)
+            reader, queries[0], [query.period for query in queries], measures
         )
     except (Unavailable, TimedOut) as error:
         results = [error] * len(queries)
@@ -71,7 +71,7 @@ async def fetch_totals(
     reader: StatementReader,
     query: SessionMetricsQuery,
     periods: Sequence[TimePeriod],
-    measures: tuple[Measure, ...],
+    measures: Collection[Measure],
 ) -> list[SessionMetrics]:
     """Return the sums of measures for a query with each of these periods instead of its own.
 

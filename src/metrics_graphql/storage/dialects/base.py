@@ -1,6 +1,7 @@
 """The protocols of engines: the SQL of every engine, and connections and writes of databases."""
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar, cast
 
@@ -65,17 +66,27 @@ class Key(NamedTuple):
     """The parameter that ids are bound to, or a column of another relation."""
 
 
-class SumsSpec(NamedTuple):
-    """Which sums to read, by which plan: for each query, or for each id."""
+@dataclass(frozen=True)
+class SumsSpec:
+    """Which sums to read, by which plan: for each query, or for each id.
+
+    Raises:
+        ValueError: a measure is a remainder, which has no sum of its own.
+    """
 
     plan: "QueryPlan"
     measures: tuple[Measure, ...]
+    """Those of `summed_measures`."""
     single_query: bool = True
     """Whether all ranges belong to one query. The statement may then be simpler."""
     grouped_by: str | None = None
     """The field whose values are the ids; None to sum by query."""
     ranked: sa.CTE | None = None
     """A relation whose column `id` restricts the ids. The plan has roll-ups by these ids."""
+
+    def __post_init__(self) -> None:
+        if any(each.is_remainder for each in self.measures):
+            raise ValueError("a remainder is computed from the sums of other measures")
 
 
 class SumsPart(NamedTuple):
