@@ -78,7 +78,7 @@ class World(ClickHouseClient):
         self.events: Counter[str] = Counter()
         self.faults: list[str] = []
         self.is_checking = True
-        self.delivery = asyncio.Lock()
+        self.using_token = asyncio.Lock()
 
     async def fetch(self, statement: CompiledStatement, values: dict[str, Any]) -> Rows:
         """Wait for a turn, except at the end of the history."""
@@ -127,10 +127,10 @@ class World(ClickHouseClient):
     async def deliver(self, block: tuple[Any, ...]) -> None:
         """Insert a block, and apply it to the expected state if its token is new.
 
-        Deliveries take turns. Otherwise ClickHouse could store one of two concurrent blocks with a
-        token, and the expected state have the other.
+        Uses of tokens take turns. Otherwise ClickHouse could store one of two concurrent blocks
+        with a token, and the expected state have the other.
         """
-        async with self.delivery:
+        async with self.using_token:
             await self._deliver(block)
 
     async def _deliver(self, block: tuple[Any, ...]) -> None:
@@ -151,11 +151,12 @@ class World(ClickHouseClient):
 
     async def lose_token(self, token: str) -> None:
         """Let ClickHouse note a token without its block, as a crash may, unless it knows it."""
-        if token not in self.tokens:
-            self.tokens.add(token)
-            row = chains.marker_row(chains.PROBE_LANE, Marker(1, "lost"), 1, 1)
-            settings = {**INSERT_SETTINGS, "insert_deduplication_token": token}
-            await super().insert(CHANGES, CHANGE_TYPES, [row], settings)
+        async with self.using_token:
+            if token not in self.tokens:
+                self.tokens.add(token)
+                row = chains.marker_row(chains.PROBE_LANE, Marker(1, "lost"), 1, 1)
+                settings = {**INSERT_SETTINGS, "insert_deduplication_token": token}
+                await super().insert(CHANGES, CHANGE_TYPES, [row], settings)
 
 
 class History:
