@@ -40,7 +40,7 @@ from scripts.benchmarks.load import full_update
 
 Row = dict[str, Any]
 RATE: Final = 32
-"""Sessions a second."""
+"""Sessions per second."""
 PER_HOUR: Final = RATE * HOUR
 LOADED: Final = 1_000_000
 REPEATS: Final = 15
@@ -55,7 +55,7 @@ STEP: Final = 7_919
 
 
 async def measure(database_url: str, loaded_url: str, synthetic_url: str) -> list[Row]:
-    """Return a row for each query: its times with both sets of sessions, measured in turns."""
+    """Return a row for each query: its times with both sets of sessions, measured alternately."""
     async with (
         Database(database_url) as database,
         ClickHouseClient(loaded_url) as loaded,
@@ -74,13 +74,13 @@ async def measure(database_url: str, loaded_url: str, synthetic_url: str) -> lis
                     started = perf_counter()
                     await execute(client)
                     measured.append((perf_counter() - started) * 1_000)
-            before, after = map(median, times.values())
+            loaded_ms, synthetic_ms = map(median, times.values())
             rows.append(
                 {
                     "query": what,
-                    f"{LOADED:,} sessions, ms": before,
-                    f"{RATE * YEAR:,} sessions, ms": after,
-                    "ratio": after / before,
+                    f"{LOADED:,} sessions, ms": loaded_ms,
+                    f"{RATE * YEAR:,} sessions, ms": synthetic_ms,
+                    "ratio": synthetic_ms / loaded_ms,
                 }
             )
         return rows
@@ -115,7 +115,7 @@ async def generate(client: ClickHouseClient) -> None:
 
 
 async def check(client: ClickHouseClient, query: SessionMetricsQuery, share: int) -> None:
-    """Check the number of sessions of the year, of the first so many ids of each hour."""
+    """Check the number of sessions of the year with one of the first `share` positions."""
     (result,) = await fetch_metrics(client, [MetricsRequest(query)])
     found = value_or_raise(result)[SESSIONS_CREATED]
     skipped = RATE * (query.period.start - START)
@@ -128,7 +128,7 @@ async def check(client: ClickHouseClient, query: SessionMetricsQuery, share: int
 
 
 def hourly_shares(ids: list[Any], weights: list[float]) -> dict[str, int]:
-    """Return the number of sessions per hour of each id. The other sessions have no id."""
+    """Return the number of sessions per hour of each id. Those of the weight of None have no id."""
     bounds = [0, *(int(PER_HOUR * each / weights[-1]) for each in weights)]
     shares = (after - before for before, after in pairwise(bounds))
     return {each: share for each, share in zip(ids, shares, strict=True) if each is not None}

@@ -92,7 +92,7 @@ def test_metrics_equal_the_oracle_before_and_after_merges(
 
 
 def test_a_block_has_one_row_for_each_key(gateway: Gateway) -> None:
-    """Also if its sessions differ in the attributes that the view groups by."""
+    """Even if its sessions differ in the attributes that the view groups by."""
     org_id = next(new_organization)
     rows = [
         {

@@ -78,7 +78,7 @@ class World(ClickHouseClient):
         self.events: Counter[str] = Counter()
         self.faults: list[str] = []
         self.is_checking = True
-        self.using_token = asyncio.Lock()
+        self.token_lock = asyncio.Lock()
 
     async def fetch(self, statement: CompiledStatement, values: dict[str, Any]) -> Rows:
         """Wait for a turn, except at the end of the history."""
@@ -127,10 +127,10 @@ class World(ClickHouseClient):
     async def deliver(self, block: tuple[Any, ...]) -> None:
         """Insert a block, and apply it to the expected state if its token is new.
 
-        Uses of tokens take turns. Otherwise ClickHouse could store one of two concurrent blocks
-        with a token, and the expected state have the other.
+        Inserts with tokens run one at a time. Otherwise, of two concurrent blocks with the same
+        token, ClickHouse could store one, and the expected state could have the other.
         """
-        async with self.using_token:
+        async with self.token_lock:
             await self._deliver(block)
 
     async def _deliver(self, block: tuple[Any, ...]) -> None:
@@ -150,8 +150,8 @@ class World(ClickHouseClient):
                 del self.stored[key]
 
     async def lose_token(self, token: str) -> None:
-        """Let ClickHouse note a token without its block, as a crash may, unless it knows it."""
-        async with self.using_token:
+        """Store a token without its block, as a crash may, unless it is already stored."""
+        async with self.token_lock:
             if token not in self.tokens:
                 self.tokens.add(token)
                 row = chains.marker_row(chains.PROBE_LANE, Marker(1, "lost"), 1, 1)

@@ -44,8 +44,8 @@ class Measure:
     adds: str | None = None
     """The field of a session whose values are added up; None to count sessions."""
     whole_and_parts: "tuple[Measure, ...]" = ()
-    """Of a remainder: the measure of all categories, then the measures to subtract from it, one for
-    each public category. Empty for other measures."""
+    """For a remainder: the measure of all categories, followed by the measures of the public
+    categories, which are subtracted from it. Empty for other measures."""
 
     name: str = dataclasses.field(init=False)
     """Unique in the table; also the name of a column that holds it."""
@@ -59,8 +59,8 @@ class Measure:
     def is_remainder(self) -> bool:
         """Whether it counts the sessions of no public category (`OTHER`).
 
-        It has no sum of its own: it is computed as a difference of sums. Its condition is that of
-        the whole.
+        It has no sum of its own: it is computed as a difference of sums. `condition` is that of the
+        whole, so do not sum by it: `SumsSpec` refuses remainders.
         """
         return bool(self.whole_and_parts)
 
@@ -70,7 +70,10 @@ class Measure:
         return self.whole_and_parts or (self,)
 
     def value_from(self, values: Mapping[str, T]) -> T:
-        """Return its value from those of its terms, by name: numbers or SQL expressions."""
+        """Return its value, computed from the values of its terms by name.
+
+        These are numbers or SQL expressions.
+        """
         return reduce(sub, [values[each.name] for each in self.terms])
 
 

@@ -27,7 +27,7 @@ from metrics_graphql.storage.organizations import bump_data_versions
 from metrics_graphql.storage.tables import organizations
 
 MAX_PARAMETER_BYTES: Final = 100_000
-"""Bytes of the literal in one parameter. It is sent as a field of a form, of which servers accept
+"""Bytes of the literal of one parameter. It is sent as a field of a form, of which servers accept
 at most 128 KiB (`http_max_field_value_size`)."""
 ESCAPES: Final = str.maketrans({each: f"\\{each}" for each in must_escape})
 """A translation table that escapes what the driver escapes."""
@@ -132,8 +132,8 @@ def key_of(update: SessionUpdate) -> SessionKey:
 class ArrayLiteral:
     """An array of texts, as the driver writes it in a parameter.
 
-    The driver sends `str()` of an object of an unknown class; a test checks that. In a list, it
-    escapes each text character by character, which took a tenth of the time of ingest.
+    The driver sends `str()` of an object of an unknown class (a test checks this). It would escape
+    the texts of a list character by character, which took a tenth of the time of ingest.
     """
 
     elements: tuple[str, ...]

@@ -231,10 +231,10 @@ def key_tuple(scope: int, grain: int) -> str:
 
 
 def session_keys() -> str:
-    """Return the SQL array of the scope and grain of each row that a change adds.
+    """Return the SQL array of (scope, grain) pairs of the rows that a change adds.
 
-    One is for the version. The others are for the roll-ups of the dimensions whose id the session
-    has.
+    One is for the version, and one for each roll-up that the session belongs to. A dimension by id
+    has none if the session lacks the id.
     """
     always, optional = [key_tuple(SESSION_SCOPE, 0)], []
     for each in DIMENSIONS:
@@ -284,7 +284,7 @@ def attribute_of_rollup(field: str) -> str:
 def value_sql(measure: Measure) -> str:
     """Return the SQL for what a change adds to a measure.
 
-    Counts keep the type of `n`, one byte: the view copies them for each roll-up.
+    Counts have the type of `n` (one byte), because ARRAY JOIN copies them for each roll-up.
     """
     condition = measure_condition(measure.condition, SOURCE.c)
     value = "source.n" if measure.adds is None else f"source.n * source.{measure.adds}"

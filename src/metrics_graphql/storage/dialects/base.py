@@ -76,7 +76,7 @@ class SumsSpec:
 
     plan: "QueryPlan"
     measures: tuple[Measure, ...]
-    """Those of `summed_measures`."""
+    """As `summed_measures` returns them: no remainders."""
     single_query: bool = True
     """Whether all ranges belong to one query. The statement may then be simpler."""
     grouped_by: str | None = None

@@ -113,9 +113,10 @@ class ClickHouse(EqualByClass):
         return sa.and_(*in_spans(dimension.code, grain), *conditions)
 
     def bind_ranges(self, ranges: Collection[TimeRange]) -> dict[str, object]:
-        """Return the bounds of disjoint ranges, in order, and the spans of each grain.
+        """Return the bounds of disjoint ranges, in order, and those of the spans of each grain.
 
-        Without ranges, `ranges` has one empty range: `roundDown` does not accept an empty array.
+        Without ranges, the parameter `ranges` is one empty range: `roundDown` does not accept an
+        empty array.
         """
         by_grain: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
         for each in ranges:

@@ -105,7 +105,7 @@ class PostgreSQL(RollupDialect):
                     return await asyncpg.connect(
                         **arguments,
                         server_settings=settings,
-                        # A plan takes up to half a megabyte of the server: decision 7.
+                        # A plan takes about half a megabyte of the server: decision 7.
                         statement_cache_size=100,
                         max_cached_statement_lifetime=0,
                         # 0: no limit. Filtered breakdowns exceed the default of 15 KiB. asyncpg
