@@ -7,7 +7,6 @@ sessions a second, and the raw sessions of the first and the last hour of the ye
 
 from itertools import accumulate, pairwise
 from statistics import median
-from time import perf_counter
 from typing import Any, Final
 
 from metrics_graphql.core.errors import value_or_raise
@@ -23,7 +22,7 @@ from metrics_graphql.storage.migrations.runner import migrate as migrate_databas
 from metrics_graphql.storage.rollups import RollupDimension
 from metrics_graphql.storage.tables import STORED_MEASURES
 from metrics_graphql.storage.totals import fetch_metrics
-from scripts.benchmarks.clickhouse import year_queries
+from scripts.benchmarks.clickhouse import load_sessions, times_of, year_queries
 from scripts.benchmarks.dataset import (
     ORG,
     PLAYBOOK_WEIGHTS,
@@ -32,11 +31,8 @@ from scripts.benchmarks.dataset import (
     USER_WEIGHTS,
     USERS,
     YEAR,
-    batched,
-    sessions,
     year_query,
 )
-from scripts.benchmarks.load import full_update
 
 Row = dict[str, Any]
 RATE: Final = 32
@@ -62,19 +58,14 @@ async def measure(database_url: str, loaded_url: str, synthetic_url: str) -> lis
         ClickHouseClient(synthetic_url) as synthetic,
     ):
         await migrate_database(database)
-        await load(ClickHouseSessionStore(loaded, database))
+        await load_sessions(ClickHouseSessionStore(loaded, database), LOADED)
         await generate(synthetic)
         rows = []
         for client in (loaded, synthetic):
             await client.execute("OPTIMIZE TABLE facts FINAL")
         for what, execute in year_queries().items():
-            times: dict[ClickHouseClient, list[float]] = {loaded: [], synthetic: []}
-            for _ in range(REPEATS):
-                for client, measured in times.items():
-                    started = perf_counter()
-                    await execute(client)
-                    measured.append((perf_counter() - started) * 1_000)
-            loaded_ms, synthetic_ms = map(median, times.values())
+            times = await times_of([loaded, synthetic], execute, REPEATS)
+            loaded_ms, synthetic_ms = map(median, times)
             rows.append(
                 {
                     "query": what,
@@ -84,14 +75,6 @@ async def measure(database_url: str, loaded_url: str, synthetic_url: str) -> lis
                 }
             )
         return rows
-
-
-async def load(store: ClickHouseSessionStore) -> None:
-    """Load sessions as `load` does."""
-    await store.migrate()
-    for batch in batched(sessions(LOADED), store.batch_size):
-        async with store.transaction() as upsert:
-            await upsert([full_update(session) for session in batch])
 
 
 async def generate(client: ClickHouseClient) -> None:

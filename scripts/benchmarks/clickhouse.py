@@ -114,15 +114,21 @@ async def fill_sqlite(engines: Engines) -> Row:
 async def fill_clickhouse(engines: Engines) -> Row:
     """Upsert the sessions in the order of their creation, as `load` does; return the size."""
     store = ClickHouseSessionStore(engines.clickhouse, engines.sqlite)
+    seconds = await load_sessions(store, engines.size)
+    return {**await size_row(engines, "ClickHouse"), "rows/s": engines.size / seconds}
+
+
+async def load_sessions(store: ClickHouseSessionStore, size: int) -> float:
+    """Upsert sessions into new tables, as `load` does; return the seconds it took."""
     await store.migrate()
     seconds = 0.0
-    for batch in batched(sessions(engines.size), store.batch_size):
+    for batch in batched(sessions(size), store.batch_size):
         updates = [full_update(session) for session in batch]
         started = time.perf_counter()
         async with store.transaction() as upsert:
             await upsert(updates)
         seconds += time.perf_counter() - started
-    return {**await size_row(engines, "ClickHouse"), "rows/s": engines.size / seconds}
+    return seconds
 
 
 async def size_row(engines: Engines, engine: str) -> Row:
@@ -170,21 +176,10 @@ async def fetch(reader: StatementReader, query: SessionMetricsQuery) -> object:
 async def query_row(engines: Engines, state: str, what: str, execute: Execute) -> Row:
     """Return the minimum times of a query: on SQLite, on ClickHouse, and by a scan there.
 
-    The readers take turns, so that other load on the machine slows all of them. It can only make a
-    time longer.
+    Other load on the machine can only make a time longer.
     """
     readers: list[StatementReader] = [engines.sqlite, engines.clickhouse, Scan(engines.clickhouse)]
-    times: list[list[float]] = [[] for _ in readers]
-    for reader in readers:
-        await execute(reader)
-    started = time.perf_counter()
-    for _ in range(REPEATS):
-        for reader, measured in zip(readers, times, strict=True):
-            before = time.perf_counter()
-            await execute(reader)
-            measured.append((time.perf_counter() - before) * 1_000)
-        if time.perf_counter() - started > MAX_SECONDS:
-            break
+    times = await times_of(readers, execute, REPEATS)
     sqlite, clickhouse, scan = map(min, times)
     return {
         "sessions": engines.size,
@@ -196,6 +191,27 @@ async def query_row(engines: Engines, state: str, what: str, execute: Execute) -
         "scan ms": scan,
         "scan / ClickHouse": scan / clickhouse,
     }
+
+
+async def times_of(
+    readers: list[StatementReader], execute: Execute, repeats: int
+) -> list[list[float]]:
+    """Return the times of a query for each reader, in milliseconds, after one that is not counted.
+
+    The readers alternate, so that other load on the machine slows all of them.
+    """
+    times: list[list[float]] = [[] for _ in readers]
+    for reader in readers:
+        await execute(reader)
+    started = time.perf_counter()
+    for _ in range(repeats):
+        for reader, measured in zip(readers, times, strict=True):
+            before = time.perf_counter()
+            await execute(reader)
+            measured.append((time.perf_counter() - before) * 1_000)
+        if time.perf_counter() - started > MAX_SECONDS:
+            break
+    return times
 
 
 async def update_rows(engines: Engines) -> list[Row]:

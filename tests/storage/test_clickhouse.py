@@ -108,12 +108,16 @@ def test_a_block_has_one_row_for_each_key(gateway: Gateway) -> None:
         }
         for number in range(60)
     ]
-    gateway.load(rows)
-    gateway.load([{**row, "origin": "webapp", "used_search": True} for row in rows[::2]])
-
     counts = "count(), uniqExact(_part), uniqExact(_part, " + ", ".join(KEY) + ")"
     query = f"SELECT {counts} FROM facts WHERE org_id = '{org_id}'"  # noqa: S608 - a name
-    ((count, parts, keys),) = gateway.run(client(gateway).execute(query))
+    execute = client(gateway).execute
+
+    gateway.run(execute("SYSTEM STOP MERGES facts"))
+    gateway.load(rows)
+    gateway.load([{**row, "origin": "webapp", "used_search": True} for row in rows[::2]])
+    ((count, parts, keys),) = gateway.run(execute(query))
+    gateway.run(execute("SYSTEM START MERGES facts"))
+
     assert count == keys > 100
     assert parts == 2
 

@@ -11,6 +11,7 @@ from metrics_graphql.core.breakdowns import ORDER_MEASURES, Dimension, OrderDire
 from metrics_graphql.core.measures import (
     ACUS_CONSUMED,
     AVERAGE_ACUS,
+    MEASURES,
     SESSIONS_CREATED,
     summed_measures,
 )
@@ -179,6 +180,15 @@ def breakdown_statement(
         is_later_page=continues,
         with_total_count=not continues,
     )
+
+
+def test_a_remainder_is_not_summed(gateway: Gateway) -> None:
+    """Its condition is that of the whole: a sum by it would be the sum of the whole."""
+    dialect = gateway.storage.sessions.dialect
+    plan = plan_query(query_with(()), dialect.rollup_dimensions)
+
+    with pytest.raises(ValueError, match="sessions_created_by_size_other"):
+        select_totals(dialect, plan, MEASURES, single_query=True)
 
 
 def test_a_statement_reads_only_requested_measures(gateway: Gateway) -> None:

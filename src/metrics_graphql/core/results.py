@@ -14,11 +14,14 @@ class SessionMetrics:
     sums: Mapping[str, int]
 
     @classmethod
-    def with_remainders(
-        cls, sums: Mapping[str, int], remainders: Iterable[Measure]
+    def from_sums(
+        cls, names: Iterable[str], values: Iterable[int], remainders: Iterable[Measure]
     ) -> "SessionMetrics":
         """Return the metrics with these sums, and with the remainders computed from them."""
-        return cls({**sums, **{each.name: each.value_from(sums) for each in remainders}})
+        sums = dict(zip(names, values, strict=True))
+        for each in remainders:
+            sums[each.name] = each.value_from(sums)
+        return cls(sums)
 
     def __getitem__(self, measure: Measure) -> int:
         """Return a measure's sum; `KeyError` if it was not requested."""

@@ -54,12 +54,7 @@ async def fetch_breakdown(reader: StatementReader, query: BreakdownQuery) -> Bre
     remainders = [measure for measure in measures if measure.is_remainder]
     return Breakdown(
         tuple(
-            BreakdownRow(
-                row_id,
-                SessionMetrics.with_remainders(
-                    dict(zip(names, map(int, sums), strict=True)), remainders
-                ),
-            )
+            BreakdownRow(row_id, SessionMetrics.from_sums(names, map(int, sums), remainders))
             for _total_count, row_id, *sums in rows[: ranking.first]
         ),
         has_next_page=len(rows) > ranking.first,

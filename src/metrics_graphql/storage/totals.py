@@ -100,10 +100,7 @@ async def fetch_totals(
     names = [measure.name for measure in summed]
     remainders = [measure for measure in measures if measure.is_remainder]
     zeros = [0] * len(names)
-    return [
-        SessionMetrics.with_remainders(dict(zip(names, each or zeros, strict=True)), remainders)
-        for each in sums
-    ]
+    return [SessionMetrics.from_sums(names, each or zeros, remainders) for each in sums]
 
 
 @lru_cache(maxsize=1024)

@@ -183,7 +183,8 @@ def select_facts(source: str, condition: str = "1") -> str:
         " sum(if(scope < 0, changed.n, 0)) AS n,"
         f" {', '.join(attributes)}, {', '.join(sums)}"
         f" FROM (SELECT {', '.join(changed)} FROM {source} WHERE {condition}) AS changed"
-        f" ARRAY JOIN if(changed.org_id = '', [{key_tuple(MARKER_SCOPE, 0)}], {session_keys()})"
+        f" ARRAY JOIN if(changed.org_id = '', [{key_tuple(MARKER_SCOPE, 0)}],"
+        f" arrayConcat([{key_tuple(SESSION_SCOPE, 0)}], {rollup_keys('changed')}))"
         # The key determines the attributes. Grouping by them is faster than `any()`.
         f" AS key GROUP BY {', '.join((*KEY, *ATTRIBUTES))}"
     )
@@ -209,9 +210,10 @@ def select_mismatches() -> str:
         " source.bucket - positiveModulo(source.bucket, key_grain) AS key_bucket,"
         f" {own_id} AS key_id,"
         f" {', '.join(sums)} FROM {facts.name} AS source"
-        f" ARRAY JOIN if({is_session}, [{rollup_keys()}], [(source.scope, source.grain)]) AS key"
+        f" ARRAY JOIN if({is_session}, {rollup_keys('source')}, [(source.scope, source.grain)])"
+        " AS key"
         f" WHERE source.org_id = {{org_id:String}} AND source.scope >= {SESSION_SCOPE}"
-        " AND source.bucket >= {start:Int64} AND source.bucket < {end:Int64} AND isNotNull(key_id)"
+        " AND source.bucket >= {start:Int64} AND source.bucket < {end:Int64}"
         f" GROUP BY key_scope, key_grain, key_bucket, key_id HAVING {differs}"
         " ORDER BY key_scope, key_grain, key_bucket, key_id"
     )
@@ -230,27 +232,19 @@ def key_tuple(scope: int, grain: int) -> str:
     return f"(toInt8({scope}), toUInt32({grain}))"
 
 
-def session_keys() -> str:
-    """Return the SQL array of (scope, grain) pairs of the rows that a change adds.
+def rollup_keys(relation: str) -> str:
+    """Return the SQL array of (scope, grain) pairs of the roll-ups that a session belongs to.
 
-    One is for the version, and one for each roll-up that the session belongs to. A dimension by id
-    has none if the session lacks the id.
+    A dimension by id has none if the session lacks the id.
     """
-    always, optional = [key_tuple(SESSION_SCOPE, 0)], []
+    arrays = []
     for each in DIMENSIONS:
-        keys = [key_tuple(each.code, grain) for grain in each.grains]
-        if each.id_field is None:
-            always += keys
-        else:
-            has_no_id = f"isNull(changed.{each.id_field})"
-            optional.append(f"if({has_no_id}, [], [{', '.join(keys)}])")
-    return f"arrayConcat([{', '.join(always)}], {', '.join(optional)})"
-
-
-def rollup_keys() -> str:
-    """Return the SQL tuples of the scopes and grains of all roll-ups."""
-    keys = (key_tuple(each.code, grain) for each in DIMENSIONS for grain in each.grains)
-    return ", ".join(keys)
+        keys = ", ".join(key_tuple(each.code, grain) for grain in each.grains)
+        array = f"[{keys}]"
+        if each.id_field is not None:
+            array = f"if(isNull({relation}.{each.id_field}), [], {array})"
+        arrays.append(array)
+    return f"arrayConcat({', '.join(arrays)})"
 
 
 def id_sql(relation: str, scope: str) -> str:

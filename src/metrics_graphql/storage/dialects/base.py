@@ -85,8 +85,8 @@ class SumsSpec:
     """A relation whose column `id` restricts the ids. The plan has roll-ups by these ids."""
 
     def __post_init__(self) -> None:
-        if any(each.is_remainder for each in self.measures):
-            raise ValueError("a remainder is computed from the sums of other measures")
+        if remainders := [each.name for each in self.measures if each.is_remainder]:
+            raise ValueError(f"measures have no sum of their own: {', '.join(remainders)}")
 
 
 class SumsPart(NamedTuple):

@@ -107,6 +107,7 @@ class PostgreSQL(RollupDialect):
                         server_settings=settings,
                         # A plan takes about half a megabyte of the server: decision 7.
                         statement_cache_size=100,
+                        # 0: for as long as the connection lives.
                         max_cached_statement_lifetime=0,
                         # 0: no limit. Filtered breakdowns exceed the default of 15 KiB. asyncpg
                         # would prepare, and PostgreSQL plan (5 ms), each execution.
