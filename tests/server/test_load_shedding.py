@@ -191,6 +191,31 @@ def test_a_burst_is_queued() -> None:
     simulate(scenario())
 
 
+def test_requests_that_never_wait_leave_the_event_loop_to_others() -> None:
+    """One gets its permit per iteration. Between two, the loop accepts and reads connections."""
+
+    async def scenario() -> None:
+        shedder = LoadShedder(PERMITS, max_queue=1_000)
+        served = 0
+
+        async def send() -> None:
+            nonlocal served
+            await shedder.acquire(DEADLINE, stay_connected)
+            served += 1
+            shedder.release()
+
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(5):
+                clients.create_task(send())
+            served_before = 0
+            while served < 5:
+                await asyncio.sleep(0)
+                assert served - served_before <= 1
+                served_before = served
+
+    simulate(scenario())
+
+
 @pytest.mark.parametrize("overload", [1.5, 2, 5])
 def test_in_an_overload_permits_stay_in_use_and_waits_short(overload: float) -> None:
     """Refusals begin when the oldest has waited too long. Then they are immediate."""

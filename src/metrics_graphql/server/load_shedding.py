@@ -42,12 +42,17 @@ class LoadShedder:
     `OVERLOAD_DELAY`, and either more than `MAX_WAITING_CLIENTS` wait or a new request would be too
     late. It ends when the queue is empty. Until then, a request is refused unless its expected
     wait is at most `TARGET_DELAY`.
+
+    Each iteration of the event loop gives out one permit. Requests that SQLite serves on the loop
+    do not suspend, so several in one iteration would keep it from reading other requests.
     """
 
     def __init__(self, max_concurrency: int, max_queue: int) -> None:
         self._max_concurrency = max_concurrency
         self._max_queue = max_queue
         self._running = 0
+        self._has_granted = False
+        """Whether a permit was granted in this iteration of the event loop."""
         self._queue: deque[Waiter] = deque()
         """Oldest first."""
         self._permit_interval = MeanInterval(max_concurrency)
@@ -62,8 +67,8 @@ class LoadShedder:
             Overloaded: the request is refused.
             ClientDisconnect: the client disconnected while the request waited.
         """
-        if not self._queue and self._running < self._max_concurrency:
-            self._running += 1
+        if not self._queue and self._can_grant():
+            self._grant()
             return
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -93,12 +98,28 @@ class LoadShedder:
     def release(self) -> None:
         """Return a permit; the request that has waited longest gets it."""
         self._running -= 1
-        now = asyncio.get_running_loop().time()
-        while self._queue and self._running < self._max_concurrency:
+        self._grant_next()
+
+    def _can_grant(self) -> bool:
+        return self._running < self._max_concurrency and not self._has_granted
+
+    def _grant(self) -> None:
+        """Count a permit. The next one is granted in the next iteration of the event loop."""
+        self._running += 1
+        self._has_granted = True
+        asyncio.get_running_loop().call_soon(self._start_iteration)
+
+    def _start_iteration(self) -> None:
+        self._has_granted = False
+        self._grant_next()
+
+    def _grant_next(self) -> None:
+        """Give a free permit to the request that has waited longest."""
+        while self._queue and self._can_grant():
             permit = self._queue.popleft().permit
             if not permit.done():
-                self._running += 1
-                self._permit_interval.record_permit(now)
+                self._permit_interval.record_permit(asyncio.get_running_loop().time())
+                self._grant()
                 permit.set_result(None)
 
     def _expected_wait(self) -> float:
