@@ -68,7 +68,7 @@ async def is_authorized(session: AsyncSession, authorization: str, org_id: str) 
 async def fetch_body(session: AsyncSession, query: SessionMetricsQuery) -> dict[str, Any]:
     """Return the REST response, from the statement that metrics-graphql executes."""
     plan = plan_query(query, DIALECT.rollup_dimensions)
-    statement = select_totals(DIALECT, plan, MEASURES, single_query=True)
+    statement = select_totals(DIALECT, plan, MEASURES, by_range=False)
     ranges = plan.ranges([query.period])
     values = statement.bind(statement_parameters(query, ranges, DIALECT))
     connection = await session.connection()

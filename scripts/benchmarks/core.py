@@ -98,7 +98,7 @@ async def time_driver(
     async with bare_driver(url) as execute:
         for query in timed:
             plan = plan_query(query, dialect.rollup_dimensions if has_rollups else ())
-            statement = select_totals(dialect, plan, STORED_MEASURES, single_query=True)
+            statement = select_totals(dialect, plan, STORED_MEASURES, by_range=False)
             ranges = plan.ranges([query.period])
             values = statement.bind(statement_parameters(query, ranges, dialect))
             started = time.perf_counter()

@@ -13,16 +13,20 @@ from hypothesis import strategies as st
 
 from metrics_graphql.core.deadline import set_deadline
 from metrics_graphql.core.errors import TimedOut, Unavailable
+from metrics_graphql.core.measures import SESSIONS_CREATED
+from metrics_graphql.core.periods import DAY, HOUR, THIRTY_DAYS
+from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.sessions import SessionUpdate
 from metrics_graphql.storage.clickhouse.chain import Chain
 from metrics_graphql.storage.clickhouse.client import ClickHouseClient
 from metrics_graphql.storage.clickhouse.facts import KEY
 from metrics_graphql.storage.clickhouse.ingest import UpsertBuffer
 from metrics_graphql.storage.clickhouse.session_store import ClickHouseSessionStore
-from metrics_graphql.storage.dialects import TimeRange
-from metrics_graphql.storage.dialects.clickhouse import disjoint_ranges
+from metrics_graphql.storage.dialects import CompiledStatement, Rows, TimeRange
+from metrics_graphql.storage.dialects.clickhouse import SPANS, ClickHouse, disjoint_ranges
 from metrics_graphql.storage.repository import open_storage
 from metrics_graphql.storage.schema import SchemaMismatch, SchemaStatus
+from metrics_graphql.storage.totals import fetch_metrics
 from tests import oracle, strategies
 from tests.clickhouse_http import Fault, FaultyServer, over_http
 from tests.conftest import Gateway, new_organization, only_clickhouse
@@ -199,6 +203,40 @@ def test_a_batch_of_empty_periods_has_zeros(gateway: Gateway) -> None:
     response = gateway.graphql(f"{{ {aliases} }}", gateway.token("o")).json()
 
     assert response["data"] == {f"a{index}": {"sessionsCreatedCount": 0} for index in range(2)}
+
+
+class RecordingReader:
+    """Records the values that are bound to the last statement. Finds no rows."""
+
+    dialect = ClickHouse()
+
+    def __init__(self) -> None:
+        self.values: dict[str, int] = {}
+
+    async def fetch(self, _statement: CompiledStatement, values: dict[str, int]) -> Rows:
+        """Record the values."""
+        self.values = values
+        return []
+
+
+def test_a_query_for_one_user_reads_few_buckets_of_all_users() -> None:
+    """From the second hour of a day to the last but one of another: days minus two hours."""
+    reader = RecordingReader()
+    query = SessionMetricsQuery.from_params(
+        tenant="org-a", time_after=HOUR, time_before=40 * DAY + 23 * HOUR, user_ids=["u"]
+    )
+    asyncio.run(fetch_metrics(reader, [MetricsRequest(query, (SESSIONS_CREATED,))]))
+
+    def buckets(grain: int) -> int:
+        """Return the number of buckets in the spans of a grain."""
+        spans = ((f"end_{grain}_{n}", f"start_{grain}_{n}") for n in range(SPANS))
+        return sum(reader.values[end] - reader.values[start] for end, start in spans) // grain
+
+    assert {grain: buckets(grain) for grain in (HOUR, DAY, THIRTY_DAYS)} == {
+        HOUR: 2,
+        DAY: 11,
+        THIRTY_DAYS: 1,
+    }
 
 
 def test_a_deadline_cancels_the_statement_in_clickhouse(gateway: Gateway) -> None:

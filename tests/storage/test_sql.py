@@ -104,13 +104,11 @@ def explain(
     filters: Names,
     organizations: OrganizationFilter = ONE,
     *,
-    single_query: bool,
+    by_range: bool,
 ) -> list[str]:
     """Return SQLite's plan for a query."""
     plan = plan_query(query_with(filters, organizations), rollups.ROLLUP_DIMENSIONS)
-    statement = select_totals(
-        gateway.database.dialect, plan, STORED_MEASURES, single_query=single_query
-    )
+    statement = select_totals(gateway.database.dialect, plan, STORED_MEASURES, by_range=by_range)
     return explain_statement(gateway, statement)
 
 
@@ -141,7 +139,7 @@ def test_the_sql_is_the_committed_one(
     dialect = gateway.storage.sessions.dialect
     plan = plan_query(query_with(filters, organizations), dialect.rollup_dimensions)
     measures = (SESSIONS_CREATED, ACUS_CONSUMED)
-    statement = select_totals(dialect, plan, measures, single_query=False)
+    statement = select_totals(dialect, plan, measures, by_range=True)
 
     check_committed(engine, file_name(kind), statement)
 
@@ -188,32 +186,32 @@ def test_a_remainder_is_not_summed(gateway: Gateway) -> None:
     plan = plan_query(query_with(()), dialect.rollup_dimensions)
 
     with pytest.raises(ValueError, match="sessions_created_by_size_other"):
-        select_totals(dialect, plan, MEASURES, single_query=True)
+        select_totals(dialect, plan, MEASURES, by_range=False)
 
 
 def test_a_statement_reads_only_requested_measures(gateway: Gateway) -> None:
     """A query for the number of sessions reads no other column, raw or rolled up."""
     dialect = gateway.storage.sessions.dialect
     plan = plan_query(query_with(()), dialect.rollup_dimensions)
-    statement = select_totals(dialect, plan, (SESSIONS_CREATED,), single_query=True)
+    statement = select_totals(dialect, plan, (SESSIONS_CREATED,), by_range=False)
 
     for column in ("origin", "size", "acus", "search", "merged", "playbook"):
         assert column not in statement.sql
 
 
 @only_sqlite
-@pytest.mark.parametrize("single_query", [True, False])
+@pytest.mark.parametrize("by_range", [False, True])
 @pytest.mark.parametrize("organizations", OrganizationFilter)
 @pytest.mark.parametrize("filters", SHAPES, ids=shape_name)
 def test_a_query_reads_matching_rows_only(
-    gateway: Gateway, filters: Names, organizations: OrganizationFilter, *, single_query: bool
+    gateway: Gateway, filters: Names, organizations: OrganizationFilter, *, by_range: bool
 ) -> None:
     """Indexes are searched down to the range, and no table is scanned or indexed on the fly.
 
     With several organizations, for each of them. Categories have no index: they are compared with
     the sessions of the period, or with those that the index of another filter finds.
     """
-    steps = explain(gateway, filters, organizations, single_query=single_query)
+    steps = explain(gateway, filters, organizations, by_range=by_range)
 
     scanned = ("SCAN sessions", "SCAN rollups", "SCAN category_rollups")
     assert not [step for step in steps if step.startswith(scanned)]
@@ -244,7 +242,7 @@ def test_a_query_reads_matching_rows_only(
 @pytest.mark.parametrize("filters", SHAPES, ids=shape_name)
 def test_a_single_query_is_not_grouped(gateway: Gateway, filters: Names) -> None:
     """GROUP BY would sort all rows that are read."""
-    steps = explain(gateway, filters, single_query=True)
+    steps = explain(gateway, filters, by_range=False)
 
     assert "USE TEMP B-TREE FOR GROUP BY" not in steps
 
@@ -268,7 +266,7 @@ def test_queries_are_answered_from_the_roll_ups_with_their_filters(
     """
     dialect = gateway.storage.sessions.dialect
     plan = plan_query(query_with(filters), dialect.rollup_dimensions)
-    statement = select_totals(dialect, plan, STORED_MEASURES, single_query=True)
+    statement = select_totals(dialect, plan, STORED_MEASURES, by_range=False)
     expected = getattr(rollups, ROLLED_UP[filters]) if filters in ROLLED_UP else None
 
     assert getattr(plan.rollup_dimension, "fields", None) == getattr(expected, "fields", None)
@@ -315,7 +313,7 @@ def test_a_statement_is_compiled_once_per_shape(gateway: Gateway) -> None:
                 dialect.rollup_dimensions,
             ),
             STORED_MEASURES,
-            single_query=True,
+            by_range=False,
         )
         for org_id, start in (("org-1", 1), ("org-2", 2))
     )

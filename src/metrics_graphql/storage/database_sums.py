@@ -39,7 +39,7 @@ def raw_sums(dialect: RangeDialect, spec: SumsSpec) -> list[SumsPart]:
     field = spec.grouped_by
     columns = session_columns(spec.measures) | ({field} if field else set())
     parts = []
-    for rows in matching_sessions(dialect, spec.plan, columns, single_query=spec.single_query):
+    for rows in matching_sessions(dialect, spec.plan, columns, by_range=spec.by_range):
         sums = tuple(measure_sum(dialect, measure, rows.columns) for measure in spec.measures)
         select = rows.select
         row_id: sa.ColumnElement[Any] = sa.null()
@@ -60,7 +60,7 @@ def rollup_sums(dialect: RangeDialect, spec: SumsSpec, dimension: RollupDimensio
     if name is not None and name == dimension.id_field:
         name = "scope_id"
     columns = rollup_columns(dimension, spec.measures) | ({name} if name else set())
-    rows = matching_rollups(dialect, spec.plan, dimension, columns, single_query=spec.single_query)
+    rows = matching_rollups(dialect, spec.plan, dimension, columns, by_range=spec.by_range)
     sums = tuple(rollup_sum(dialect, dimension, measure, rows.columns) for measure in spec.measures)
     return SumsPart(rows.select, sums, sa.null() if name is None else rows.columns[name])
 
@@ -77,11 +77,11 @@ def sums_of_ranked(
         dimension,
         rollup_columns(dimension, spec.measures),
         Key(rollups.c.scope_id, ids),
-        single_query=True,
+        by_range=False,
     )
     raw = dialect.scan_ranges(
         session_scan(spec.plan, session_columns(spec.measures), Key(sessions.c[field], ids)),
-        single_query=True,
+        by_range=False,
     )
     rollup_totals = tuple(
         rollup_sum(dialect, dimension, measure, rolled_up.columns) for measure in spec.measures

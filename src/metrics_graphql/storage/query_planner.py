@@ -44,11 +44,12 @@ class QueryPlan(NamedTuple):
         """What the request record shows as the source of the sums."""
         return "rollups" if self.rollup_dimension else "raw"
 
-    def ranges(self, periods: Sequence[TimePeriod]) -> list[TimeRange]:
+    def ranges(self, periods: Sequence[TimePeriod], *, by_range: bool = False) -> list[TimeRange]:
         """Cut the period of each query into ranges of buckets and of raw sessions.
 
-        The `query_index` of a range that is subtracted is negative: the index minus the number of
-        queries, which selects the same element of a list.
+        With `by_range`, sums are grouped by range, so that ranges can be subtracted. The
+        `query_index` of such a range is negative: the index minus the number of queries, which
+        selects the same element of a list.
         """
         grains = self.rollup_dimension.grains if self.rollup_dimension else ()
         cuts: dict[tuple[int, int], list[Segment]] = {}
@@ -60,9 +61,7 @@ class QueryPlan(NamedTuple):
             offset = period.start % grains[0] if grains else 0
             if (length, offset) not in cuts:
                 cut = TimePeriod(offset, offset + length)
-                # Subtracting needs GROUP BY, which the statement of a single query does not have.
-                is_single = len(periods) == 1
-                cuts[length, offset] = (cut.segments if is_single else cut.signed_segments)(grains)
+                cuts[length, offset] = (cut.signed_segments if by_range else cut.segments)(grains)
             shift = period.start - offset
             ranges += [
                 TimeRange(

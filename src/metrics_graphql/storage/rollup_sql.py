@@ -29,10 +29,10 @@ def matching_rollups(
     dimension: RollupDimension,
     columns: frozenset[str],
     *,
-    single_query: bool,
+    by_range: bool,
 ) -> RangeRows:
     """Return the matching roll-ups of a dimension in the time ranges bound to `rolled_up`."""
-    scan = partial(scan_rollups, dialect, plan, dimension, single_query=single_query)
+    scan = partial(scan_rollups, dialect, plan, dimension, by_range=by_range)
     if dimension is CATEGORY:
         fields = {FILTERED_FIELDS[name] for name in plan.filters}
         rows = scan(columns | fields)
@@ -56,7 +56,7 @@ def scan_rollups(  # noqa: PLR0913 - everything that the scan depends on
     columns: frozenset[str],
     ids: "Key | sa.ColumnElement[bool] | None" = None,
     *,
-    single_query: bool,
+    by_range: bool,
     index: str | None = None,
 ) -> RangeRows:
     """Return the roll-ups of a dimension in the time ranges bound to `rolled_up`.
@@ -74,7 +74,7 @@ def scan_rollups(  # noqa: PLR0913 - everything that the scan depends on
     elif ids is not None:
         conditions = (*conditions, ids)
     scan = RangeScan("rolled_up", table.c.bucket, columns, conditions, keys, index)
-    return dialect.scan_ranges(scan, single_query=single_query)
+    return dialect.scan_ranges(scan, by_range=by_range)
 
 
 def rollup_columns(dimension: RollupDimension, measures: tuple[Measure, ...]) -> frozenset[str]:

@@ -19,7 +19,7 @@ CREATOR_FILTERS: Final = ("user_ids", "service_user_ids")
 
 
 def matching_sessions(
-    dialect: RangeDialect, plan: QueryPlan, columns: frozenset[str], *, single_query: bool
+    dialect: RangeDialect, plan: QueryPlan, columns: frozenset[str], *, by_range: bool
 ) -> list[RangeRows]:
     """Return the matching sessions in the time ranges bound to `raw`, in disjoint parts.
 
@@ -35,7 +35,7 @@ def matching_sessions(
         key = None if name is None else Key(sessions.c[FILTERED_FIELDS[name]], name)
         leaves_out_users = name == "service_user_ids" and "user_ids" in indexed
         part_columns = columns | {"user_id"} if leaves_out_users else columns
-        rows = dialect.scan_ranges(session_scan(plan, part_columns, key), single_query=single_query)
+        rows = dialect.scan_ranges(session_scan(plan, part_columns, key), by_range=by_range)
         conditions = filter_conditions(dialect, residual, rows.columns)
         if leaves_out_users:
             user_id = rows.columns.user_id

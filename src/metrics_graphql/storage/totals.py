@@ -85,9 +85,10 @@ async def fetch_totals(
         return [SessionMetrics({}) for _ in periods]
     dialect = reader.dialect
     plan = plan_query(query, dialect.rollup_dimensions)
-    ranges = plan.ranges(periods)
+    by_range = len(periods) > 1 or dialect.subtracts_rollups(plan)
+    ranges = plan.ranges(periods, by_range=by_range)
     summed = summed_measures(measures)
-    statement = select_totals(dialect, plan, summed, single_query=len(periods) == 1)
+    statement = select_totals(dialect, plan, summed, by_range=by_range)
     rows = await reader.fetch(statement, statement_parameters(query, ranges, dialect))
     sums: list[Sequence[int]] = [()] * len(periods)
     queries_of = dialect.query_lookup(ranges)
@@ -105,27 +106,27 @@ async def fetch_totals(
 
 @lru_cache(maxsize=1024)
 def select_totals(
-    dialect: Dialect, plan: QueryPlan, measures: tuple[Measure, ...], *, single_query: bool
+    dialect: Dialect, plan: QueryPlan, measures: tuple[Measure, ...], *, by_range: bool
 ) -> CompiledStatement:
-    """Return the statement that sums measures for the queries of a plan.
+    """Return the statement that sums measures for the queries of a plan: one, if not `by_range`.
 
     A row is a range key (see `Dialect.query_lookup`) and a sum for each measure. A query may have
     several rows, from raw sessions and from roll-ups. The caller adds them up.
 
     The parameters are those of `Dialect.sums_parts`.
     """
-    parts = dialect.sums_parts(SumsSpec(plan, measures, single_query=single_query))
+    parts = dialect.sums_parts(SumsSpec(plan, measures, by_range=by_range))
     statement = dialect.compile(
-        sa.union_all(*(select_part_sums(part, single_query=single_query) for part in parts))
+        sa.union_all(*(select_part_sums(part, by_range=by_range) for part in parts))
     )
     return statement._replace(data_source=plan.data_source)
 
 
-def select_part_sums(part: SumsPart, *, single_query: bool) -> Select:
+def select_part_sums(part: SumsPart, *, by_range: bool) -> Select:
     """Return the statement for the sums of a part, by range key."""
     (range_key,) = part.select.selected_columns
     # For a single query, GROUP BY would sort all rows only to find one group.
-    if single_query:
+    if not by_range:
         return part.select.with_only_columns(sa.func.min(range_key), *part.sums)
     return part.select.with_only_columns(range_key, *part.sums).group_by(range_key)
 

@@ -77,8 +77,9 @@ class SumsSpec:
     plan: "QueryPlan"
     measures: tuple[Measure, ...]
     """As `summed_measures` returns them: no remainders."""
-    single_query: bool = True
-    """Whether all ranges belong to one query. The statement may then be simpler."""
+    by_range: bool = False
+    """Whether sums are grouped by time range. Each is then added to a query of its own, or
+    subtracted from it. Otherwise all rows are added to one sum, and the statement is simpler."""
     grouped_by: str | None = None
     """The field whose values are the ids; None to sum by query."""
     ranked: sa.CTE | None = None
@@ -180,6 +181,12 @@ class Dialect(Hashable, Protocol):
     def bind_ranges(self, ranges: Collection[TimeRange]) -> dict[str, object]:
         """Return the parameters for the time ranges of a statement, by name."""
 
+    def subtracts_rollups(self, plan: "QueryPlan") -> bool:
+        """Return whether a single query of a plan subtracts roll-ups, and so is grouped by range.
+
+        Statements of several queries always do.
+        """
+
     def query_lookup(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:
         """Return a function from a range key to the indexes of the queries it belongs to.
 
@@ -201,11 +208,11 @@ class Dialect(Hashable, Protocol):
 class RangeDialect(Dialect, Protocol):
     """The SQL of an engine that looks up ranges of indexes, with an index for each filter."""
 
-    def scan_ranges(self, scan: RangeScan, *, single_query: bool) -> RangeRows:
+    def scan_ranges(self, scan: RangeScan, *, by_range: bool) -> RangeRows:
         """Return the rows of a scan: their instant is in a bound range, and they match the keys.
 
-        With `single_query`, all ranges belong to one query, and the statement may be simpler. In a
-        table with a column `grain`, a row matches ranges of its own grain only.
+        With `by_range`, a row has a range key. In a table with a column `grain`, a row matches
+        ranges of its own grain only.
         """
 
 

@@ -76,7 +76,7 @@ class ClickHouse(EqualByClass):
             sources += [self._rollups(spec, dimension, grain) for grain in dimension.grains]
         conditions.append(sa.or_(*sources))
         range_key: sa.ColumnElement[int] = number_literal(0)
-        if not spec.single_query:
+        if spec.by_range:
             ranges = sa.bindparam("ranges", type_=RANGES)
             starts, ends = (sa.func.tupleElement(ranges, number_literal(i)) for i in (1, 2))
             instant = facts.c.grain * number_literal(GRAIN_STRIDE) + facts.c.bucket
@@ -111,6 +111,13 @@ class ClickHouse(EqualByClass):
             (name,) = spec.plan.filters
             conditions.append(self.in_ids(facts.c.scope_id, name))
         return sa.and_(*in_spans(dimension.code, grain), *conditions)
+
+    def subtracts_rollups(self, plan: QueryPlan) -> bool:
+        """Return whether the plan has roll-ups by id.
+
+        A query then reads those of all ids, so fewer buckets save more than GROUP BY costs.
+        """
+        return plan.rollup_dimension is not None and plan.rollup_dimension.id_field is not None
 
     def bind_ranges(self, ranges: Collection[TimeRange]) -> dict[str, object]:
         """Return the bounds of disjoint ranges, in order, and those of the spans of each grain.
