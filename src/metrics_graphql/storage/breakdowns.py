@@ -88,14 +88,15 @@ def select_ranked_sums(  # noqa: PLR0913 - everything that the statement depends
     The parameters are those of `select_totals`, and those of `page_parameters`. A later page begins
     after the position that is bound.
 
-    If there are roll-ups for each id, ids are first ranked by the measures that the order needs.
-    The other measures are read for the ids of the page only.
+    If the dialect ranks first and there are roll-ups for each id, ids are first ranked by the
+    measures that the order needs. The other measures are read for the ids of the page only.
     """
     field, direction = order
     is_descending = direction is OrderDirection.DESC
     rollup_dimension = plan.rollup_dimension
-    has_ids = rollup_dimension is not None and rollup_dimension.id_field == dimension.value
-    ranked_by = summed_measures({SESSIONS_CREATED, *ORDER_MEASURES[field]}) if has_ids else measures
+    ranked_by = measures
+    if dialect.ranks_first and rollup_dimension and rollup_dimension.id_field == dimension.value:
+        ranked_by = summed_measures({SESSIONS_CREATED, *ORDER_MEASURES[field]})
     counted = sums_by_id(dialect, plan, dimension, ranked_by, with_total_count=with_total_count)
     keys = order_keys(dialect, counted.c, field)
     page = (
@@ -105,11 +106,8 @@ def select_ranked_sums(  # noqa: PLR0913 - everything that the statement depends
     )
     if is_later_page:
         page = page.where(comes_after(keys, counted.c.id, is_descending=is_descending))
-    if rollup_dimension is not None and not set(measures) <= set(ranked_by):
-        ranked = page.cte("ranked")
-        for name in ("sqlite", "postgresql"):
-            # Not for ClickHouse, which evaluates the relation at each reference.
-            ranked = ranked.prefix_with("MATERIALIZED", dialect=name)
+    if not set(measures) <= set(ranked_by):
+        ranked = page.cte("ranked").prefix_with("MATERIALIZED")
         sums = add_up(dialect, SumsSpec(plan, measures, grouped_by=dimension.value, ranked=ranked))
         page = (
             sa.select(ranked.c.total_count, *sums.c)

@@ -37,8 +37,6 @@ READ_SETTINGS: Final = {
     "handshake_timeout_ms": 1_000,
     # A replica that lacks acknowledged inserts is an error. No effect without replication.
     "select_sequential_consistency": 1,
-    # The subquery of a ranking is executed once over all shards, not by each shard alone.
-    "distributed_product_mode": "global",
 }
 INSERT_SETTINGS: Final = {
     # One insert becomes one block, one call of the view, and one part, which is atomic.

@@ -159,6 +159,13 @@ class Dialect(Hashable, Protocol):
     def rollup_dimensions(self) -> "tuple[RollupDimension, ...]":
         """The roll-ups that the engine stores, in the order in which queries prefer them."""
 
+    @property
+    def ranks_first(self) -> bool:
+        """Whether a breakdown ranks ids first, and then reads the other measures of its page.
+
+        If not, it reads all measures of all ids at once.
+        """
+
     def compile(self, statement: sa.ClauseElement) -> CompiledStatement:
         """Return a statement in the form that the driver takes."""
 

@@ -41,13 +41,13 @@ at most two ranges of a grain. Those of several periods are covered by two spans
 class ClickHouse(EqualByClass):
     """The dialect of ClickHouse: every sum is a `sum()` over rows of `facts`.
 
-    Totals and series are one scan, which sees each block of a writer as a whole. A breakdown that
-    ranks ids before it reads their other measures scans the table several times. On a cluster,
-    these scans may see different blocks.
+    A statement scans them once, and so sees each block of a writer as a whole.
     """
 
     name: Final = "clickhouse"
     rollup_dimensions: tuple[RollupDimension, ...] = DIMENSIONS
+    ranks_first: Final = False
+    """The granules of a page's ids have most of the other ids, too, so they are read once."""
 
     def compile(self, statement: sa.ClauseElement) -> CompiledStatement:
         """Return a statement with `{name:Type}` for each parameter."""
@@ -88,8 +88,6 @@ class ClickHouse(EqualByClass):
         row_id: sa.ColumnElement[Any] = sa.null()
         if spec.grouped_by is not None:
             row_id = row_id_of(spec.grouped_by, dimension)
-        if spec.ranked is not None:
-            conditions.append(row_id.in_(sa.select(spec.ranked.c.id)))
         return [SumsPart(sa.select(range_key).select_from(facts).where(*conditions), sums, row_id)]
 
     def _sessions(self, spec: SumsSpec) -> sa.ColumnElement[bool]:

@@ -35,6 +35,8 @@ class RollupDialect(EqualByClass, ABC):
     """
 
     rollup_dimensions: Final = ROLLUP_DIMENSIONS
+    ranks_first: Final = True
+    """An index finds the rows of the ids of a page."""
 
     @abstractmethod
     def ranges_table(self, parameter: str) -> sa.CTE:
