@@ -191,8 +191,8 @@ def test_a_burst_is_queued() -> None:
     simulate(scenario())
 
 
-def test_requests_that_never_wait_leave_the_event_loop_to_others() -> None:
-    """One gets its permit per iteration. Between two, the loop accepts and reads connections."""
+def test_one_permit_is_granted_per_iteration_of_the_event_loop() -> None:
+    """Between two, the loop accepts connections and reads requests."""
 
     async def scenario() -> None:
         shedder = LoadShedder(PERMITS, max_queue=1_000)
@@ -235,6 +235,21 @@ def test_in_an_overload_permits_stay_in_use_and_waits_short(overload: float) -> 
             assert each.waited == 0 or each.sent_at + each.waited == pytest.approx(began_at)
         steady = load.served_since(began_at)
         assert max(each.waited for each in steady) == pytest.approx(TARGET_DELAY, abs=0.1)
+
+    simulate(scenario())
+
+
+def test_after_a_light_load_an_overload_is_detected() -> None:
+    """Requests that arrived together, while permits were free, did not wait for permits."""
+    capacity = 20.0
+
+    async def scenario() -> None:
+        shedder = LoadShedder(PERMITS, max_queue=1_000)
+        for _ in range(2_000):
+            await asyncio.gather(*(Load(0.001, shedder).send() for _ in range(4)))
+        load = Load(PERMITS / capacity, shedder)
+        await load.open_loop(5 * capacity, seconds=10)
+        assert max(each.waited for each in load.served_since(4)) < 2 * TARGET_DELAY
 
     simulate(scenario())
 

@@ -220,7 +220,7 @@ class RecordingReader:
 
 
 def test_a_query_for_one_user_reads_few_buckets_of_all_users() -> None:
-    """From the second hour of a day to the last but one of another: days minus two hours."""
+    """From 01:00 of a day to 23:00 of another: whole days, minus one hour at each end."""
     reader = RecordingReader()
     query = SessionMetricsQuery.from_params(
         tenant="org-a", time_after=HOUR, time_before=40 * DAY + 23 * HOUR, user_ids=["u"]

@@ -43,8 +43,8 @@ class LoadShedder:
     late. It ends when the queue is empty. Until then, a request is refused unless its expected
     wait is at most `TARGET_DELAY`.
 
-    Each iteration of the event loop gives out one permit. Requests that SQLite serves on the loop
-    do not suspend, so several in one iteration would keep it from reading other requests.
+    At most one permit is granted per iteration of the event loop. Requests that SQLite serves on
+    the loop do not suspend. Several of them in one iteration would delay the reading of others.
     """
 
     def __init__(self, max_concurrency: int, max_queue: int) -> None:
@@ -55,7 +55,11 @@ class LoadShedder:
         """Whether a permit was granted in this iteration of the event loop."""
         self._queue: deque[Waiter] = deque()
         """Oldest first."""
-        self._permit_interval = MeanInterval(max_concurrency)
+        self._was_full = False
+        """Whether all permits have been in use since the queue was last empty."""
+        self._intervals = {was_full: MeanInterval(max_concurrency) for was_full in (False, True)}
+        """Two, by `_was_full`: while permits are free, requests wait for the event loop only, most
+        of them for less than a millisecond. These waits say nothing about those for permits."""
         self._is_overloaded = False
 
     async def acquire(self, time_remaining: float, receive: Receive) -> None:
@@ -77,7 +81,8 @@ class LoadShedder:
         if self._must_refuse(max_wait):
             raise Overloaded
         if not self._queue:
-            self._permit_interval.restart(now)
+            self._was_full = self._running == self._max_concurrency
+            self._interval.restart(now)
         waiter = Waiter(now, loop.create_future())
         self._queue.append(waiter)
         expiry = loop.call_later(max_wait, fail, waiter.permit, Overloaded())
@@ -96,7 +101,10 @@ class LoadShedder:
             disconnect.cancel()
 
     def release(self) -> None:
-        """Return a permit; the request that has waited longest gets it."""
+        """Return a permit, which the request that has waited longest gets.
+
+        If this iteration has granted one already, the next iteration does.
+        """
         self._running -= 1
         self._grant_next()
 
@@ -104,8 +112,11 @@ class LoadShedder:
         return self._running < self._max_concurrency and not self._has_granted
 
     def _grant(self) -> None:
-        """Count a permit. The next one is granted in the next iteration of the event loop."""
+        """Take a permit. No other is granted in this iteration of the event loop."""
         self._running += 1
+        if self._running == self._max_concurrency and not self._was_full:
+            self._was_full = True
+            self._interval.restart(asyncio.get_running_loop().time())
         self._has_granted = True
         asyncio.get_running_loop().call_soon(self._start_iteration)
 
@@ -114,17 +125,21 @@ class LoadShedder:
         self._grant_next()
 
     def _grant_next(self) -> None:
-        """Give a free permit to the request that has waited longest."""
+        """Grant a permit, if possible, to the request that has waited longest and still waits."""
         while self._queue and self._can_grant():
             permit = self._queue.popleft().permit
             if not permit.done():
-                self._permit_interval.record_permit(asyncio.get_running_loop().time())
+                self._interval.record_permit(asyncio.get_running_loop().time())
                 self._grant()
                 permit.set_result(None)
 
+    @property
+    def _interval(self) -> "MeanInterval":
+        return self._intervals[self._was_full]
+
     def _expected_wait(self) -> float:
         """Return the seconds that a request arriving now would wait."""
-        return len(self._queue) * self._permit_interval.seconds
+        return len(self._queue) * self._interval.seconds
 
     def _must_refuse(self, max_wait: float) -> bool:
         if self._is_overloaded:

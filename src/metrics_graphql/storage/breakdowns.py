@@ -33,7 +33,7 @@ async def fetch_breakdown(reader: StatementReader, query: BreakdownQuery) -> Bre
     plan = plan_query(query.query, dialect.rollup_dimensions, grouped_by=[query.dimension.value])
     measures = {SESSIONS_CREATED, *ranking.measures, *query.measures}
     summed = summed_measures(measures)
-    ranges = plan.ranges([query.query.period])
+    ranges = plan.ranges([query.query.period], signed=False)
     statement = select_ranked_sums(
         dialect,
         query.dimension,

@@ -44,12 +44,11 @@ class QueryPlan(NamedTuple):
         """What the request record shows as the source of the sums."""
         return "rollups" if self.rollup_dimension else "raw"
 
-    def ranges(self, periods: Sequence[TimePeriod], *, by_range: bool = False) -> list[TimeRange]:
+    def ranges(self, periods: Sequence[TimePeriod], *, signed: bool) -> list[TimeRange]:
         """Cut the period of each query into ranges of buckets and of raw sessions.
 
-        With `by_range`, sums are grouped by range, so that ranges can be subtracted. The
-        `query_index` of such a range is negative: the index minus the number of queries, which
-        selects the same element of a list.
+        With `signed`, ranges outside of a period may be subtracted. Their `query_index` is
+        negative: the index minus the number of queries, which selects the same element of a list.
         """
         grains = self.rollup_dimension.grains if self.rollup_dimension else ()
         cuts: dict[tuple[int, int], list[Segment]] = {}
@@ -61,7 +60,7 @@ class QueryPlan(NamedTuple):
             offset = period.start % grains[0] if grains else 0
             if (length, offset) not in cuts:
                 cut = TimePeriod(offset, offset + length)
-                cuts[length, offset] = (cut.signed_segments if by_range else cut.segments)(grains)
+                cuts[length, offset] = (cut.signed_segments if signed else cut.segments)(grains)
             shift = period.start - offset
             ranges += [
                 TimeRange(

@@ -86,7 +86,7 @@ async def fetch_totals(
     dialect = reader.dialect
     plan = plan_query(query, dialect.rollup_dimensions)
     by_range = len(periods) > 1 or dialect.subtracts_rollups(plan)
-    ranges = plan.ranges(periods, by_range=by_range)
+    ranges = plan.ranges(periods, signed=by_range)
     summed = summed_measures(measures)
     statement = select_totals(dialect, plan, summed, by_range=by_range)
     rows = await reader.fetch(statement, statement_parameters(query, ranges, dialect))
@@ -108,7 +108,9 @@ async def fetch_totals(
 def select_totals(
     dialect: Dialect, plan: QueryPlan, measures: tuple[Measure, ...], *, by_range: bool
 ) -> CompiledStatement:
-    """Return the statement that sums measures for the queries of a plan: one, if not `by_range`.
+    """Return the statement that sums measures for the queries of a plan.
+
+    Without `by_range`, there is one query. Its ranges must not be signed.
 
     A row is a range key (see `Dialect.query_lookup`) and a sum for each measure. A query may have
     several rows, from raw sessions and from roll-ups. The caller adds them up.
@@ -125,7 +127,7 @@ def select_totals(
 def select_part_sums(part: SumsPart, *, by_range: bool) -> Select:
     """Return the statement for the sums of a part, by range key."""
     (range_key,) = part.select.selected_columns
-    # For a single query, GROUP BY would sort all rows only to find one group.
+    # Without `by_range`, there is one group: GROUP BY would sort all rows only to find it.
     if not by_range:
         return part.select.with_only_columns(sa.func.min(range_key), *part.sums)
     return part.select.with_only_columns(range_key, *part.sums).group_by(range_key)

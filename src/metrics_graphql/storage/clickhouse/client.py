@@ -37,6 +37,8 @@ READ_SETTINGS: Final = {
     "handshake_timeout_ms": 1_000,
     # A replica that lacks acknowledged inserts is an error. No effect without replication.
     "select_sequential_consistency": 1,
+    # `verify` finds duplicates with a subquery, executed once over all shards.
+    "distributed_product_mode": "global",
 }
 INSERT_SETTINGS: Final = {
     # One insert becomes one block, one call of the view, and one part, which is atomic.

@@ -78,12 +78,13 @@ class SumsSpec:
     measures: tuple[Measure, ...]
     """As `summed_measures` returns them: no remainders."""
     by_range: bool = False
-    """Whether sums are grouped by time range. Each is then added to a query of its own, or
-    subtracted from it. Otherwise all rows are added to one sum, and the statement is simpler."""
+    """Whether rows are grouped by range key. Each group is added to its query, or subtracted from
+    it. Otherwise there is one query, and no GROUP BY."""
     grouped_by: str | None = None
     """The field whose values are the ids; None to sum by query."""
     ranked: sa.CTE | None = None
-    """A relation whose column `id` restricts the ids. The plan has roll-ups by these ids."""
+    """A relation whose column `id` restricts the ids. The plan has roll-ups by these ids. Only for
+    dialects with `ranks_first`."""
 
     def __post_init__(self) -> None:
         if remainders := [each.name for each in self.measures if each.is_remainder]:
@@ -189,9 +190,9 @@ class Dialect(Hashable, Protocol):
         """Return the parameters for the time ranges of a statement, by name."""
 
     def subtracts_rollups(self, plan: "QueryPlan") -> bool:
-        """Return whether a single query of a plan subtracts roll-ups, and so is grouped by range.
+        """Return whether a single query with this plan may subtract roll-ups.
 
-        Statements of several queries always do.
+        Its statement is then grouped by range key, like that of several queries.
         """
 
     def query_lookup(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:
@@ -218,8 +219,8 @@ class RangeDialect(Dialect, Protocol):
     def scan_ranges(self, scan: RangeScan, *, by_range: bool) -> RangeRows:
         """Return the rows of a scan: their instant is in a bound range, and they match the keys.
 
-        With `by_range`, a row has a range key. In a table with a column `grain`, a row matches
-        ranges of its own grain only.
+        Without `by_range`, all rows belong to one query. In a table with a column `grain`, a row
+        matches ranges of its own grain only.
         """
 
 

@@ -41,13 +41,14 @@ at most two ranges of a grain. Those of several periods are covered by two spans
 class ClickHouse(EqualByClass):
     """The dialect of ClickHouse: every sum is a `sum()` over rows of `facts`.
 
-    A statement scans them once, and so sees each block of a writer as a whole.
+    A statement scans the table once, and so sees each block of a writer as a whole.
     """
 
     name: Final = "clickhouse"
     rollup_dimensions: tuple[RollupDimension, ...] = DIMENSIONS
     ranks_first: Final = False
-    """The granules of a page's ids have most of the other ids, too, so they are read once."""
+    """The granules with the ids of a page also have most other ids: a second scan would read them
+    again."""
 
     def compile(self, statement: sa.ClauseElement) -> CompiledStatement:
         """Return a statement with `{name:Type}` for each parameter."""
@@ -113,7 +114,8 @@ class ClickHouse(EqualByClass):
     def subtracts_rollups(self, plan: QueryPlan) -> bool:
         """Return whether the plan has roll-ups by id.
 
-        A query then reads those of all ids, so fewer buckets save more than GROUP BY costs.
+        Without an index by id, a query reads those of all ids. Reading fewer buckets saves more
+        than GROUP BY costs.
         """
         return plan.rollup_dimension is not None and plan.rollup_dimension.id_field is not None
 
@@ -135,7 +137,7 @@ class ClickHouse(EqualByClass):
         return parameters
 
     def query_lookup(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:
-        """Return a look-up by the start of a disjoint range; 0 is the key of a single query."""
+        """Return a look-up by the start of a disjoint range; 0 is the key without `by_range`."""
         disjoint = disjoint_ranges(on_number_line(ranges))
         queries = {start: indexes for (start, _), indexes in disjoint.items()}
         return lambda range_key: queries.get(range_key, (0,))
