@@ -117,10 +117,12 @@ def test_a_block_has_one_row_for_each_key(gateway: Gateway) -> None:
     execute = client(gateway).execute
 
     gateway.run(execute("SYSTEM STOP MERGES facts"))
-    gateway.load(rows)
-    gateway.load([{**row, "origin": "webapp", "used_search": True} for row in rows[::2]])
-    ((count, parts, keys),) = gateway.run(execute(query))
-    gateway.run(execute("SYSTEM START MERGES facts"))
+    try:
+        gateway.load(rows)
+        gateway.load([{**row, "origin": "webapp", "used_search": True} for row in rows[::2]])
+        ((count, parts, keys),) = gateway.run(execute(query))
+    finally:
+        gateway.run(execute("SYSTEM START MERGES facts"))
 
     assert count == keys > 100
     assert parts == 2
