@@ -1,11 +1,18 @@
 """The fields `byUser`, `byPlaybook`, `byOrigin`...: how each is fetched, and its rows."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar, Self
 
 import strawberry
 
-from metrics_graphql.core.breakdowns import BreakdownQuery, BreakdownRow, Dimension, Ranking
+from metrics_graphql.core.breakdowns import (
+    Breakdown,
+    BreakdownQuery,
+    BreakdownRow,
+    Dimension,
+    Ranking,
+)
 from metrics_graphql.core.queries import SessionMetricsQuery
 from metrics_graphql.graphql_api import breakdown_types as types
 from metrics_graphql.graphql_api.cursors import Cursor, RankedQuery
@@ -66,24 +73,25 @@ class BreakdownField(FetchSpec):
     def render(self, fetched: Fetched) -> object:
         """Return the breakdown, its rows ranked."""
         (breakdown,) = fetched
-        (query,) = self.breakdowns
         version = breakdown.data_version
-        end_cursor = None
-        if breakdown.rows:
-            position = breakdown.rows[-1].position(query.ranking)
-            end_cursor = Cursor(position, version).encode(
-                RankedQuery(
-                    query.query, query.dimension, query.ranking.field, query.ranking.direction
-                )
-            )
         return type(self).breakdown_type(
             nodes=[type(self).row(row) for row in breakdown.rows],
             total_count=breakdown.total_count,
             page_info=types.PageInfo(
+                encode_end_cursor=partial(self._end_cursor, breakdown),
                 has_next_page=breakdown.has_next_page,
-                end_cursor=end_cursor,
                 data_changed=self._after is not None and self._after.data_version != version,
             ),
+        )
+
+    def _end_cursor(self, breakdown: Breakdown) -> str | None:
+        if not breakdown.rows:
+            return None
+        (query,) = self.breakdowns
+        ranking = query.ranking
+        cursor = Cursor(breakdown.rows[-1].position(ranking), breakdown.data_version)
+        return cursor.encode(
+            RankedQuery(query.query, query.dimension, ranking.field, ranking.direction)
         )
 
 

@@ -1,5 +1,6 @@
 """The types of breakdowns: rows of users, playbooks, origins..., and pages of them."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import strawberry
@@ -96,13 +97,22 @@ class SizeSessionMetrics(SessionAggregates):
     size: SessionSize = strawberry.field(description="The size of the sessions.")
 
 
+def resolve_end_cursor(root: strawberry.Parent[Any]) -> str | None:
+    """Encode the cursor of a page: only if `endCursor` is selected."""
+    end_cursor: str | None = root.encode_end_cursor()
+    return end_cursor
+
+
 @strawberry.type(description="The place of a page among all rows.")
 class PageInfo:
     """Whether there are more rows, and where they start."""
 
+    encode_end_cursor: strawberry.Private[Callable[[], str | None]]
     has_next_page: bool = strawberry.field(description="Whether more rows follow this page.")
+
     end_cursor: str | None = strawberry.field(
-        description="The cursor of the last row, for `after`. Null if the page is empty."
+        resolver=resolve_end_cursor,
+        description="The cursor of the last row, for `after`. Null if the page is empty.",
     )
     data_changed: bool = strawberry.field(
         description=(

@@ -129,6 +129,16 @@ class SelectionCompiler:
         Raises:
             UnsupportedSelection: a field cannot be compiled.
         """
+        return self.template_builder(object_type, fields).build()
+
+    def template_builder(
+        self, object_type: GraphQLObjectType, fields: GroupedFieldSet
+    ) -> TemplateBuilder:
+        """Return what builds the template of an object with these fields.
+
+        Raises:
+            UnsupportedSelection: a field cannot be compiled.
+        """
         builder = TemplateBuilder()
         for key, details in fields.items():
             name = details[0].node.name.value
@@ -147,9 +157,27 @@ class SelectionCompiler:
                 builder.fetches.append(fetch)
                 builder.add_slot(key, builder.fetches)
             else:
-                builder.writers.append(self.value_writer(field.type, field_reader(field), details))
-                builder.add_slot(key, builder.writers)
-        return builder.build()
+                self.add_value(builder, key, field, details)
+        return builder
+
+    def add_value(
+        self, builder: TemplateBuilder, key: str, field: GraphQLField, details: FieldDetailsList
+    ) -> None:
+        """Add a field whose value is read off the object.
+
+        Raises:
+            UnsupportedSelection: it cannot be compiled.
+        """
+        read = field_reader(field)
+        if isinstance(field.type, GraphQLNonNull):
+            object_type = field.type.of_type
+            if isinstance(object_type, GraphQLObjectType):
+                inner = self.template_builder(object_type, self.subfields(object_type, details))
+                if not inner.measures and not inner.fetches:
+                    builder.add_object(key, read, inner)
+                    return
+        builder.writers.append(self.value_writer(field.type, read, details))
+        builder.add_slot(key, builder.writers)
 
     def fetch(
         self, key: str, field: GraphQLField, details: FieldDetailsList

@@ -19,7 +19,7 @@ Writer = Callable[[Any], str]
 
 @dataclass(frozen=True, slots=True)
 class ObjectTemplate:
-    """The JSON of an object, with `%s` for each field that differs between objects.
+    """The JSON of an object, with a placeholder for each field that differs between objects.
 
     Measures are read in one step, because an object has up to 23 of them and a series up to 1,000
     objects: docs/decisions/0014 has the gain.
@@ -58,15 +58,15 @@ class TemplateBuilder:
         """Add a field with this JSON."""
         self._parts.append(f'"{key}":{text}')
 
-    def add_slot(self, key: str, values: Sequence[object]) -> None:
+    def add_slot(self, key: str, values: Sequence[object], placeholder: str = "%s") -> None:
         """Add a placeholder for the last element of one of the lists."""
-        self.add_text(key, "%s")
+        self.add_text(key, placeholder)
         self._slots.append((values, len(values) - 1))
 
     def add_measure(self, key: str, name: str) -> None:
         """Add a measure."""
         self.measures.append(name)
-        self.add_slot(key, self.measures)
+        self.add_slot(key, self.measures, "%d")
 
     def add_members(
         self,
@@ -86,6 +86,21 @@ class TemplateBuilder:
         inner, self._parts = self._parts, outer
         self.add_text(key, "{" + ",".join(inner) + "}")
 
+    def add_object(self, key: str, read: Callable[[Any], Any], inner: "TemplateBuilder") -> None:
+        """Add a field with an object that has neither measures nor fields that fetch.
+
+        Its fields become placeholders of the outer object, which are written in one step.
+        """
+        self.add_text(key, inner.text)
+        for write in inner.writers:
+            self.writers.append(composed(write, read))
+            self._slots.append((self.writers, len(self.writers) - 1))
+
+    @property
+    def text(self) -> str:
+        """The JSON of the object, with its placeholders."""
+        return "{" + ",".join(self._parts) + "}"
+
     def build(self) -> ObjectTemplate:
         """Return the template."""
         offsets = {
@@ -94,12 +109,17 @@ class TemplateBuilder:
             id(self.fetches): len(self.measures) + len(self.writers),
         }
         return ObjectTemplate(
-            "{" + ",".join(self._parts) + "}",
+            self.text,
             measures_reader(self.measures),
             self.writers,
             self.fetches,
             tuple_getter([offsets[id(values)] + at for values, at in self._slots]),
         )
+
+
+def composed(write: Writer, read: Callable[[Any], Any]) -> Writer:
+    """Return what reads an object off its parent, and writes a field of it."""
+    return lambda parent: write(read(parent))
 
 
 def measures_reader(names: Sequence[str]) -> Callable[[Any], tuple[int, ...]]:
