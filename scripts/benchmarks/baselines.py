@@ -69,7 +69,7 @@ async def fetch_body(session: AsyncSession, query: SessionMetricsQuery) -> dict[
     """Return the REST response, from the statement that metrics-graphql executes."""
     plan = plan_query(query, DIALECT.rollup_dimensions)
     statement = select_totals(DIALECT, plan, MEASURES, by_range=False)
-    ranges = plan.ranges([query.period], signed=False)
+    ranges = plan.ranges(DIALECT, [query.period])
     values = statement.bind(statement_parameters(query, ranges, DIALECT))
     connection = await session.connection()
     rows = (await connection.exec_driver_sql(statement.sql, values)).all()

@@ -99,7 +99,7 @@ async def time_driver(
         for query in timed:
             plan = plan_query(query, dialect.rollup_dimensions if has_rollups else ())
             statement = select_totals(dialect, plan, STORED_MEASURES, by_range=False)
-            ranges = plan.ranges([query.period], signed=False)
+            ranges = plan.ranges(dialect, [query.period])
             values = statement.bind(statement_parameters(query, ranges, dialect))
             started = time.perf_counter()
             await execute(statement.sql, values)

@@ -60,6 +60,7 @@ COMMITTED: list[tuple[OrganizationFilter, Names]] = [
 """The kinds of statements whose SQL is committed."""
 COMMITTED_BREAKDOWNS: list[tuple[str, Dimension, Names, str, bool]] = [
     ("by-user", Dimension.USER, (), SESSIONS_CREATED.name, False),
+    ("by-user-user_ids", Dimension.USER, ("user_ids",), SESSIONS_CREATED.name, False),
     ("by-user-average-after", Dimension.USER, (), AVERAGE_ACUS, True),
     ("by-user-other-after", Dimension.USER, (), "sessions_created_by_size_other", True),
     ("by-origin-after", Dimension.ORIGIN, ("sizes",), SESSIONS_CREATED.name, True),
@@ -144,6 +145,16 @@ def test_the_sql_is_the_committed_one(
     check_committed(engine, file_name(kind), statement)
 
 
+def test_the_sql_of_a_single_query_is_the_committed_one(gateway: Gateway, engine: Engine) -> None:
+    """Only ClickHouse groups it by range."""
+    dialect = gateway.storage.sessions.dialect
+    plan = plan_query(query_with(("user_ids",)), dialect.rollup_dimensions)
+    by_range = dialect.subtracts_ranges(plan)
+    statement = select_totals(dialect, plan, (SESSIONS_CREATED, ACUS_CONSUMED), by_range=by_range)
+
+    check_committed(engine, "user_ids-single", statement)
+
+
 @pytest.mark.parametrize(
     "kind", COMMITTED_BREAKDOWNS, ids=[name for name, *_ in COMMITTED_BREAKDOWNS]
 )
@@ -168,10 +179,9 @@ def breakdown_statement(
 ) -> CompiledStatement:
     """Return the statement of a breakdown, whose first page also has the number of all rows."""
     dialect = gateway.storage.sessions.dialect
-    plan = plan_query(query_with(filters), dialect.rollup_dimensions, grouped_by=[dimension.value])
+    plan = plan_query(query_with(filters), dialect.rollup_dimensions, grouped_by=dimension.value)
     return select_ranked_sums(
         dialect,
-        dimension,
         plan,
         summed_measures({SESSIONS_CREATED, ACUS_CONSUMED, *ORDER_MEASURES[field]}),
         order=(field, OrderDirection.DESC),

@@ -1,6 +1,7 @@
 """Totals: how many statements a batch of queries takes, and that its results are exact."""
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from metrics_graphql.core.deadline import set_deadline
 from metrics_graphql.core.errors import MetricsError, Unavailable
 from metrics_graphql.core.measures import MEASURES, SESSIONS_CREATED
+from metrics_graphql.core.periods import DAY, HOUR
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.results import SessionMetrics
 from metrics_graphql.storage.dialects.pooled_reader import MAX_READERS
@@ -147,6 +149,42 @@ def test_a_batch_has_the_results_of_single_queries(gateway: Gateway, data: st.Da
             "sessionsWithMergedPrsBySize": {"s": None, "xl": None},
         }
         assert response["data"][f"a{index}"] == oracle.select(expected, selection)
+
+
+@pytest.mark.parametrize("bucket", [HOUR, DAY])
+def test_sessions_of_a_bucket_outside_the_period_are_subtracted(
+    gateway: Gateway, bucket: int
+) -> None:
+    """In the first bucket of the epoch: totals, a series and a breakdown, also filtered."""
+    start, end = bucket // 6, 5 * bucket // 6
+    instants = [0, start - 1, start, bucket // 2, end - 1, end, bucket - 1]
+    org_id = next(new_organization)
+    gateway.load(
+        {
+            "org_id": org_id,
+            "session_id": str(instant),
+            "created_at": instant,
+            "user_id": "email|aa" if instant % 2 else "email|bb",
+        }
+        for instant in instants
+    )
+    token = gateway.token(org_id)
+    count = "{ sessionsCreatedCount }"
+    fields = f"sessionsCreatedCount timeSeries(interval: DAY) {count} byUser {{ nodes {count} }}"
+
+    def counts(field: str, users: Sequence[str] | None) -> object:
+        filters = {"timeAfter": start, "timeBefore": end, "userIds": users}
+        return gateway.metrics(f"{{ {field} }}", org_id, token, filters)
+
+    for users, expected in ((None, [2, 1]), (["email|bb"], [2]), (["email|aa"], [1])):
+        rows = [{"sessionsCreatedCount": each} for each in expected]
+        total = {"sessionsCreatedCount": sum(expected)}
+        assert counts("sessionsCreatedCount", users) == total
+        assert counts(fields, users) == {
+            **total,
+            "timeSeries": [total],
+            "byUser": {"nodes": rows},
+        }
 
 
 def test_more_statements_than_read_slots_leak_nothing(

@@ -16,6 +16,7 @@ QUARTER_HOUR: Final = 900
 HOUR: Final = 3_600
 DAY: Final = 86_400
 FIVE_DAYS: Final = 5 * DAY
+FIFTEEN_DAYS: Final = 15 * DAY
 THIRTY_DAYS: Final = 30 * DAY
 
 
@@ -98,25 +99,27 @@ class TimePeriod(NamedTuple):
             before.append(Segment(finer, start, end))
         return before + after[::-1]
 
-    def signed_segments(self, grains: Sequence[int]) -> list[Segment]:
-        """Cut the period like `segments`, with buckets that reach beyond it if they are fewer.
+    def signed_segments(self, grains: Sequence[int], *, subtracts_raw: bool) -> list[Segment]:
+        """Cut the period like `segments`, with buckets that reach beyond it where that reads less.
 
         Segments outside of the period, which such buckets include, are subtracted. The sums of all
         segments then add up to that of the period: a day in Berlin is a day in UTC, plus one hour,
-        minus another, instead of 24 hours.
+        minus another, instead of 24 hours. Raw sessions are only subtracted with `subtracts_raw`.
         """
         segments: list[Segment] = []
         start, end, finer = self.start, self.end, None
         for grain in reversed(grains):
-            if finer is None:
+            if finer is None and not subtracts_raw:
                 first, last = -(-start // grain) * grain, end // grain * grain
             else:
                 first, last = round_half_up(start, grain), -round_half_up(-end, grain)
-                difference = abs(start - first) + abs(end - last)
-                # With coarser buckets, and finer ones for the difference, there must be fewer.
-                if difference // finer + (last - first) // grain >= (end - start) // finer:
-                    break
-            if first >= last:
+            difference = abs(start - first) + abs(end - last)
+            if finer is None:
+                reads_less = difference < end - start
+            else:
+                # The coarser buckets, and the finer ones for the difference, must be fewer.
+                reads_less = difference // finer + (last - first) // grain < (end - start) // finer
+            if first >= last or not reads_less:
                 break
             segments += (signed_segment(finer, start, first), signed_segment(finer, last, end))
             start, end, finer = first, last, grain

@@ -10,7 +10,6 @@ from metrics_graphql.core.breakdowns import (
     Breakdown,
     BreakdownQuery,
     BreakdownRow,
-    Dimension,
     OrderDirection,
 )
 from metrics_graphql.core.measures import SESSIONS_CREATED, Measure, summed_measures
@@ -30,13 +29,12 @@ async def fetch_breakdown(reader: StatementReader, query: BreakdownQuery) -> Bre
         TimedOut: the request passed its deadline.
     """
     dialect, ranking = reader.dialect, query.ranking
-    plan = plan_query(query.query, dialect.rollup_dimensions, grouped_by=[query.dimension.value])
+    plan = plan_query(query.query, dialect.rollup_dimensions, grouped_by=query.dimension.value)
     measures = {SESSIONS_CREATED, *ranking.measures, *query.measures}
     summed = summed_measures(measures)
-    ranges = plan.ranges([query.query.period], signed=False)
+    ranges = plan.ranges(dialect, [query.query.period])
     statement = select_ranked_sums(
         dialect,
-        query.dimension,
         plan,
         summed,
         order=(ranking.field, ranking.direction),
@@ -74,7 +72,6 @@ async def count_rows(reader: StatementReader, query: BreakdownQuery) -> int:
 @lru_cache(maxsize=1024)
 def select_ranked_sums(  # noqa: PLR0913 - everything that the statement depends on
     dialect: Dialect,
-    dimension: Dimension,
     plan: QueryPlan,
     measures: tuple[Measure, ...],
     *,
@@ -95,9 +92,9 @@ def select_ranked_sums(  # noqa: PLR0913 - everything that the statement depends
     is_descending = direction is OrderDirection.DESC
     rollup_dimension = plan.rollup_dimension
     ranked_by = measures
-    if dialect.ranks_first and rollup_dimension and rollup_dimension.id_field == dimension.value:
+    if dialect.ranks_first and rollup_dimension and rollup_dimension.id_field == plan.grouped_by:
         ranked_by = summed_measures({SESSIONS_CREATED, *ORDER_MEASURES[field]})
-    counted = sums_by_id(dialect, plan, dimension, ranked_by, with_total_count=with_total_count)
+    counted = sums_by_id(dialect, plan, ranked_by, with_total_count=with_total_count)
     keys = order_keys(dialect, counted.c, field)
     page = (
         sa.select(*counted.c)
@@ -108,7 +105,7 @@ def select_ranked_sums(  # noqa: PLR0913 - everything that the statement depends
         page = page.where(comes_after(keys, counted.c.id, is_descending=is_descending))
     if not set(measures) <= set(ranked_by):
         ranked = page.cte("ranked").prefix_with("MATERIALIZED")
-        sums = add_up(dialect, SumsSpec(plan, measures, grouped_by=dimension.value, ranked=ranked))
+        sums = add_up(dialect, SumsSpec(plan, measures, ranked=ranked))
         page = (
             sa.select(ranked.c.total_count, *sums.c)
             .select_from(ranked.join(sums, sums.c.id == ranked.c.id))
@@ -122,15 +119,10 @@ def select_ranked_sums(  # noqa: PLR0913 - everything that the statement depends
 
 
 def sums_by_id(
-    dialect: Dialect,
-    plan: QueryPlan,
-    dimension: Dimension,
-    measures: tuple[Measure, ...],
-    *,
-    with_total_count: bool,
+    dialect: Dialect, plan: QueryPlan, measures: tuple[Measure, ...], *, with_total_count: bool
 ) -> sa.Subquery:
-    """Return the sums for each id of a dimension, and the number of ids."""
-    rows = add_up(dialect, SumsSpec(plan, measures, grouped_by=dimension.value))
+    """Return the sums for each id, and the number of ids."""
+    rows = add_up(dialect, SumsSpec(plan, measures))
     count = sa.func.count().over() if with_total_count else sa.literal_column("0", sa.Integer)
     return sa.select(count.label("total_count"), *rows.c).subquery()
 
@@ -138,14 +130,14 @@ def sums_by_id(
 def add_up(dialect: Dialect, spec: SumsSpec) -> sa.Subquery:
     """Return the sums of all parts by id: an id and a sum for each measure."""
     parts = (
-        each.select.with_only_columns(each.row_id.label("id"), *each.sums).group_by(each.row_id)
+        each.select.with_only_columns(each.row_id.label("id"), *each.values)
         for each in dialect.sums_parts(spec)
     )
-    part = sa.union_all(*parts).subquery()
-    sums = {measure.name: dialect.sum(part.c[measure.name]) for measure in spec.measures}
+    rows = sa.union_all(*parts).subquery()
+    sums = {measure.name: dialect.sum(rows.c[measure.name]) for measure in spec.measures}
     return (
-        sa.select(part.c.id, *(sums[name].label(name) for name in sums))
-        .group_by(part.c.id)
+        sa.select(rows.c.id, *(sums[name].label(name) for name in sums))
+        .group_by(rows.c.id)
         # Roll-ups whose sessions moved or were deleted remain, with zeros.
         .having(sums[SESSIONS_CREATED.name] > 0)
         .subquery()

@@ -5,18 +5,18 @@ from typing import Any
 import sqlalchemy as sa
 
 from metrics_graphql.core.sessions import CATEGORIES
-from metrics_graphql.storage.dialects import Key, RangeDialect, SumsPart, SumsSpec
+from metrics_graphql.storage.dialects import Key, RangeDialect, RangeRows, SumsPart, SumsSpec
 from metrics_graphql.storage.rollup_sql import (
     matching_rollups,
     rollup_columns,
-    rollup_sum,
+    rollup_value,
     scan_rollups,
 )
 from metrics_graphql.storage.rollups import RollupDimension
 from metrics_graphql.storage.session_sql import (
     category_expression,
     matching_sessions,
-    measure_sum,
+    measure_value,
     session_columns,
     session_scan,
 )
@@ -27,20 +27,20 @@ def database_sums(dialect: RangeDialect, spec: SumsSpec) -> list[SumsPart]:
     """Return the parts of sums: see `Dialect.sums_parts`."""
     dimension = spec.plan.rollup_dimension
     if dimension is not None and spec.ranked is not None:
-        return sums_of_ranked(dialect, spec, dimension, spec.ranked)
-    parts = raw_sums(dialect, spec)
+        return ranked_parts(dialect, spec, dimension, spec.ranked)
+    parts = raw_parts(dialect, spec)
     if dimension is not None:
-        parts.append(rollup_sums(dialect, spec, dimension))
+        parts.append(rollup_part(dialect, spec, dimension))
     return parts
 
 
-def raw_sums(dialect: RangeDialect, spec: SumsSpec) -> list[SumsPart]:
-    """Return the sums of raw sessions, in disjoint parts."""
-    field = spec.grouped_by
+def raw_parts(dialect: RangeDialect, spec: SumsSpec) -> list[SumsPart]:
+    """Return the matching raw sessions, in disjoint parts."""
+    field = spec.plan.grouped_by
     columns = session_columns(spec.measures) | ({field} if field else set())
     parts = []
     for rows in matching_sessions(dialect, spec.plan, columns, by_range=spec.by_range):
-        sums = tuple(measure_sum(dialect, measure, rows.columns) for measure in spec.measures)
+        values = tuple(measure_value(measure, rows.columns) for measure in spec.measures)
         select = rows.select
         row_id: sa.ColumnElement[Any] = sa.null()
         if field is not None:
@@ -50,25 +50,27 @@ def raw_sums(dialect: RangeDialect, spec: SumsSpec) -> list[SumsPart]:
             else:
                 # Not `IS NOT NULL`: SQLite would read all sessions in the index of the field.
                 select = select.where(sa.func.length(row_id) > 0)
-        parts.append(SumsPart(select, sums, row_id))
+        parts.append(signed_part(dialect, spec, rows._replace(select=select), values, row_id))
     return parts
 
 
-def rollup_sums(dialect: RangeDialect, spec: SumsSpec, dimension: RollupDimension) -> SumsPart:
-    """Return the sums of roll-ups."""
-    name = spec.grouped_by
+def rollup_part(dialect: RangeDialect, spec: SumsSpec, dimension: RollupDimension) -> SumsPart:
+    """Return the matching roll-ups."""
+    name = spec.plan.grouped_by
     if name is not None and name == dimension.id_field:
         name = "scope_id"
     columns = rollup_columns(dimension, spec.measures) | ({name} if name else set())
     rows = matching_rollups(dialect, spec.plan, dimension, columns, by_range=spec.by_range)
-    sums = tuple(rollup_sum(dialect, dimension, measure, rows.columns) for measure in spec.measures)
-    return SumsPart(rows.select, sums, sa.null() if name is None else rows.columns[name])
+    values = tuple(rollup_value(dimension, measure, rows.columns) for measure in spec.measures)
+    return signed_part(
+        dialect, spec, rows, values, sa.null() if name is None else rows.columns[name]
+    )
 
 
-def sums_of_ranked(
+def ranked_parts(
     dialect: RangeDialect, spec: SumsSpec, dimension: RollupDimension, ranked: sa.CTE
 ) -> list[SumsPart]:
-    """Return the sums for each id of a ranking: of its roll-ups, and of its raw sessions."""
+    """Return the roll-ups and the raw sessions of the ids of a ranking."""
     (field,) = dimension.fields
     ids = ranked.c.id
     rolled_up = scan_rollups(
@@ -83,11 +85,27 @@ def sums_of_ranked(
         session_scan(spec.plan, session_columns(spec.measures), Key(sessions.c[field], ids)),
         by_range=False,
     )
-    rollup_totals = tuple(
-        rollup_sum(dialect, dimension, measure, rolled_up.columns) for measure in spec.measures
+    rollup_values = tuple(
+        rollup_value(dimension, measure, rolled_up.columns) for measure in spec.measures
     )
-    raw_totals = tuple(measure_sum(dialect, measure, raw.columns) for measure in spec.measures)
+    raw_values = tuple(measure_value(measure, raw.columns) for measure in spec.measures)
     return [
-        SumsPart(rolled_up.select, rollup_totals, ids),
-        SumsPart(raw.select, raw_totals, ids),
+        signed_part(dialect, spec, rolled_up, rollup_values, ids),
+        signed_part(dialect, spec, raw, raw_values, ids),
     ]
+
+
+def signed_part(
+    dialect: RangeDialect,
+    spec: SumsSpec,
+    rows: RangeRows,
+    values: tuple[sa.ColumnElement[int], ...],
+    row_id: sa.ColumnElement[Any],
+) -> SumsPart:
+    """Return a part, with the values of subtracted ranges negated."""
+    if rows.sign is not None and dialect.subtracts_ranges(spec.plan):
+        values = tuple(
+            (value * rows.sign).label(measure.name)
+            for measure, value in zip(spec.measures, values, strict=True)
+        )
+    return SumsPart(rows.select, values, row_id)

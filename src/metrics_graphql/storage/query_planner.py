@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
-from metrics_graphql.core.periods import Segment, TimePeriod
+from metrics_graphql.core.periods import FIFTEEN_DAYS, Segment, TimePeriod
 from metrics_graphql.core.queries import Filters, SessionMetricsQuery
 from metrics_graphql.core.tenants import ENTERPRISE
-from metrics_graphql.storage.dialects import TimeRange
+from metrics_graphql.storage.dialects import Dialect, TimeRange
 from metrics_graphql.storage.rollups import RollupDimension
 from metrics_graphql.telemetry.request_record import DataSource
 
@@ -38,19 +38,38 @@ class QueryPlan(NamedTuple):
     organizations: OrganizationFilter
     rollup_dimension: RollupDimension | None
     """The roll-ups to read between the raw ends of a period; None to read raw sessions only."""
+    grouped_by: str | None = None
+    """The field of a session whose values are the ids to sum by; None to sum by query."""
 
     @property
     def data_source(self) -> DataSource:
         """What the request record shows as the source of the sums."""
         return "rollups" if self.rollup_dimension else "raw"
 
-    def ranges(self, periods: Sequence[TimePeriod], *, signed: bool) -> list[TimeRange]:
+    @property
+    def looks_up_ids(self) -> bool:
+        """Whether the filter is by ids, of which there are roll-ups."""
+        dimension = self.rollup_dimension
+        return bool(self.filters) and dimension is not None and dimension.id_field is not None
+
+    @property
+    def grains(self) -> tuple[int, ...]:
+        """The grains of the roll-ups to read, coarsest first."""
+        grains = self.rollup_dimension.grains if self.rollup_dimension else ()
+        if not self.looks_up_ids:
+            return grains
+        # Each id is looked up once per range. For few ids, the additional ranges of fifteen days
+        # cost more than the few buckets that they replace.
+        return tuple(grain for grain in grains if grain != FIFTEEN_DAYS)
+
+    def ranges(self, dialect: Dialect, periods: Sequence[TimePeriod]) -> list[TimeRange]:
         """Cut the period of each query into ranges of buckets and of raw sessions.
 
-        With `signed`, ranges outside of a period may be subtracted. Their `query_index` is
-        negative: the index minus the number of queries, which selects the same element of a list.
+        A range outside of a period that is subtracted has a negative `query_index`: the index minus
+        the number of queries, which selects the same element of a list.
         """
-        grains = self.rollup_dimension.grains if self.rollup_dimension else ()
+        is_signed = len(periods) > 1 or dialect.subtracts_ranges(self)
+        grains = self.grains
         cuts: dict[tuple[int, int], list[Segment]] = {}
         ranges = []
         for index, period in enumerate(periods):
@@ -60,7 +79,13 @@ class QueryPlan(NamedTuple):
             offset = period.start % grains[0] if grains else 0
             if (length, offset) not in cuts:
                 cut = TimePeriod(offset, offset + length)
-                cuts[length, offset] = (cut.signed_segments if signed else cut.segments)(grains)
+                cuts[length, offset] = (
+                    # In a series, each bucket would have raw ranges of its own: too many to look up
+                    # each id in.
+                    cut.signed_segments(grains, subtracts_raw=not self.looks_up_ids)
+                    if is_signed
+                    else cut.segments(grains)
+                )
             shift = period.start - offset
             ranges += [
                 TimeRange(
@@ -78,7 +103,7 @@ def plan_query(
     query: SessionMetricsQuery,
     dimensions: Iterable[RollupDimension],
     *,
-    grouped_by: Iterable[str] = (),
+    grouped_by: str | None = None,
 ) -> QueryPlan:
     """Return the plan for a query.
 
@@ -87,9 +112,9 @@ def plan_query(
     both need raw sessions. Other fields that no dimension combines need them, too.
     """
     filters = given_filters(query.filters)
-    fields = {FILTERED_FIELDS[name] for name in filters}.union(grouped_by) - {"org_id"}
+    fields = ({FILTERED_FIELDS[name] for name in filters} | {grouped_by}) - {None, "org_id"}
     dimension = next((each for each in dimensions if fields <= each.fields), None)
-    return QueryPlan(filters, organization_filter(query), dimension)
+    return QueryPlan(filters, organization_filter(query), dimension, grouped_by)
 
 
 def given_filters(filters: Filters) -> frozenset[str]:

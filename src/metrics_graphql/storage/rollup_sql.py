@@ -1,4 +1,4 @@
-"""SQL that reads and sums roll-ups, derived from `core.measures`."""
+"""SQL that reads roll-ups, and their values of measures, derived from `core.measures`."""
 
 from functools import lru_cache, partial
 from typing import Any, Final
@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from metrics_graphql.core.measures import Measure
 from metrics_graphql.core.sessions import category_of
-from metrics_graphql.storage.dialects import Dialect, Key, RangeDialect, RangeRows, RangeScan
+from metrics_graphql.storage.dialects import Key, RangeDialect, RangeRows, RangeScan
 from metrics_graphql.storage.query_planner import FILTERED_FIELDS, QueryPlan
 from metrics_graphql.storage.rollups import CATEGORY, RollupDimension
 from metrics_graphql.storage.session_sql import (
@@ -88,12 +88,12 @@ def rollup_columns(dimension: RollupDimension, measures: tuple[Measure, ...]) ->
     return frozenset(names)
 
 
-def rollup_sum(
-    dialect: Dialect, dimension: RollupDimension, measure: Measure, columns: Columns
+def rollup_value(
+    dimension: RollupDimension, measure: Measure, columns: Columns
 ) -> sa.ColumnElement[int]:
-    """Return the sum of a measure over the roll-ups of a dimension."""
+    """Return the value of a measure in a roll-up of a dimension."""
     value = category_value(measure, columns) if dimension is CATEGORY else columns[measure.name]
-    return dialect.sum(value).label(measure.name)
+    return value.label(measure.name)
 
 
 def category_value(measure: Measure, columns: Columns) -> sa.ColumnElement[int]:

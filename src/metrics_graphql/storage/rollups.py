@@ -9,7 +9,14 @@ from typing import Any, Final, NamedTuple
 import sqlalchemy as sa
 
 from metrics_graphql.core.measures import Measure, Present
-from metrics_graphql.core.periods import DAY, FIVE_DAYS, HOUR, QUARTER_HOUR, THIRTY_DAYS
+from metrics_graphql.core.periods import (
+    DAY,
+    FIFTEEN_DAYS,
+    FIVE_DAYS,
+    HOUR,
+    QUARTER_HOUR,
+    THIRTY_DAYS,
+)
 from metrics_graphql.core.sessions import CATEGORIES, Session, category_of
 from metrics_graphql.storage.tables import (
     BASE_MEASURES,
@@ -49,11 +56,11 @@ def id_dimension(code: int, field: str | None, *grains: int) -> RollupDimension:
 
 
 # Users have no hours, because they would be about as many roll-ups as sessions. So a query by user
-# reads up to a day of raw sessions at each end of its period, through the index by user. The five
-# and 30 days are for breakdowns, which read all users. docs/decisions/0003 has the measurements.
+# reads up to a day of raw sessions at each end of its period, through the index by user. The
+# coarser grains are for breakdowns, which read all users. docs/decisions/0003 has the measurements.
 ORGANIZATION: Final = id_dimension(0, None, THIRTY_DAYS, DAY, HOUR, QUARTER_HOUR)
-USER: Final = id_dimension(1, "user_id", THIRTY_DAYS, FIVE_DAYS, DAY)
-SERVICE_USER: Final = id_dimension(2, "service_user_id", THIRTY_DAYS, FIVE_DAYS, DAY)
+USER: Final = id_dimension(1, "user_id", THIRTY_DAYS, FIFTEEN_DAYS, FIVE_DAYS, DAY)
+SERVICE_USER: Final = id_dimension(2, "service_user_id", THIRTY_DAYS, FIFTEEN_DAYS, FIVE_DAYS, DAY)
 PLAYBOOK: Final = id_dimension(3, "playbook_id", THIRTY_DAYS, DAY)
 CATEGORY: Final = RollupDimension(
     category_rollups, BASE_MEASURES, frozenset(CATEGORY_FIELDS), (THIRTY_DAYS, DAY), 4

@@ -1,4 +1,4 @@
-"""SQL that reads and sums raw sessions, derived from `core.measures`."""
+"""SQL that reads raw sessions, and their values of measures, derived from `core.measures`."""
 
 from typing import Any, Final
 
@@ -7,7 +7,14 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from metrics_graphql.core.measures import Condition, Measure, Present
 from metrics_graphql.core.sessions import CATEGORIES, OTHER
-from metrics_graphql.storage.dialects import Dialect, Key, RangeDialect, RangeRows, RangeScan
+from metrics_graphql.storage.dialects import (
+    Dialect,
+    Key,
+    RangeDialect,
+    RangeRows,
+    RangeScan,
+    number_literal,
+)
 from metrics_graphql.storage.query_planner import FILTERED_FIELDS, OrganizationFilter, QueryPlan
 from metrics_graphql.storage.tables import organizations, sessions
 
@@ -139,22 +146,16 @@ def organization_restriction(
     return (), (Key(org_id, organizations.c.org_id),)
 
 
-def measure_sum(dialect: Dialect, measure: Measure, columns: Columns) -> sa.ColumnElement[int]:
-    """Return the sum of a measure over sessions.
+def measure_value(measure: Measure, columns: Columns) -> sa.ColumnElement[int]:
+    """Return the value of a measure in a session: the number that it adds to the sum.
 
-    A CASE in the aggregate is faster than FILTER on SQLite.
+    On SQLite, the sum of a CASE is faster than FILTER.
     """
-    add_up, amount = (
-        (sa.func.count, sa.literal(1))
-        if measure.adds is None
-        else (dialect.sum, columns[measure.adds])
-    )
+    value = number_literal(1) if measure.adds is None else columns[measure.adds]
     condition = measure_condition(measure.condition, columns)
-    if condition is None:
-        return add_up(amount).label(measure.name)
-    # COUNT ignores nulls. SUM needs zeros: a sum of nulls only is null.
-    counted = sa.case((condition, amount), else_=None if measure.adds is None else 0)
-    return add_up(counted).label(measure.name)
+    if condition is not None:
+        value = sa.case((condition, value), else_=number_literal(0))
+    return value.label(measure.name)
 
 
 def measure_condition(condition: Condition, columns: Columns) -> sa.ColumnElement[bool] | None:

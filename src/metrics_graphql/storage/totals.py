@@ -23,6 +23,7 @@ from metrics_graphql.storage.dialects import (
     SumsPart,
     SumsSpec,
     TimeRange,
+    number_literal,
 )
 from metrics_graphql.storage.query_planner import QueryPlan, plan_query
 from metrics_graphql.storage.session_sql import Select
@@ -85,8 +86,8 @@ async def fetch_totals(
         return [SessionMetrics({}) for _ in periods]
     dialect = reader.dialect
     plan = plan_query(query, dialect.rollup_dimensions)
-    by_range = len(periods) > 1 or dialect.subtracts_rollups(plan)
-    ranges = plan.ranges(periods, signed=by_range)
+    by_range = len(periods) > 1 or dialect.subtracts_ranges(plan)
+    ranges = plan.ranges(dialect, periods)
     summed = summed_measures(measures)
     statement = select_totals(dialect, plan, summed, by_range=by_range)
     rows = await reader.fetch(statement, statement_parameters(query, ranges, dialect))
@@ -95,7 +96,7 @@ async def fetch_totals(
     for range_key, *values in rows:
         if range_key is None:
             continue  # No row matched.
-        for index in queries_of(range_key):
+        for index in queries_of(range_key) if by_range else (0,):
             before, signed = sums[index], values if index >= 0 else map(neg, values)
             sums[index] = list(map(add, before, signed) if before else signed)
     names = [measure.name for measure in summed]
@@ -110,27 +111,28 @@ def select_totals(
 ) -> CompiledStatement:
     """Return the statement that sums measures for the queries of a plan.
 
-    Without `by_range`, there is one query. Its ranges must not be signed.
-
-    A row is a range key (see `Dialect.query_lookup`) and a sum for each measure. A query may have
-    several rows, from raw sessions and from roll-ups. The caller adds them up.
+    A row is a range key (see `Dialect.query_lookup`) and a sum for each measure. Without
+    `by_range`, there is one query, and the range key is 0. A query may have several rows, from raw
+    sessions and from roll-ups. The caller adds them up.
 
     The parameters are those of `Dialect.sums_parts`.
     """
     parts = dialect.sums_parts(SumsSpec(plan, measures, by_range=by_range))
     statement = dialect.compile(
-        sa.union_all(*(select_part_sums(part, by_range=by_range) for part in parts))
+        sa.union_all(*(select_part_sums(dialect, part, by_range=by_range) for part in parts))
     )
     return statement._replace(data_source=plan.data_source)
 
 
-def select_part_sums(part: SumsPart, *, by_range: bool) -> Select:
+def select_part_sums(dialect: Dialect, part: SumsPart, *, by_range: bool) -> Select:
     """Return the statement for the sums of a part, by range key."""
     (range_key,) = part.select.selected_columns
-    # Without `by_range`, there is one group: GROUP BY would sort all rows only to find it.
+    sums = [dialect.sum(value) for value in part.values]
+    # Without `by_range`, there is one group: GROUP BY would sort all rows only to find it. MIN is
+    # null on SQLite and PostgreSQL if no row matched.
     if not by_range:
-        return part.select.with_only_columns(sa.func.min(range_key), *part.sums)
-    return part.select.with_only_columns(range_key, *part.sums).group_by(range_key)
+        return part.select.with_only_columns(sa.func.min(number_literal(0)), *sums)
+    return part.select.with_only_columns(range_key, *sums).group_by(range_key)
 
 
 def statement_parameters(

@@ -20,7 +20,7 @@ from metrics_graphql.storage.rollups import (
     RollupDimension,
     RollupKey,
 )
-from metrics_graphql.storage.session_sql import Select, category_expression, measure_sum
+from metrics_graphql.storage.session_sql import Select, category_expression, measure_value
 from metrics_graphql.storage.session_store import VerificationUnit
 from metrics_graphql.storage.tables import (
     CATEGORY_FIELDS,
@@ -241,7 +241,10 @@ def select_bucket_recount(dialect: Dialect, dimension: RollupDimension, grain: i
     return (
         sa.select(
             *(key[column.name].label(column.name) for column in dimension.table.primary_key),
-            *(measure_sum(dialect, measure, sessions.c) for measure in dimension.measures),
+            *(
+                dialect.sum(measure_value(measure, sessions.c)).label(measure.name)
+                for measure in dimension.measures
+            ),
         )
         .where(*in_unit(sessions.c.created_at), *conditions)
         .group_by(*group)

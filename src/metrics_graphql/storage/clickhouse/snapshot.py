@@ -10,8 +10,7 @@ import sqlalchemy as sa
 from metrics_graphql.core.errors import Unavailable
 from metrics_graphql.core.sessions import Session
 from metrics_graphql.storage.clickhouse.facts import ATTRIBUTES, MARKER_SCOPE, SESSION_SCOPE, facts
-from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Rows
-from metrics_graphql.storage.dialects.clickhouse import number_literal
+from metrics_graphql.storage.dialects import CompiledStatement, Dialect, Rows, number_literal
 from metrics_graphql.storage.ingest import SessionKey
 from metrics_graphql.storage.session_sql import Select
 from metrics_graphql.storage.tables import STORED_MEASURES

@@ -29,8 +29,7 @@ from metrics_graphql.storage.clickhouse.snapshot import (
     select_versions,
 )
 from metrics_graphql.storage.clickhouse.tables import FACT_COLUMNS, FACT_TYPES, select_mismatches
-from metrics_graphql.storage.dialects import CompiledStatement, Dialect
-from metrics_graphql.storage.dialects.clickhouse import number_literal
+from metrics_graphql.storage.dialects import CompiledStatement, Dialect, number_literal
 from metrics_graphql.storage.session_store import VerificationUnit
 from metrics_graphql.storage.tables import STORED_MEASURES
 from metrics_graphql.storage.verification import category_name, describe_rollup, id_name

@@ -17,6 +17,7 @@ from metrics_graphql.storage.dialects.base import (
     SumsPart,
     SumsSpec,
     TimeRange,
+    number_literal,
 )
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "SumsPart",
     "SumsSpec",
     "TimeRange",
+    "number_literal",
 ]

@@ -68,7 +68,7 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class SumsSpec:
-    """Which sums to read, by which plan: for each query, or for each id.
+    """Which sums to read, by which plan.
 
     Raises:
         ValueError: a measure is a remainder, which has no sum of its own.
@@ -79,9 +79,7 @@ class SumsSpec:
     """As `summed_measures` returns them: no remainders."""
     by_range: bool = False
     """Whether rows are grouped by range key. Each group is added to its query, or subtracted from
-    it. Otherwise there is one query, and no GROUP BY."""
-    grouped_by: str | None = None
-    """The field whose values are the ids; None to sum by query."""
+    it. Otherwise there is one query, and the values of subtracted ranges are negated."""
     ranked: sa.CTE | None = None
     """A relation whose column `id` restricts the ids. The plan has roll-ups by these ids. Only for
     dialects with `ranks_first`."""
@@ -92,13 +90,14 @@ class SumsSpec:
 
 
 class SumsPart(NamedTuple):
-    """The matching rows of one relation, and the sums over them."""
+    """The matching rows of one relation, and the values that are summed over them."""
 
     select: "Select"
-    """Selects the matching rows, and only their range key: a number that identifies the queries
-    that a row is summed for. `Dialect.query_lookup` returns their indexes."""
-    sums: tuple[sa.ColumnElement[int], ...]
-    """A sum for each measure, labeled with its name."""
+    """Selects the matching rows. With `by_range`, it selects their range key, and nothing else: a
+    number that identifies the queries that a row is summed for. `Dialect.query_lookup` returns
+    their indexes."""
+    values: tuple[sa.ColumnElement[int], ...]
+    """The value of a row for each measure, labeled with its name."""
     row_id: sa.ColumnElement[Any] = sa.null()
     """The id of a row, if sums are by id."""
 
@@ -131,9 +130,12 @@ class RangeRows(NamedTuple):
     """The rows of a `RangeScan`."""
 
     select: sa.Select[*tuple[Any, ...]]
-    """Selects the rows, and only their range key: see `SumsPart.select`."""
+    """Selects the rows, and with `by_range` their range key: see `SumsPart.select`."""
     columns: ReadOnlyColumnCollection[str, Any]
     """The columns of the rows."""
+    sign: sa.ColumnElement[int] | None = None
+    """The factor of a row's values: -1 if its range is subtracted, else 1. None with `by_range`:
+    there, the range key is negative if the range is subtracted."""
 
 
 class EqualByClass:
@@ -189,10 +191,10 @@ class Dialect(Hashable, Protocol):
     def bind_ranges(self, ranges: Collection[TimeRange]) -> dict[str, object]:
         """Return the parameters for the time ranges of a statement, by name."""
 
-    def subtracts_rollups(self, plan: "QueryPlan") -> bool:
-        """Return whether a single query with this plan may subtract roll-ups.
+    def subtracts_ranges(self, plan: "QueryPlan") -> bool:
+        """Return whether the statement of a single query with this plan may subtract ranges.
 
-        Its statement is then grouped by range key, like that of several queries.
+        Totals that may are grouped by range, like those of several queries, which always may.
         """
 
     def query_lookup(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:
@@ -320,3 +322,8 @@ def add_on_conflict(insert: Insert, key: Collection[str], on_conflict: OnConflic
         if column.name not in key
     }
     return insert.on_conflict_do_update(index_elements=list(key), set_=assignments)
+
+
+def number_literal(number: int) -> sa.ColumnElement[int]:
+    """Return a number that is part of the SQL, instead of a parameter."""
+    return sa.literal_column(str(number), sa.Integer)

@@ -21,6 +21,7 @@ from metrics_graphql.storage.dialects.base import (
     SumsPart,
     SumsSpec,
     TimeRange,
+    number_literal,
 )
 from metrics_graphql.storage.query_planner import OrganizationFilter, QueryPlan
 from metrics_graphql.storage.rollups import RollupDimension
@@ -76,7 +77,7 @@ class ClickHouse(EqualByClass):
         if dimension is not None:
             sources += [self._rollups(spec, dimension, grain) for grain in dimension.grains]
         conditions.append(sa.or_(*sources))
-        range_key: sa.ColumnElement[int] = number_literal(0)
+        range_key = number_literal(0)
         if spec.by_range:
             ranges = sa.bindparam("ranges", type_=RANGES)
             starts, ends = (sa.func.tupleElement(ranges, number_literal(i)) for i in (1, 2))
@@ -85,16 +86,17 @@ class ClickHouse(EqualByClass):
             # Spans also have rows between the ranges: they are at or after the end of their range.
             end = sa.func.transform(range_key, starts, ends, number_literal(0))
             conditions.append(instant < end)
-        sums = tuple(self.sum(facts.c[each.name]).label(each.name) for each in spec.measures)
+        values = tuple(facts.c[each.name].label(each.name) for each in spec.measures)
         row_id: sa.ColumnElement[Any] = sa.null()
-        if spec.grouped_by is not None:
-            row_id = row_id_of(spec.grouped_by, dimension)
-        return [SumsPart(sa.select(range_key).select_from(facts).where(*conditions), sums, row_id)]
+        if plan.grouped_by is not None:
+            row_id = row_id_of(plan.grouped_by, dimension)
+        rows = sa.select(range_key).select_from(facts).where(*conditions)
+        return [SumsPart(rows, values, row_id)]
 
     def _sessions(self, spec: SumsSpec) -> sa.ColumnElement[bool]:
         """Return the condition that a row is a version of a matching session."""
         conditions = filter_conditions(self, spec.plan.filters, facts.c)
-        field = spec.grouped_by
+        field = spec.plan.grouped_by
         if field is not None and field not in CATEGORIES:
             conditions.append(facts.c[field].is_not(None))
         return sa.and_(*in_spans(SESSION_SCOPE, 0), *conditions)
@@ -111,13 +113,13 @@ class ClickHouse(EqualByClass):
             conditions.append(self.in_ids(facts.c.scope_id, name))
         return sa.and_(*in_spans(dimension.code, grain), *conditions)
 
-    def subtracts_rollups(self, plan: QueryPlan) -> bool:
-        """Return whether the plan has roll-ups by id.
+    def subtracts_ranges(self, plan: QueryPlan) -> bool:
+        """Return True for totals with a filter by ids, of which there are roll-ups.
 
-        Without an index by id, a query reads those of all ids. Reading fewer buckets saves more
+        Without an index by id, they read the roll-ups of all ids. Reading fewer buckets saves more
         than GROUP BY costs.
         """
-        return plan.rollup_dimension is not None and plan.rollup_dimension.id_field is not None
+        return plan.looks_up_ids and plan.grouped_by is None
 
     def bind_ranges(self, ranges: Collection[TimeRange]) -> dict[str, object]:
         """Return the bounds of disjoint ranges, in order, and those of the spans of each grain.
@@ -137,10 +139,9 @@ class ClickHouse(EqualByClass):
         return parameters
 
     def query_lookup(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:
-        """Return a look-up by the start of a disjoint range; 0 is the key without `by_range`."""
+        """Return a look-up by the start of a disjoint range."""
         disjoint = disjoint_ranges(on_number_line(ranges))
-        queries = {start: indexes for (start, _), indexes in disjoint.items()}
-        return lambda range_key: queries.get(range_key, (0,))
+        return {start: indexes for (start, _), indexes in disjoint.items()}.__getitem__
 
     def sum(self, column: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """Return the sum, which is an integer."""
@@ -214,11 +215,6 @@ def cover(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
             first, second = (ordered[0][0], latest), (start, end)
         latest = max(latest, range_end)
     return [first, second]
-
-
-def number_literal(number: int) -> sa.ColumnElement[int]:
-    """Return a number as part of the SQL, where ClickHouse takes no parameter."""
-    return sa.literal_column(str(number), sa.BigInteger)
 
 
 def on_number_line(ranges: Iterable[TimeRange]) -> list[TimeRange]:

@@ -182,7 +182,7 @@ class PostgreSQL(RollupDialect):
         """Return the ids, sorted so that equal sets bind equal values."""
         return sorted(ids)
 
-    def ranges_table(self, parameter: str) -> sa.CTE:
+    def range_columns(self, parameter: str) -> Sequence[sa.ColumnElement[int]]:
         """Unpack a JSON array of objects."""
         ranges = sa.func.jsonb_to_recordset(
             sa.cast(sa.bindparam(parameter, type_=sa.Text), postgresql.JSONB)
@@ -193,8 +193,7 @@ class PostgreSQL(RollupDialect):
             sa.column("end", sa.BigInteger),
             sa.column("step", sa.BigInteger),
         )
-        columns = ranges.render_derived(name=f"each_{parameter}", with_types=True).c
-        return sa.select(*columns).cte(parameter).prefix_with("MATERIALIZED")
+        return list(ranges.render_derived(name=f"each_{parameter}", with_types=True).c)
 
     def ids_table(self, parameter: str) -> sa.FromClause:
         """Unpack an array."""

@@ -18,6 +18,7 @@ from metrics_graphql.storage.dialects.base import (
     SumsPart,
     SumsSpec,
     TimeRange,
+    number_literal,
 )
 from metrics_graphql.storage.rollups import ROLLUP_DIMENSIONS
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from metrics_graphql.storage.query_planner import QueryPlan
 
 RANGE_COLUMNS: Final = (*TimeRange._fields, "step")
-"""The columns of the table of bound ranges: see `merge_ranges`."""
+"""The columns of the bound ranges: see `merge_ranges`."""
 
 
 class RollupDialect(EqualByClass, ABC):
@@ -39,8 +40,8 @@ class RollupDialect(EqualByClass, ABC):
     """An index finds the rows of the ids of a page."""
 
     @abstractmethod
-    def ranges_table(self, parameter: str) -> sa.CTE:
-        """Return the ranges bound to `parameter`, as a table with `RANGE_COLUMNS`."""
+    def range_columns(self, parameter: str) -> Sequence[sa.ColumnElement[int]]:
+        """Return `RANGE_COLUMNS` of a relation of the ranges bound to `parameter`."""
 
     @abstractmethod
     def ids_table(self, parameter: str) -> sa.FromClause:
@@ -60,7 +61,7 @@ class RollupDialect(EqualByClass, ABC):
 
     @abstractmethod
     def ranges_value(self, ranges: Iterable[TimeRange]) -> object:
-        """Return the value for the parameter of `ranges_table`."""
+        """Return the value for the parameter of `range_columns`."""
 
     def sums_parts(self: RangeDialect, spec: SumsSpec) -> list[SumsPart]:
         """Sum raw sessions and roll-ups, which are in different tables."""
@@ -73,10 +74,13 @@ class RollupDialect(EqualByClass, ABC):
             "raw": self.ranges_value([each for each in ranges if not each.grain]),
         }
 
-    def subtracts_rollups(self, plan: "QueryPlan") -> bool:
-        """Return False: an index finds the few roll-ups of an id, so GROUP BY costs more."""
-        del plan
-        return False
+    def subtracts_ranges(self, plan: "QueryPlan") -> bool:
+        """Return True for breakdowns that read roll-ups.
+
+        Totals have many measures of few rows: multiplying each by the sign of its range would cost
+        more than the rows that it saves.
+        """
+        return plan.grouped_by is not None and plan.rollup_dimension is not None
 
     def scan_ranges(self, scan: RangeScan, *, by_range: bool) -> RangeRows:
         """Look up each range. The range key is the index of the query: see `merge_ranges`."""
@@ -95,7 +99,7 @@ class RollupDialect(EqualByClass, ABC):
         conditions += [scan.instant >= ranges.c.start, scan.instant < ranges.c.end]
         rows = self.join_rows(outer, scan, conditions)
         if not by_range:
-            return rows._replace(select=rows.select.with_only_columns(ranges.c.query_index))
+            return rows._replace(sign=ranges.c.sign)
         offset = rows.columns[scan.instant.name] - ranges.c.start
         query_index = ranges.c.query_index + self.floor_divide(offset, ranges.c.step)
         return rows._replace(select=rows.select.with_only_columns(query_index))
@@ -129,22 +133,32 @@ def merge_ranges(ranges: Iterable[TimeRange]) -> list[list[int]]:
     the index `query_index + (instant - start) / step`, rounded down.
     """
     merged: list[list[int]] = []
-    growing: dict[TimeRange, list[int]] = {}
-    for query_index, grain, start, end in ranges:
+    growing: dict[tuple[int, ...], list[int]] = {}
+    """By the range that would continue a row. Plain tuples are created faster than `TimeRange`s."""
+    for time_range in ranges:
+        query_index, grain, start, end = time_range
         length = end - start
-        row = growing.pop(TimeRange(query_index, grain, start, end), None)
+        row = growing.pop(time_range, None)
         if row is None:
             row = [query_index, grain, start, end, length]
             merged.append(row)
         row[3] = end
-        growing[TimeRange(query_index + 1, grain, end, end + length)] = row
+        if query_index != -1:  # The next index would be that of a range which is not subtracted.
+            growing[query_index + 1, grain, end, end + length] = row
     return merged
 
 
 @lru_cache
 def bound_ranges(dialect: RollupDialect, parameter: str) -> sa.CTE:
-    """Return the ranges bound to a parameter: always the same CTE, which is then declared once."""
-    return dialect.ranges_table(parameter)
+    """Return a table of the ranges bound to a parameter: `RANGE_COLUMNS` and `sign`.
+
+    It is always the same CTE, which is then declared once.
+    """
+    columns = dialect.range_columns(parameter)
+    query_index = columns[RANGE_COLUMNS.index("query_index")]
+    is_subtracted = query_index < number_literal(0)
+    sign = sa.case((is_subtracted, number_literal(-1)), else_=number_literal(1)).label("sign")
+    return sa.select(*columns, sign).cte(parameter).prefix_with("MATERIALIZED")
 
 
 @lru_cache

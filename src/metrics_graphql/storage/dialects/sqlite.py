@@ -195,14 +195,13 @@ class SQLite(RollupDialect):
         """Return the ids as a JSON array, sorted so that equal sets bind equal values."""
         return json.dumps(sorted(ids))
 
-    def ranges_table(self, parameter: str) -> sa.CTE:
+    def range_columns(self, parameter: str) -> Sequence[sa.ColumnElement[int]]:
         """Unpack a JSON array of arrays."""
         time_range = sa.func.json_each(sa.bindparam(parameter)).table_valued("value").c.value
-        columns = [
+        return [
             sa.func.json_extract(time_range, f"$[{position}]", type_=sa.Integer).label(name)
             for position, name in enumerate(RANGE_COLUMNS)
         ]
-        return sa.select(*columns).cte(parameter).prefix_with("MATERIALIZED")
 
     def ids_table(self, parameter: str) -> sa.CTE:
         """Unpack a JSON array."""

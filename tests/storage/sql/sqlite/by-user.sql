@@ -1,25 +1,25 @@
 WITH raw AS MATERIALIZED
-(SELECT json_extract(anon_5.value, ?) AS query_index, json_extract(anon_5.value, ?) AS grain, json_extract(anon_5.value, ?) AS start, json_extract(anon_5.value, ?) AS "end", json_extract(anon_5.value, ?) AS step
+(SELECT json_extract(anon_5.value, ?) AS query_index, json_extract(anon_5.value, ?) AS grain, json_extract(anon_5.value, ?) AS start, json_extract(anon_5.value, ?) AS "end", json_extract(anon_5.value, ?) AS step, CASE WHEN (json_extract(anon_5.value, ?) < 0) THEN -1 ELSE 1 END AS sign
 FROM json_each(?) AS anon_5),
 rolled_up AS MATERIALIZED
-(SELECT json_extract(anon_6.value, ?) AS query_index, json_extract(anon_6.value, ?) AS grain, json_extract(anon_6.value, ?) AS start, json_extract(anon_6.value, ?) AS "end", json_extract(anon_6.value, ?) AS step
+(SELECT json_extract(anon_6.value, ?) AS query_index, json_extract(anon_6.value, ?) AS grain, json_extract(anon_6.value, ?) AS start, json_extract(anon_6.value, ?) AS "end", json_extract(anon_6.value, ?) AS step, CASE WHEN (json_extract(anon_6.value, ?) < 0) THEN -1 ELSE 1 END AS sign
 FROM json_each(?) AS anon_6),
 ranked AS MATERIALIZED
 (SELECT anon_2.total_count AS total_count, anon_2.id AS id, anon_2.sessions_created_count AS sessions_created_count
 FROM (SELECT count(*) OVER () AS total_count, anon_3.id AS id, anon_3.sessions_created_count AS sessions_created_count
 FROM (SELECT anon_4.id AS id, sum(anon_4.sessions_created_count) AS sessions_created_count
-FROM (SELECT sessions.user_id AS id, count(?) AS sessions_created_count
+FROM (SELECT sessions.user_id AS id, 1 * raw.sign AS sessions_created_count
 FROM raw CROSS JOIN sessions
-WHERE sessions.org_id = ? AND sessions.created_at >= raw.start AND sessions.created_at < raw."end" AND length(sessions.user_id) > ? GROUP BY sessions.user_id UNION ALL SELECT rollups.scope_id AS id, sum(rollups.sessions_created_count) AS sessions_created_count
+WHERE sessions.org_id = ? AND sessions.created_at >= raw.start AND sessions.created_at < raw."end" AND length(sessions.user_id) > ? UNION ALL SELECT rollups.scope_id AS id, rollups.sessions_created_count * rolled_up.sign AS sessions_created_count
 FROM rolled_up CROSS JOIN rollups INDEXED BY ix_rollups_org_id_scope_grain_bucket_scope_id
-WHERE rollups.org_id = ? AND rollups.scope = ? AND rollups.scope > 0 AND rollups.grain = rolled_up.grain AND rollups.bucket >= rolled_up.start AND rollups.bucket < rolled_up."end" GROUP BY rollups.scope_id) AS anon_4 GROUP BY anon_4.id
+WHERE rollups.org_id = ? AND rollups.scope = ? AND rollups.scope > 0 AND rollups.grain = rolled_up.grain AND rollups.bucket >= rolled_up.start AND rollups.bucket < rolled_up."end") AS anon_4 GROUP BY anon_4.id
 HAVING sum(anon_4.sessions_created_count) > ?) AS anon_3) AS anon_2 ORDER BY anon_2.sessions_created_count DESC, anon_2.id
  LIMIT ? OFFSET ?)
  SELECT ranked.total_count, anon_1.id, anon_1.sessions_created_count, anon_1.acus_consumed
 FROM ranked JOIN (SELECT anon_7.id AS id, sum(anon_7.sessions_created_count) AS sessions_created_count, sum(anon_7.acus_consumed) AS acus_consumed
-FROM (SELECT ranked.id AS id, sum(rollups.sessions_created_count) AS sessions_created_count, sum(rollups.acus_consumed) AS acus_consumed
+FROM (SELECT ranked.id AS id, rollups.sessions_created_count * rolled_up.sign AS sessions_created_count, rollups.acus_consumed * rolled_up.sign AS acus_consumed
 FROM ranked CROSS JOIN rolled_up CROSS JOIN rollups
-WHERE rollups.org_id = ? AND rollups.scope = ? AND rollups.scope_id = ranked.id AND rollups.grain = rolled_up.grain AND rollups.bucket >= rolled_up.start AND rollups.bucket < rolled_up."end" GROUP BY ranked.id UNION ALL SELECT ranked.id AS id, count(?) AS sessions_created_count, sum(sessions.acus) AS acus_consumed
+WHERE rollups.org_id = ? AND rollups.scope = ? AND rollups.scope_id = ranked.id AND rollups.grain = rolled_up.grain AND rollups.bucket >= rolled_up.start AND rollups.bucket < rolled_up."end" UNION ALL SELECT ranked.id AS id, 1 * raw.sign AS sessions_created_count, sessions.acus * raw.sign AS acus_consumed
 FROM ranked CROSS JOIN raw CROSS JOIN sessions INDEXED BY ix_sessions_org_id_user_id_created_at
-WHERE sessions.org_id = ? AND sessions.user_id = ranked.id AND sessions.created_at >= raw.start AND sessions.created_at < raw."end" GROUP BY ranked.id) AS anon_7 GROUP BY anon_7.id
+WHERE sessions.org_id = ? AND sessions.user_id = ranked.id AND sessions.created_at >= raw.start AND sessions.created_at < raw."end") AS anon_7 GROUP BY anon_7.id
 HAVING sum(anon_7.sessions_created_count) > ?) AS anon_1 ON anon_1.id = ranked.id ORDER BY ranked.sessions_created_count DESC, ranked.id

@@ -1,13 +1,13 @@
 WITH raw AS MATERIALIZED
-(SELECT json_extract(anon_2.value, ?) AS query_index, json_extract(anon_2.value, ?) AS grain, json_extract(anon_2.value, ?) AS start, json_extract(anon_2.value, ?) AS "end", json_extract(anon_2.value, ?) AS step
+(SELECT json_extract(anon_2.value, ?) AS query_index, json_extract(anon_2.value, ?) AS grain, json_extract(anon_2.value, ?) AS start, json_extract(anon_2.value, ?) AS "end", json_extract(anon_2.value, ?) AS step, CASE WHEN (json_extract(anon_2.value, ?) < 0) THEN -1 ELSE 1 END AS sign
 FROM json_each(?) AS anon_2),
 rolled_up AS MATERIALIZED
-(SELECT json_extract(anon_5.value, ?) AS query_index, json_extract(anon_5.value, ?) AS grain, json_extract(anon_5.value, ?) AS start, json_extract(anon_5.value, ?) AS "end", json_extract(anon_5.value, ?) AS step
+(SELECT json_extract(anon_5.value, ?) AS query_index, json_extract(anon_5.value, ?) AS grain, json_extract(anon_5.value, ?) AS start, json_extract(anon_5.value, ?) AS "end", json_extract(anon_5.value, ?) AS step, CASE WHEN (json_extract(anon_5.value, ?) < 0) THEN -1 ELSE 1 END AS sign
 FROM json_each(?) AS anon_5)
- SELECT raw.query_index + (sessions.created_at - raw.start) / raw.step AS anon_1, count(?) AS sessions_created_count, sum(sessions.acus) AS acus_consumed
+ SELECT raw.query_index + (sessions.created_at - raw.start) / raw.step AS anon_1, sum(1) AS sum_1, sum(sessions.acus) AS sum_2
 FROM raw CROSS JOIN sessions
 WHERE sessions.org_id = ? AND sessions.created_at >= raw.start AND sessions.created_at < raw."end" AND CASE WHEN (sessions.origin IN ('api')) THEN 'api' WHEN (sessions.origin IN ('automation', 'scheduled')) THEN 'automation' WHEN (sessions.origin IN ('desktop')) THEN 'desktop' WHEN (sessions.origin IN ('jira')) THEN 'jira' WHEN (sessions.origin IN ('linear')) THEN 'linear' WHEN (sessions.origin IN ('slack')) THEN 'slack' WHEN (sessions.origin IN ('teams')) THEN 'teams' WHEN (sessions.origin IN ('webapp')) THEN 'webapp' ELSE 'other' END IN (SELECT anon_3.value
-FROM json_each(?) AS anon_3) GROUP BY raw.query_index + (sessions.created_at - raw.start) / raw.step UNION ALL SELECT rolled_up.query_index + (category_rollups.bucket - rolled_up.start) / rolled_up.step AS anon_4, sum(category_rollups.sessions_created_count) AS sessions_created_count, sum(category_rollups.acus_consumed) AS acus_consumed
+FROM json_each(?) AS anon_3) GROUP BY raw.query_index + (sessions.created_at - raw.start) / raw.step UNION ALL SELECT rolled_up.query_index + (category_rollups.bucket - rolled_up.start) / rolled_up.step AS anon_4, sum(category_rollups.sessions_created_count) AS sum_3, sum(category_rollups.acus_consumed) AS sum_4
 FROM rolled_up CROSS JOIN category_rollups
 WHERE category_rollups.org_id = ? AND category_rollups.grain = rolled_up.grain AND category_rollups.bucket >= rolled_up.start AND category_rollups.bucket < rolled_up."end" AND category_rollups.origin IN (SELECT anon_6.value
 FROM json_each(?) AS anon_6) GROUP BY rolled_up.query_index + (category_rollups.bucket - rolled_up.start) / rolled_up.step
