@@ -1,7 +1,7 @@
 """Totals: how many statements a batch of queries takes, and that its results are exact."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -151,39 +151,46 @@ def test_a_batch_has_the_results_of_single_queries(gateway: Gateway, data: st.Da
         assert response["data"][f"a{index}"] == oracle.select(expected, selection)
 
 
-@pytest.mark.parametrize("bucket", [HOUR, DAY])
-def test_sessions_of_a_bucket_outside_the_period_are_subtracted(
-    gateway: Gateway, bucket: int
+@pytest.mark.parametrize("interval", ["HOUR", "DAY"])
+def test_sessions_outside_a_period_are_subtracted_from_its_first_and_last_bucket(
+    gateway: Gateway, interval: str
 ) -> None:
-    """In the first bucket of the epoch: totals, a series and a breakdown, also filtered."""
-    start, end = bucket // 6, 5 * bucket // 6
-    instants = [0, start - 1, start, bucket // 2, end - 1, end, bucket - 1]
+    """The first one begins at the epoch: totals, a series and a breakdown, also filtered."""
+    bucket = {"HOUR": HOUR, "DAY": DAY}[interval]
+    start, end = bucket // 6, bucket + 5 * bucket // 6
+    instants = [0, start - 1, start, bucket - 1, bucket, end - 1, end, 2 * bucket - 1]
     org_id = next(new_organization)
     gateway.load(
         {
             "org_id": org_id,
             "session_id": str(instant),
             "created_at": instant,
-            "user_id": "email|aa" if instant % 2 else "email|bb",
+            "origin": "slack",
+            "user_id": ["email|aa", "email|bb"][number % 2],
         }
-        for instant in instants
+        for number, instant in enumerate(instants)
     )
     token = gateway.token(org_id)
     count = "{ sessionsCreatedCount }"
-    fields = f"sessionsCreatedCount timeSeries(interval: DAY) {count} byUser {{ nodes {count} }}"
+    series = f"timeSeries(interval: {interval}) {count}"
 
-    def counts(field: str, users: Sequence[str] | None) -> object:
-        filters = {"timeAfter": start, "timeBefore": end, "userIds": users}
-        return gateway.metrics(f"{{ {field} }}", org_id, token, filters)
+    def counts(field: str, filters: Mapping[str, Any]) -> object:
+        period = {"timeAfter": start, "timeBefore": end}
+        return gateway.metrics(f"{{ {field} }}", org_id, token, {**period, **filters})
 
-    for users, expected in ((None, [2, 1]), (["email|bb"], [2]), (["email|aa"], [1])):
-        rows = [{"sessionsCreatedCount": each} for each in expected]
-        total = {"sessionsCreatedCount": sum(expected)}
-        assert counts("sessionsCreatedCount", users) == total
-        assert counts(fields, users) == {
-            **total,
-            "timeSeries": [total],
-            "byUser": {"nodes": rows},
+    def rows(*numbers: int) -> list[dict[str, int]]:
+        return [{"sessionsCreatedCount": number} for number in numbers]
+
+    for filters, buckets, users in (
+        ({}, [2, 2], [2, 2]),
+        ({"origins": ["SLACK"]}, [2, 2], [2, 2]),
+        ({"userIds": ["email|aa"]}, [1, 1], [2]),
+    ):
+        assert counts("sessionsCreatedCount", filters) == {"sessionsCreatedCount": sum(buckets)}
+        assert counts(series, filters) == {"timeSeries": rows(*buckets)}
+        assert counts(f"byUser {{ nodes {count} }}", filters) == {"byUser": {"nodes": rows(*users)}}
+        assert counts(f"byOrigin {{ nodes {count} }}", filters) == {
+            "byOrigin": {"nodes": rows(sum(buckets))}
         }
 
 

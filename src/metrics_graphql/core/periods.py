@@ -100,7 +100,7 @@ class TimePeriod(NamedTuple):
         return before + after[::-1]
 
     def signed_segments(self, grains: Sequence[int], *, subtracts_raw: bool) -> list[Segment]:
-        """Cut the period like `segments`, with buckets that reach beyond it where that reads less.
+        """Cut the period like `segments`, but with buckets that extend beyond it if less is read.
 
         Segments outside of the period, which such buckets include, are subtracted. The sums of all
         segments then add up to that of the period: a day in Berlin is a day in UTC, plus one hour,
@@ -117,7 +117,7 @@ class TimePeriod(NamedTuple):
             if finer is None:
                 reads_less = difference < end - start
             else:
-                # The coarser buckets, and the finer ones for the difference, must be fewer.
+                # Coarser buckets, and finer ones for the difference, must be fewer than finer ones.
                 reads_less = difference // finer + (last - first) // grain < (end - start) // finer
             if first >= last or not reads_less:
                 break

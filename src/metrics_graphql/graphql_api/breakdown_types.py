@@ -98,7 +98,7 @@ class SizeSessionMetrics(SessionAggregates):
 
 
 def resolve_end_cursor(root: strawberry.Parent[Any]) -> str | None:
-    """Encode the cursor of a page: only if `endCursor` is selected."""
+    """Encode the cursor of the last row. A resolver does so only if it is selected."""
     end_cursor: str | None = root.encode_end_cursor()
     return end_cursor
 
@@ -109,7 +109,6 @@ class PageInfo:
 
     encode_end_cursor: strawberry.Private[Callable[[], str | None]]
     has_next_page: bool = strawberry.field(description="Whether more rows follow this page.")
-
     end_cursor: str | None = strawberry.field(
         resolver=resolve_end_cursor,
         description="The cursor of the last row, for `after`. Null if the page is empty.",

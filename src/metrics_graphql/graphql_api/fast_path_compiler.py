@@ -169,7 +169,8 @@ class SelectionCompiler:
             UnsupportedSelection: it cannot be compiled.
         """
         read = field_reader(field)
-        if isinstance(field.type, GraphQLNonNull):
+        is_attribute = definition_of(field).base_resolver is None
+        if is_attribute and isinstance(field.type, GraphQLNonNull):
             object_type = field.type.of_type
             if isinstance(object_type, GraphQLObjectType):
                 inner = self.template_builder(object_type, self.subfields(object_type, details))

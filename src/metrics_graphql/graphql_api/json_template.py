@@ -89,7 +89,8 @@ class TemplateBuilder:
     def add_object(self, key: str, read: Callable[[Any], Any], inner: "TemplateBuilder") -> None:
         """Add a field with an object that has neither measures nor fields that fetch.
 
-        Its fields become placeholders of the outer object, which are written in one step.
+        Its fields become placeholders of the outer object, which are written in one step. `read` is
+        called for each of them.
         """
         self.add_text(key, inner.text)
         for write in inner.writers:

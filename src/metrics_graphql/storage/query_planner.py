@@ -47,8 +47,8 @@ class QueryPlan(NamedTuple):
         return "rollups" if self.rollup_dimension else "raw"
 
     @property
-    def looks_up_ids(self) -> bool:
-        """Whether the filter is by ids, of which there are roll-ups."""
+    def filters_by_ids(self) -> bool:
+        """Whether the filter is by ids, and there are roll-ups of them."""
         dimension = self.rollup_dimension
         return bool(self.filters) and dimension is not None and dimension.id_field is not None
 
@@ -56,16 +56,16 @@ class QueryPlan(NamedTuple):
     def grains(self) -> tuple[int, ...]:
         """The grains of the roll-ups to read, coarsest first."""
         grains = self.rollup_dimension.grains if self.rollup_dimension else ()
-        if not self.looks_up_ids:
+        if not self.filters_by_ids:
             return grains
-        # Each id is looked up once per range. For few ids, the additional ranges of fifteen days
-        # cost more than the few buckets that they replace.
+        # SQLite and PostgreSQL look up each id in each range. Two more ranges, of fifteen days,
+        # take longer than reading the few buckets that they replace.
         return tuple(grain for grain in grains if grain != FIFTEEN_DAYS)
 
     def ranges(self, dialect: Dialect, periods: Sequence[TimePeriod]) -> list[TimeRange]:
         """Cut the period of each query into ranges of buckets and of raw sessions.
 
-        A range outside of a period that is subtracted has a negative `query_index`: the index minus
+        A subtracted range is outside of its period. Its `query_index` is negative: the index minus
         the number of queries, which selects the same element of a list.
         """
         is_signed = len(periods) > 1 or dialect.subtracts_ranges(self)
@@ -80,9 +80,9 @@ class QueryPlan(NamedTuple):
             if (length, offset) not in cuts:
                 cut = TimePeriod(offset, offset + length)
                 cuts[length, offset] = (
-                    # In a series, each bucket would have raw ranges of its own: too many to look up
-                    # each id in.
-                    cut.signed_segments(grains, subtracts_raw=not self.looks_up_ids)
+                    # In a series by day, each bucket would have raw ranges of its own: too many to
+                    # look up each id in.
+                    cut.signed_segments(grains, subtracts_raw=not self.filters_by_ids)
                     if is_signed
                     else cut.segments(grains)
                 )

@@ -1,4 +1,4 @@
-"""SQL that reads roll-ups, and their values of measures, derived from `core.measures`."""
+"""SQL for roll-ups: which to read, and the value of each measure, from `core.measures`."""
 
 from functools import lru_cache, partial
 from typing import Any, Final

@@ -57,7 +57,8 @@ def id_dimension(code: int, field: str | None, *grains: int) -> RollupDimension:
 
 # Users have no hours, because they would be about as many roll-ups as sessions. So a query by user
 # reads up to a day of raw sessions at each end of its period, through the index by user. The
-# coarser grains are for breakdowns, which read all users. docs/decisions/0003 has the measurements.
+# coarse grains are for breakdowns, which read all users; of these, filtered queries skip 15 days.
+# docs/decisions/0003 has the measurements.
 ORGANIZATION: Final = id_dimension(0, None, THIRTY_DAYS, DAY, HOUR, QUARTER_HOUR)
 USER: Final = id_dimension(1, "user_id", THIRTY_DAYS, FIFTEEN_DAYS, FIVE_DAYS, DAY)
 SERVICE_USER: Final = id_dimension(2, "service_user_id", THIRTY_DAYS, FIFTEEN_DAYS, FIVE_DAYS, DAY)

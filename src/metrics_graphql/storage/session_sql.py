@@ -1,4 +1,4 @@
-"""SQL that reads raw sessions, and their values of measures, derived from `core.measures`."""
+"""SQL for raw sessions: which to read, and the value of each measure, from `core.measures`."""
 
 from typing import Any, Final
 
@@ -149,7 +149,7 @@ def organization_restriction(
 def measure_value(measure: Measure, columns: Columns) -> sa.ColumnElement[int]:
     """Return the value of a measure in a session: the number that it adds to the sum.
 
-    On SQLite, the sum of a CASE is faster than FILTER.
+    It is a CASE, because on SQLite its sum is faster than `sum(...) FILTER (...)`.
     """
     value = number_literal(1) if measure.adds is None else columns[measure.adds]
     condition = measure_condition(measure.condition, columns)

@@ -192,9 +192,10 @@ class Dialect(Hashable, Protocol):
         """Return the parameters for the time ranges of a statement, by name."""
 
     def subtracts_ranges(self, plan: "QueryPlan") -> bool:
-        """Return whether the statement of a single query with this plan may subtract ranges.
+        """Return whether a statement for a single query with this plan may subtract ranges.
 
-        Totals that may are grouped by range, like those of several queries, which always may.
+        If so, totals are grouped by range key. Statements for several queries always may subtract,
+        and are always grouped.
         """
 
     def query_lookup(self, ranges: Iterable[TimeRange]) -> Callable[[int], Iterable[int]]:

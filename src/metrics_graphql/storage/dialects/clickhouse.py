@@ -119,7 +119,7 @@ class ClickHouse(EqualByClass):
         Without an index by id, they read the roll-ups of all ids. Reading fewer buckets saves more
         than GROUP BY costs.
         """
-        return plan.looks_up_ids and plan.grouped_by is None
+        return plan.filters_by_ids and plan.grouped_by is None
 
     def bind_ranges(self, ranges: Collection[TimeRange]) -> dict[str, object]:
         """Return the bounds of disjoint ranges, in order, and those of the spans of each grain.

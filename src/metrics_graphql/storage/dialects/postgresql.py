@@ -109,7 +109,7 @@ class PostgreSQL(RollupDialect):
                         statement_cache_size=100,
                         # 0: for as long as the connection lives.
                         max_cached_statement_lifetime=0,
-                        # 0: no limit. Filtered breakdowns exceed the default of 15 KiB. asyncpg
+                        # 0: no limit. Long breakdowns exceed the default of 15 KiB. asyncpg
                         # would prepare, and PostgreSQL plan (5 ms), each execution.
                         max_cacheable_statement_size=0,
                     )

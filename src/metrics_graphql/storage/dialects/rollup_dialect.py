@@ -77,8 +77,8 @@ class RollupDialect(EqualByClass, ABC):
     def subtracts_ranges(self, plan: "QueryPlan") -> bool:
         """Return True for breakdowns that read roll-ups.
 
-        Totals have many measures of few rows: multiplying each by the sign of its range would cost
-        more than the rows that it saves.
+        Totals have many measures and few rows. Multiplying every measure by a sign would take
+        longer than reading the rows that it saves.
         """
         return plan.grouped_by is not None and plan.rollup_dimension is not None
 
@@ -134,7 +134,7 @@ def merge_ranges(ranges: Iterable[TimeRange]) -> list[list[int]]:
     """
     merged: list[list[int]] = []
     growing: dict[tuple[int, ...], list[int]] = {}
-    """By the range that would continue a row. Plain tuples are created faster than `TimeRange`s."""
+    # The row to extend, by the range that would extend it. Plain tuples are faster to create.
     for time_range in ranges:
         query_index, grain, start, end = time_range
         length = end - start
@@ -143,7 +143,7 @@ def merge_ranges(ranges: Iterable[TimeRange]) -> list[list[int]]:
             row = [query_index, grain, start, end, length]
             merged.append(row)
         row[3] = end
-        if query_index != -1:  # The next index would be that of a range which is not subtracted.
+        if query_index != -1:  # The index after -1 is 0, which is not subtracted.
             growing[query_index + 1, grain, end, end + length] = row
     return merged
 
