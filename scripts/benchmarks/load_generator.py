@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 MAX_IDLE_SECONDS: Final = 60.0
 """Age at which an idle connection is not used again: before the server closes it, after 75."""
-CONNECTIONS_PER_RATE: Final = 2
+CONNECTIONS_PER_RATE: Final = 1.5
 """Connections that an open loop starts with, in seconds of its rate. uvloop accepts one connection
 per iteration, so that requests on new ones would wait where the server does not see them."""
 
