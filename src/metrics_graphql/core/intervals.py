@@ -40,7 +40,8 @@ def time_zone(name: str) -> ZoneInfo:
         BadUserInput: the name is unknown.
     """
     if name not in time_zone_names():
-        raise BadUserInput(("time_zone",), "must be an IANA time zone, like Europe/Berlin")
+        expected = "must be the exact name of an IANA time zone, like Europe/Berlin"
+        raise BadUserInput(("time_zone",), expected)
     return ZoneInfo(name)
 
 
