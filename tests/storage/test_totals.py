@@ -14,6 +14,7 @@ from metrics_graphql.core.measures import MEASURES, SESSIONS_CREATED
 from metrics_graphql.core.periods import DAY, HOUR
 from metrics_graphql.core.queries import MetricsRequest, SessionMetricsQuery
 from metrics_graphql.core.results import SessionMetrics
+from metrics_graphql.storage.clickhouse.client import MAX_THREADS
 from metrics_graphql.storage.dialects.pooled_reader import MAX_READERS
 from metrics_graphql.storage.session_store import StatementReader
 from tests import oracle, strategies
@@ -197,7 +198,10 @@ def test_sessions_outside_a_period_are_subtracted_from_its_first_and_last_bucket
 def test_more_statements_than_read_slots_leak_nothing(
     gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """No more connections than at first, each with its thread, and nothing is logged."""
+    """No more connections than at first, each with its thread, and nothing is logged.
+
+    Each client of ClickHouse has a pool of threads, which starts them as it needs them.
+    """
 
     async def fetch_concurrently() -> None:
         requests = [metrics_request(user_ids=[str(n)]) for n in range(2 * MAX_READERS)]
@@ -205,10 +209,16 @@ def test_more_statements_than_read_slots_leak_nothing(
             results = await gateway.storage.fetch_metrics(requests)
         assert not any(isinstance(result, MetricsError) for result in results)
 
+    def threads(*, of_pool: bool) -> int:
+        names = [each.name for each in threading.enumerate()]
+        return sum(name.startswith("clickhouse") is of_pool for name in names)
+
+    pools = threads(of_pool=True)
     gateway.run(fetch_concurrently())
-    threads = threading.active_count()
+    others = threads(of_pool=False)
     for _ in range(4):
         gateway.run(fetch_concurrently())
 
-    assert threading.active_count() == threads
+    assert threads(of_pool=False) == others
+    assert threads(of_pool=True) <= pools + MAX_THREADS
     assert caplog.records == []

@@ -117,7 +117,8 @@ class TimePeriod(NamedTuple):
             if finer is None:
                 reads_less = difference < end - start
             else:
-                # Coarser buckets, and finer ones for the difference, must be fewer than finer ones.
+                # Coarser buckets, and finer ones for the difference, must be fewer than finer
+                # ones alone.
                 reads_less = difference // finer + (last - first) // grain < (end - start) // finer
             if first >= last or not reads_less:
                 break

@@ -170,13 +170,12 @@ class SelectionCompiler:
         """
         read = field_reader(field)
         is_attribute = definition_of(field).base_resolver is None
-        if is_attribute and isinstance(field.type, GraphQLNonNull):
-            object_type = field.type.of_type
-            if isinstance(object_type, GraphQLObjectType):
-                inner = self.template_builder(object_type, self.subfields(object_type, details))
-                if not inner.measures and not inner.fetches:
-                    builder.add_object(key, read, inner)
-                    return
+        object_type = field.type.of_type if isinstance(field.type, GraphQLNonNull) else None
+        if is_attribute and isinstance(object_type, GraphQLObjectType):
+            inner = self.template_builder(object_type, self.subfields(object_type, details))
+            if not inner.measures and not inner.fetches:
+                builder.add_object(key, read, inner)
+                return
         builder.writers.append(self.value_writer(field.type, read, details))
         builder.add_slot(key, builder.writers)
 

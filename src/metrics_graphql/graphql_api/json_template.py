@@ -83,8 +83,8 @@ class TemplateBuilder:
                 self.add_text(member_key, f'"{counts_type.name}"')
             else:
                 self.add_measure(member_key, members[name].name)
-        inner, self._parts = self._parts, outer
-        self.add_text(key, "{" + ",".join(inner) + "}")
+        text, self._parts = self.text, outer
+        self.add_text(key, text)
 
     def add_object(self, key: str, read: Callable[[Any], Any], inner: "TemplateBuilder") -> None:
         """Add a field with an object that has neither measures nor fields that fetch.

@@ -14,7 +14,12 @@ from metrics_graphql.core.breakdowns import (
 )
 from metrics_graphql.core.measures import SESSIONS_CREATED, Measure, summed_measures
 from metrics_graphql.core.results import SessionMetrics
-from metrics_graphql.storage.dialects import CompiledStatement, Dialect, SumsSpec
+from metrics_graphql.storage.dialects import (
+    CompiledStatement,
+    Dialect,
+    SumsSpec,
+    number_literal,
+)
 from metrics_graphql.storage.keyset import comes_after, order_keys, ordering, page_parameters
 from metrics_graphql.storage.query_planner import QueryPlan, plan_query
 from metrics_graphql.storage.session_store import StatementReader
@@ -123,7 +128,7 @@ def sums_by_id(
 ) -> sa.Subquery:
     """Return the sums for each id, and the number of ids."""
     rows = add_up(dialect, SumsSpec(plan, measures))
-    count = sa.func.count().over() if with_total_count else sa.literal_column("0", sa.Integer)
+    count = sa.func.count().over() if with_total_count else number_literal(0)
     return sa.select(count.label("total_count"), *rows.c).subquery()
 
 

@@ -1,9 +1,12 @@
 """Sums in a database, which has raw sessions and roll-ups in separate tables."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 
+from metrics_graphql.core.measures import Measure
 from metrics_graphql.core.sessions import CATEGORIES
 from metrics_graphql.storage.dialects import Key, RangeDialect, RangeRows, SumsPart, SumsSpec
 from metrics_graphql.storage.rollup_sql import (
@@ -14,6 +17,7 @@ from metrics_graphql.storage.rollup_sql import (
 )
 from metrics_graphql.storage.rollups import RollupDimension
 from metrics_graphql.storage.session_sql import (
+    Columns,
     category_expression,
     matching_sessions,
     measure_value,
@@ -40,7 +44,6 @@ def raw_parts(dialect: RangeDialect, spec: SumsSpec) -> list[SumsPart]:
     columns = session_columns(spec.measures) | ({field} if field else set())
     parts = []
     for rows in matching_sessions(dialect, spec.plan, columns, by_range=spec.by_range):
-        values = tuple(measure_value(measure, rows.columns) for measure in spec.measures)
         select = rows.select
         row_id: sa.ColumnElement[Any] = sa.null()
         if field is not None:
@@ -50,7 +53,7 @@ def raw_parts(dialect: RangeDialect, spec: SumsSpec) -> list[SumsPart]:
             else:
                 # Not `IS NOT NULL`: SQLite would read all sessions in the index of the field.
                 select = select.where(sa.func.length(row_id) > 0)
-        parts.append(signed_part(dialect, spec, rows._replace(select=select), values, row_id))
+        parts.append(part_of(dialect, spec, rows._replace(select=select), measure_value, row_id))
     return parts
 
 
@@ -61,10 +64,8 @@ def rollup_part(dialect: RangeDialect, spec: SumsSpec, dimension: RollupDimensio
         name = "scope_id"
     columns = rollup_columns(dimension, spec.measures) | ({name} if name else set())
     rows = matching_rollups(dialect, spec.plan, dimension, columns, by_range=spec.by_range)
-    values = tuple(rollup_value(dimension, measure, rows.columns) for measure in spec.measures)
-    return signed_part(
-        dialect, spec, rows, values, sa.null() if name is None else rows.columns[name]
-    )
+    row_id = sa.null() if name is None else rows.columns[name]
+    return part_of(dialect, spec, rows, partial(rollup_value, dimension), row_id)
 
 
 def ranked_parts(
@@ -85,27 +86,22 @@ def ranked_parts(
         session_scan(spec.plan, session_columns(spec.measures), Key(sessions.c[field], ids)),
         by_range=False,
     )
-    rollup_values = tuple(
-        rollup_value(dimension, measure, rolled_up.columns) for measure in spec.measures
-    )
-    raw_values = tuple(measure_value(measure, raw.columns) for measure in spec.measures)
     return [
-        signed_part(dialect, spec, rolled_up, rollup_values, ids),
-        signed_part(dialect, spec, raw, raw_values, ids),
+        part_of(dialect, spec, rolled_up, partial(rollup_value, dimension), ids),
+        part_of(dialect, spec, raw, measure_value, ids),
     ]
 
 
-def signed_part(
+def part_of(
     dialect: RangeDialect,
     spec: SumsSpec,
     rows: RangeRows,
-    values: tuple[sa.ColumnElement[int], ...],
+    value_of: Callable[[Measure, Columns], sa.ColumnElement[int]],
     row_id: sa.ColumnElement[Any],
 ) -> SumsPart:
-    """Return a part, with the values of subtracted ranges negated."""
+    """Return the part of some rows, with the values of subtracted ranges negated."""
+    values = [value_of(measure, rows.columns) for measure in spec.measures]
     if rows.sign is not None and dialect.subtracts_ranges(spec.plan):
-        values = tuple(
-            (value * rows.sign).label(measure.name)
-            for measure, value in zip(spec.measures, values, strict=True)
-        )
-    return SumsPart(rows.select, values, row_id)
+        values = [value * rows.sign for value in values]
+    names = [measure.name for measure in spec.measures]
+    return SumsPart(rows.select, tuple(map(sa.ColumnElement.label, values, names)), row_id)

@@ -62,13 +62,17 @@ class QueryPlan(NamedTuple):
         # take longer than reading the few buckets that they replace.
         return tuple(grain for grain in grains if grain != FIFTEEN_DAYS)
 
+    def is_signed(self, dialect: Dialect, periods: Sequence[TimePeriod]) -> bool:
+        """Return whether a statement for these periods may subtract ranges."""
+        return len(periods) > 1 or dialect.subtracts_ranges(self)
+
     def ranges(self, dialect: Dialect, periods: Sequence[TimePeriod]) -> list[TimeRange]:
         """Cut the period of each query into ranges of buckets and of raw sessions.
 
         A subtracted range is outside of its period. Its `query_index` is negative: the index minus
         the number of queries, which selects the same element of a list.
         """
-        is_signed = len(periods) > 1 or dialect.subtracts_ranges(self)
+        is_signed = self.is_signed(dialect, periods)
         grains = self.grains
         cuts: dict[tuple[int, int], list[Segment]] = {}
         ranges = []

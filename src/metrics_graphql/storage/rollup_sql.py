@@ -92,8 +92,7 @@ def rollup_value(
     dimension: RollupDimension, measure: Measure, columns: Columns
 ) -> sa.ColumnElement[int]:
     """Return the value of a measure in a roll-up of a dimension."""
-    value = category_value(measure, columns) if dimension is CATEGORY else columns[measure.name]
-    return value.label(measure.name)
+    return category_value(measure, columns) if dimension is CATEGORY else columns[measure.name]
 
 
 def category_value(measure: Measure, columns: Columns) -> sa.ColumnElement[int]:

@@ -155,7 +155,7 @@ def measure_value(measure: Measure, columns: Columns) -> sa.ColumnElement[int]:
     condition = measure_condition(measure.condition, columns)
     if condition is not None:
         value = sa.case((condition, value), else_=number_literal(0))
-    return value.label(measure.name)
+    return value
 
 
 def measure_condition(condition: Condition, columns: Columns) -> sa.ColumnElement[bool] | None:

@@ -86,7 +86,7 @@ async def fetch_totals(
         return [SessionMetrics({}) for _ in periods]
     dialect = reader.dialect
     plan = plan_query(query, dialect.rollup_dimensions)
-    by_range = len(periods) > 1 or dialect.subtracts_ranges(plan)
+    by_range = plan.is_signed(dialect, periods)
     ranges = plan.ranges(dialect, periods)
     summed = summed_measures(measures)
     statement = select_totals(dialect, plan, summed, by_range=by_range)
@@ -126,12 +126,12 @@ def select_totals(
 
 def select_part_sums(dialect: Dialect, part: SumsPart, *, by_range: bool) -> Select:
     """Return the statement for the sums of a part, by range key."""
-    (range_key,) = part.select.selected_columns
     sums = [dialect.sum(value) for value in part.values]
     # Without `by_range`, there is one group: GROUP BY would sort all rows only to find it. MIN is
     # null on SQLite and PostgreSQL if no row matched.
     if not by_range:
         return part.select.with_only_columns(sa.func.min(number_literal(0)), *sums)
+    (range_key,) = part.select.selected_columns
     return part.select.with_only_columns(range_key, *sums).group_by(range_key)
 
 
